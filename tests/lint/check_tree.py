@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Checks the rules of the tree that a compiler cannot: who includes whom,
+who owns which library, banned calls, file sizes."""
+import pathlib
+import re
+import sys
+
+MAY_INCLUDE = {  # folder -> our folders it may include from
+    "common": {"common"},
+    "proto": {"proto", "common"},
+    "dataplane": {"dataplane", "proto", "common"},
+    "dataplane/route": {"dataplane/route", "proto", "common"},
+    "controlplane": {"controlplane", "proto", "common"},
+    # simulate and explain run the real routing code
+    "controlplane/ctl": {"controlplane/ctl", "dataplane/route", "proto", "common"},
+    "tests": {"tests", "dataplane", "controlplane", "proto", "common"},
+}
+LIBRARY_OWNER = {  # header -> the only files that may include it
+    r"czmq\.h|zmq\.h": {"common/bus.c", "common/actor.c"},
+    r"msgpack(\.h|/.*)": {"proto/wire.c"},
+    r"llhttp\.h": {"common/http1.c"},
+    r"uv\.h": {"common/loop.h"},  # its handles are embedded in ours
+    r"yyjson\.h": {"common/json.h"},
+    r"sodium\.h": {"common/secret.c"},
+    r"openssl/.*": {"dataplane/dial.c"},
+    r"curl/.*": {"dataplane/dial.c", "controlplane/prober.c", "controlplane/ctl/rest.c"},
+    r"libpq-fe\.h": {"controlplane/db.c"},
+    r"microhttpd\.h": {"controlplane/admin/http.c"},
+    r"yaml\.h": {"controlplane/yaml.c", "controlplane/ctl/yaml.c"},
+}
+BANNED = r"\b(strcpy|strcat|strncpy|strncat|sprintf|vsprintf|gets|strtok|atoi|atol|atof|" \
+         r"gmtime|localtime|malloc|calloc|realloc|free|strdup|alloca|system|popen)\s*\("
+BANNED_OK = {"common/mem.c"}
+MAX_LINES = {".c": 1000, ".h": 250}
+
+
+def strip(text):
+    """Blanks comments and strings, keeping the line count."""
+    def blank(m):
+        return re.sub(r"[^\n]", " ", m.group(0))
+    return re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"', blank, text, flags=re.S)
+
+
+def layer_of(rel):
+    """The longest key of MAY_INCLUDE that holds the file."""
+    return max((f for f in MAY_INCLUDE if rel.startswith(f + "/")), key=len)
+
+
+def check(root, path):
+    rel = path.relative_to(root).as_posix()
+    folder = layer_of(rel)
+    text = path.read_text()
+    for no, line in enumerate(text.splitlines(), 1):
+        m = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+        if m and not any(m.group(1).startswith(f + "/") for f in MAY_INCLUDE[folder]):
+            yield f"{rel}:{no}: {folder}/ may not include {m.group(1)}"
+        m = re.match(r"\s*#\s*include\s+<([^>]+)>", line)
+        if m:
+            for lib, owners in LIBRARY_OWNER.items():
+                if re.fullmatch(lib, m.group(1)) and rel not in owners:
+                    yield f"{rel}:{no}: <{m.group(1)}> belongs to {', '.join(sorted(owners))}"
+    if not rel.startswith("tests/") and rel not in BANNED_OK:
+        for no, line in enumerate(strip(text).splitlines(), 1):
+            m = re.search(BANNED, line)
+            if m:
+                yield f"{rel}:{no}: {m.group(1)}() is banned"
+    if re.search(r"(?m)^\s*//", text):
+        yield f"{rel}: // comment: those are for debugging, not for commits"
+    if len(text.splitlines()) > MAX_LINES[path.suffix]:
+        yield f"{rel}: over {MAX_LINES[path.suffix]} lines: split it by responsibility"
+    if path.suffix == ".h" and "#pragma once" not in text:
+        yield f"{rel}: no #pragma once"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1]).resolve()
+    tops = sorted({f.split("/")[0] for f in MAY_INCLUDE})
+    bad = [b for f in tops for p in sorted((root / f).rglob("*.[ch]"))
+           if "node_modules" not in p.parts for b in check(root, p)]
+    print("\n".join(bad) if bad else "tree: ok")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
