@@ -1,0 +1,86 @@
+/* common/secret.h - secrets, randomness and hashes (libsodium).
+ *
+ * A secret is opaque, so that no format string and no copy by accident can
+ * show it; sb_secret_expose() is its only reader, and tests/lint lists who
+ * may call it.  Safe from any thread; a single object is not shared while
+ * somebody changes it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/attr.h"
+#include "common/slice.h"
+
+enum {
+    SB_SECRET_MAX = 16 * 1024, /* bytes of one secret */
+    SB_HASH_BYTES = 32,
+    SB_SHORT_KEY_BYTES = 16,
+    SB_APIKEY_TEXT = 46, /* "sb-" and 43 of base62: 256 bits */
+};
+
+struct sb_secret;
+
+/* Copies; the source should be wiped by its owner.  SB_ETOOBIG, SB_ENOMEM. */
+int sb_secret_new(struct sb_slice bytes, struct sb_secret **ret) SB_MUSTCHECK;
+/* Wipes and frees; sets *secret to NULL; NULL is fine. */
+void sb_secret_destroy(struct sb_secret **secret);
+size_t sb_secret_len(const struct sb_secret *secret);
+/* The bytes, terminated by a NUL past the length; live as long as secret. */
+struct sb_slice sb_secret_expose(const struct sb_secret *secret);
+/* Overwrites memory for good: the compiler cannot leave it out. */
+void sb_secret_wipe(void *p, size_t n);
+/* Takes as long for a wrong first byte as for a wrong last one.  Lengths are
+ * not hidden. */
+bool sb_secret_equal(struct sb_slice a, struct sb_slice b);
+
+/* From the kernel; cannot fail. */
+void sb_random_bytes(void *p, size_t n);
+uint64_t sb_random_u64(void);
+/* Writes prefix, n characters of [0-9A-Za-z] and a NUL into text; n = 22 has
+ * 131 bits.  size must be enough. */
+void sb_random_id(const char *prefix, size_t n, char *text, size_t size);
+
+/* BLAKE2b-256. */
+void sb_hash(struct sb_slice bytes, uint8_t ret_hash[SB_HASH_BYTES]);
+/* The same under a key of 16 to 64 bytes. */
+void sb_hash_keyed(const struct sb_secret *key, struct sb_slice bytes,
+                   uint8_t ret_hash[SB_HASH_BYTES]);
+
+/* In parts: init, update..., final gives what sb_hash() of the whole gives. */
+struct sb_hash_state {
+    _Alignas(64) unsigned char opaque[384];
+};
+void sb_hash_init(struct sb_hash_state *state);
+void sb_hash_update(struct sb_hash_state *state, struct sb_slice bytes);
+void sb_hash_final(struct sb_hash_state *state, uint8_t ret_hash[SB_HASH_BYTES]);
+
+/* SipHash-2-4: fast, keyed, 64 bits (little-endian as a number).  For tables
+ * and sticky routing, not for proving anything. */
+uint64_t sb_hash_short(const uint8_t key[SB_SHORT_KEY_BYTES], struct sb_slice bytes);
+
+/* A new API key ("sb-..."), to be shown once. */
+struct sb_secret *sb_apikey_new(void);
+/* How an API key is stored and looked up: BLAKE2b-256 keyed with the hash key
+ * (sb_keyring_hash_key() in common/keyring.h). */
+void sb_apikey_hash(const struct sb_secret *hash_key, struct sb_slice apikey,
+                    uint8_t ret_hash[SB_HASH_BYTES]);
+
+/* XChaCha20-Poly1305 with a key of 32 bytes and a nonce of 24; for
+ * common/keyring.c, which says how blobs look.  ret has room for plain.n + 16
+ * bytes. */
+enum { SB_AEAD_KEY = 32, SB_AEAD_NONCE = 24, SB_AEAD_TAG = 16 };
+void sb_aead_seal(const struct sb_secret *key, const uint8_t nonce[SB_AEAD_NONCE],
+                  struct sb_slice bound, struct sb_slice plain, uint8_t *ret);
+/* SB_EAUTH: not sealed by this key with this nonce and bound text, or changed
+ * since.  SB_ETOOBIG, SB_ENOMEM. */
+int sb_aead_open(const struct sb_secret *key, const uint8_t nonce[SB_AEAD_NONCE],
+                 struct sb_slice bound, struct sb_slice sealed,
+                 struct sb_secret **ret) SB_MUSTCHECK;
+
+/* Standard base64 with padding.  Decoding: SB_EPARSE. */
+int sb_secret_from_base64(struct sb_slice text, struct sb_secret **ret) SB_MUSTCHECK;
+/* As text, itself a secret. */
+struct sb_secret *sb_secret_to_base64(const struct sb_secret *secret);
