@@ -36,7 +36,7 @@ struct sb_mail;
  * closes. */
 typedef void sb_mail_drop_cb(struct sb_mail *mail);
 /* Wakes the receiver: from any thread, never blocks, may come too often. */
-typedef void sb_wake_cb(void *ctx);
+typedef void sb_mailbox_wake_cb(void *ctx);
 
 /* Embedded in what is sent.  Set kind and drop, leave next alone. */
 struct sb_mail {
@@ -54,7 +54,7 @@ struct sb_mail_batch {
 
 /* wake == NULL: the mailbox makes an eventfd of its own, see sb_mailbox_fd().
  * Errors: errno of eventfd(). */
-int sb_mailbox_new(sb_wake_cb *wake, void *ctx, struct sb_mailbox **ret) SB_MUSTCHECK;
+int sb_mailbox_new(sb_mailbox_wake_cb *wake, void *ctx, struct sb_mailbox **ret) SB_MUSTCHECK;
 /* Counted, from any thread: whoever keeps a mailbox to post into it later
  * holds a reference, and then needs no care about who ends first. */
 struct sb_mailbox *sb_mailbox_ref(struct sb_mailbox *box);
