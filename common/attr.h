@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define SB_MUSTCHECK         __attribute__((warn_unused_result))
 #define SB_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -13,6 +14,6 @@
 
 #define SB_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* The object whose embedded member ptr points to. */
-#define container_of(ptr, type, member)                                                            \
-    ((type *)(void *)((char *)(void *)(ptr)-offsetof(type, member)))
+/* The object whose embedded member ptr points to; const where the given type
+ * is.  By way of an integer, so that no cast warns about a const ptr. */
+#define container_of(ptr, type, member) ((type *)((uintptr_t)(ptr)-offsetof(type, member)))

@@ -88,7 +88,8 @@ enum {
 /* Lowest level that is written, per group. */
 extern unsigned char sb_log_levels[SB_LOG_GROUPS];
 
-#define sb_log_is_on(level, group) ((unsigned char)(level) >= sb_log_levels[(group)])
+#define sb_log_is_on(level, group)                                                                 \
+    ((unsigned char)(level) >= __atomic_load_n(&sb_log_levels[(group)], __ATOMIC_RELAXED))
 
 #define sb_log_at(level, group, ...)                                                               \
     do {                                                                                           \

@@ -37,6 +37,9 @@ struct sb_loop {
     sb_msec alarm_at;      /* SB_MSEC_NEVER when it is not armed */
     struct sb_clock clock; /* the loop's cached time */
     sb_msec skipped;       /* added by sb_loop_skip() */
+    bool firing;           /* timers are running */
+    bool one_turn;         /* called by sb_loop_wait(): do not wait after progress */
+    bool progress;         /* a timer or task ran in this turn */
     struct sb_heap timers;
     struct sb_list tasks;
     struct sb_list hooks;
@@ -49,13 +52,15 @@ void sb_loop_destroy(struct sb_loop **loop);
 /* Runs until sb_loop_stop(), then the tasks and hooks of that last turn.  An
  * idle loop waits, it does not return.  May be called again. */
 void sb_loop_run(struct sb_loop *loop);
-/* One turn without waiting, for tests and for draining at the end. */
+/* One turn without waiting, tasks and hooks at its end; for tests and for
+ * draining. */
 void sb_loop_turn(struct sb_loop *loop);
-/* One turn that waits for at least one event, wake, signal or deadline. */
+/* The same, waiting until at least one callback had something to do. */
 void sb_loop_wait(struct sb_loop *loop);
 /* Makes sb_loop_run() return after this turn. */
 void sb_loop_stop(struct sb_loop *loop);
-/* Cached: the time at the start of the turn's callbacks. */
+/* Cached: the time when the loop last woke up, and before it first runs, of
+ * sb_loop_new(). */
 sb_msec sb_loop_now(const struct sb_loop *loop);
 /* now() is sb_loop_now(); wall() asks the machine.  Borrows the loop. */
 const struct sb_clock *sb_loop_clock(const struct sb_loop *loop);
@@ -75,10 +80,14 @@ enum sb_watch_events {
 };
 
 struct sb_watch;
-/* error: SB_OK, or what the socket died of (SB_ECONNRESET, SB_EIO, ...); then
- * events is 0 and the watch has no interest any more.  Level-triggered: what
- * is left unread comes again.  Errors first, then events: a bit may be set
- * that was dropped earlier in the same turn, so expect EAGAIN. */
+/* error: SB_OK, or SB_EIO when the socket has failed; events is then 0 and the
+ * watch has no interest any more.  Why it failed is left in the socket for
+ * its owner: the next send or receive tells, or sb_watch_socket_error();
+ * bytes that came before the failure can still be received.
+ *
+ * Level-triggered: what is left unread comes again in the next turn.  An
+ * event may be told that another callback of the turn has used up already,
+ * so expect EAGAIN. */
 typedef void sb_watch_cb(struct sb_watch *watch, unsigned events, int error);
 typedef void sb_watch_closed_cb(struct sb_watch *watch);
 
@@ -102,6 +111,9 @@ void sb_watch_set(struct sb_watch *watch, unsigned interest);
  * go.  A watch is closed once. */
 void sb_watch_close(struct sb_watch *watch, sb_watch_closed_cb *closed);
 int sb_watch_fd(const struct sb_watch *watch);
+/* The pending error of a socket, which is cleared by asking; SB_OK when there
+ * is none.  Not for sockets that libcurl dials: it wants to ask itself. */
+int sb_watch_socket_error(const struct sb_watch *watch);
 
 /* --- timer: one deadline -------------------------------------------------- */
 
@@ -126,7 +138,8 @@ struct sb_timer {
 void sb_timer_init(struct sb_timer *timer, struct sb_loop *loop, sb_timer_cb *cb);
 /* Sets or moves the deadline, in time of sb_loop_now(); SB_MSEC_NEVER
  * cancels.  A time in the past fires in the next turn.  The callback comes
- * once, with the deadline cleared, and may set it again. */
+ * once, with the deadline cleared, and may set it again (a time in the past
+ * is then a millisecond later). */
 void sb_timer_set(struct sb_timer *timer, sb_msec deadline);
 /* Clears the deadline; the timer may still be queued, so its memory must stay. */
 void sb_timer_cancel(struct sb_timer *timer);
