@@ -168,7 +168,8 @@ enum msg_query_what {
 
 struct msg_query {
     uint64_t id;              /* of the asker; comes back in the answer */
-    uint8_t what;             /* enum msg_query_what */
+    uint8_t what;             /* enum msg_query_what; a number of a newer peer is given as it
+                                 came: answer 501 */
     uint64_t tenant, key;     /* on whose behalf; 0 for an operator */
     struct sb_slice argument; /* generation id, or the name of the key to explain as */
 };
@@ -178,9 +179,11 @@ struct msg_answer {
     uint16_t status; /* HTTP status that fits */
 };
 
-/* Encoders append to out: SB_ENOMEM, SB_ETOOBIG.  Decoders borrow bytes, write
- * *ret_msg on success only, skip members newer than they are, and leave
- * missing ones zero: SB_EPARSE, SB_ETOOBIG, SB_ENOMEM. */
+/* Encoders append to out: SB_ENOMEM, SB_ETOOBIG (also a field over its ceiling);
+ * out is then as before.  Decoders borrow bytes, write *ret_msg on success
+ * only, skip members newer than they are, and leave missing ones zero; where
+ * zero makes no sense (a worker without a name, a GET of nothing, telemetry of
+ * endpoint 0) that is SB_EPARSE.  Errors: SB_EPARSE, SB_ETOOBIG, SB_ENOMEM. */
 int msg_envelope_encode(const struct msg_envelope *msg, struct sb_buf *out) SB_MUSTCHECK;
 /* Also SB_EVERSION for a protocol outside MSG_PROTOCOL_MIN..MSG_PROTOCOL. */
 int msg_envelope_decode(struct sb_slice bytes, struct msg_envelope *ret_msg) SB_MUSTCHECK;
@@ -207,6 +210,9 @@ int msg_beat_encode(const struct msg_beat *msg, struct sb_buf *out) SB_MUSTCHECK
 int msg_beat_decode(struct sb_slice bytes, struct sb_arena *arena,
                     struct msg_beat *ret_msg) SB_MUSTCHECK;
 
+/* Appends one record to the bulk frame of a BATCH.  Errors: SB_ETOOBIG (also
+ * over MSG_RECORD_MAX), SB_ENOMEM. */
+int msg_batch_append(struct sb_buf *bulk, struct sb_slice record) SB_MUSTCHECK;
 /* Walks the bulk frame of a BATCH: takes the first record off *bulk.  Errors:
  * SB_EEOF at its end, SB_EPARSE, SB_ETOOBIG (over MSG_RECORD_MAX). */
 int msg_batch_next(struct sb_slice *bulk, struct sb_slice *ret_record) SB_MUSTCHECK;

@@ -21,6 +21,7 @@ enum {
     MSG_RECORD_MAX = 131072, /* one encoded record, bytes */
     MSG_BATCH_MAX = 1 << 22, /* one batch of records, bytes */
     MSG_BEAT_ROWS_MAX = 65536,
+    MSG_SKETCH_MAX = 8192,    /* one encoded sketch, bytes */
     MSG_QUERY_MAX = 33 << 20, /* a request body to explain, and its envelope */
     MSG_ROWS_MAX = 2000000,   /* rows of one kind in a snapshot */
     MSG_HASH_BYTES = 32,      /* BLAKE2b-256 */

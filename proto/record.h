@@ -85,11 +85,14 @@ struct msg_record {
     uint64_t refusals;       /* how many in the minute that starts at received_at */
 };
 
-/* Strings over their ceiling are cut at a UTF-8 border, NUL bytes dropped:
- * a record is always stored.  Errors: SB_ETOOBIG, SB_ENOMEM. */
+/* Strings over their ceiling are cut at a UTF-8 border, NUL bytes dropped,
+ * bytes that are not UTF-8 turned into "?": what a client sent never keeps
+ * its record out of the database.  Errors: SB_ETOOBIG (more attempts or
+ * evidence than the ceilings), SB_ENOMEM; out is then as before. */
 int msg_record_encode(const struct msg_record *record, struct sb_buf *out) SB_MUSTCHECK;
 /* Strings are borrowed from bytes, arrays are in arena.  Fields unknown to
- * this version are skipped, missing ones are zero.  Errors: SB_EPARSE,
- * SB_ETOOBIG, SB_ENOMEM. */
+ * this version are skipped, missing ones are zero.  Numbers of a vocabulary
+ * are given as they came (a newer worker may know more); an unknown kind is
+ * SB_EPARSE.  Errors: SB_EPARSE, SB_ETOOBIG, SB_ENOMEM. */
 int msg_record_decode(struct sb_slice bytes, struct sb_arena *arena,
                       struct msg_record *ret_record) SB_MUSTCHECK;

@@ -7,6 +7,11 @@
  *
  * Decoded, all strings are borrowed from the bytes, which must outlive the
  * records; the arrays are in the arena.  MSG_NONE marks an absent reference.
+ *
+ * Ids are unique inside their section and never 0.  Bits of a set that this
+ * version has no name for are dropped on both ways: the control plane is
+ * upgraded first, and a worker that does not know a parameter never asks for
+ * it.  A number outside its enum is an error.
  */
 #pragma once
 
@@ -38,7 +43,7 @@ struct msg_pair {
 };
 
 struct msg_provider {
-    struct sb_slice slug;           /* lower case; unique */
+    struct sb_slice slug;           /* no upper case letters; unique */
     struct sb_slice name;           /* display name, the answer's "provider" */
     struct sb_slice dialect;        /* "openai" */
     struct sb_slice base_url;       /* no slash at the end */
@@ -59,12 +64,12 @@ struct msg_model {
     struct sb_slice id; /* author/slug */
     struct sb_slice name;
     struct sb_slice description;
-    int64_t created;            /* unix seconds */
-    uint32_t context_length;    /* tokens */
-    uint32_t input_modalities;  /* bits 1 << enum msg_modality */
-    uint32_t output_modalities; /* likewise */
-    uint32_t image_tokens;      /* estimate per image */
-    const struct sb_slice *aliases;
+    int64_t created;                /* unix seconds */
+    uint32_t context_length;        /* tokens */
+    uint32_t input_modalities;      /* bits 1 << enum msg_modality */
+    uint32_t output_modalities;     /* likewise */
+    uint32_t image_tokens;          /* estimate per image */
+    const struct sb_slice *aliases; /* one name space with the ids: nothing is there twice */
     size_t n_aliases;
     struct msg_claim distillable;
 };
@@ -73,10 +78,10 @@ struct msg_model {
 enum { MSG_ENDPOINT_CLAIMS = 3 };
 
 struct msg_endpoint {
-    uint64_t id;       /* stable for the life of the endpoint, never 0 */
-    uint32_t model;    /* index */
-    uint32_t provider; /* index */
-    struct sb_slice tag;
+    uint64_t id;         /* stable for the life of the endpoint, never 0 */
+    uint32_t model;      /* index */
+    uint32_t provider;   /* index */
+    struct sb_slice tag; /* unique inside the model */
     struct sb_slice upstream_model;
     struct sb_slice region;  /* ISO 3166 alpha-2 upper case, "eu", "us", "global", or empty */
     uint8_t quantization;    /* enum msg_quantization */
@@ -92,19 +97,19 @@ struct msg_endpoint {
 
 struct msg_policy {
     uint64_t id;
-    struct sb_slice name;
+    struct sb_slice name;  /* unique */
     struct sb_slice rules; /* JSON object: the members of provider and switchboard
                               (ROUTING.md 3 and 4), allowed_models, audit */
 };
 
 struct msg_tenant {
     uint64_t id;
-    struct sb_slice name;
+    struct sb_slice name; /* unique */
 };
 
 struct msg_key {
     uint64_t id;
-    uint8_t hash[MSG_HASH_BYTES]; /* keyed BLAKE2b-256 of the secret text */
+    uint8_t hash[MSG_HASH_BYTES]; /* keyed BLAKE2b-256 of the secret text; unique */
     struct sb_slice name;
     struct sb_slice label; /* what may be shown: "sb-abc...xyz" */
     uint32_t tenant;       /* index */
@@ -129,26 +134,33 @@ struct msg_snapshot {
     uint8_t user_key[32];   /* BLAKE2b key that hashes "user" members */
     struct msg_provider *providers;
     struct msg_model *models;
-    struct msg_endpoint *endpoints; /* sorted by (model, tag) */
+    struct msg_endpoint *endpoints; /* sorted by (model, tag as bytes) */
     struct msg_policy *policies;
     struct msg_tenant *tenants;
     struct msg_key *keys;
-    struct msg_credential *credentials; /* sorted by (provider, tenant, sequence) */
+    struct msg_credential *credentials; /* sorted by (provider, tenant, sequence), the house last */
     size_t n_providers, n_models, n_endpoints, n_policies, n_tenants, n_keys, n_credentials;
 };
 
 enum { MSG_SNAPSHOT_FORMAT = 1 };
 
 /* Appends the bytes of a snapshot.  The same records give the same bytes.
+ * Only ceilings are checked here: msg_snapshot_check() the records first.
  * Errors: SB_ETOOBIG (also a field over proto/limits.h, named in err),
- * SB_ENOMEM. */
+ * SB_ENOMEM; out is then as before. */
 int msg_snapshot_encode(const struct msg_snapshot *snapshot, struct sb_buf *out,
                         struct sb_errmsg *err) SB_MUSTCHECK;
 
-/* Decodes and checks a whole snapshot: structure, ceilings, references, that
- * ids and slugs are unique, that sections are sorted as promised.  Borrows
- * bytes; the arrays come from arena.  Errors: SB_EPARSE, SB_ETOOBIG,
- * SB_EVERSION (another format), SB_ENOMEM, with the row in err. */
+/* Checks what the comments above promise of the records: references, that ids,
+ * slugs, names and hashes are unique, that sections are sorted, that a row
+ * makes sense by itself.  Records that pass and encode also decode.  Errors:
+ * SB_EPARSE, SB_ENOMEM, with the row in err. */
+int msg_snapshot_check(const struct msg_snapshot *snapshot, struct sb_errmsg *err) SB_MUSTCHECK;
+
+/* Decodes a whole snapshot and checks it: structure, ceilings, and all that
+ * msg_snapshot_check() does.  Borrows bytes; the arrays come from arena.
+ * Errors: SB_EPARSE, SB_ETOOBIG, SB_EVERSION (another format), SB_ENOMEM, with
+ * the row in err. */
 int msg_snapshot_decode(struct sb_slice bytes, struct sb_arena *arena,
                         struct msg_snapshot **ret_snapshot, struct sb_errmsg *err) SB_MUSTCHECK;
 
