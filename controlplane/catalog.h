@@ -1,0 +1,92 @@
+/* controlplane/catalog.h - the catalogue document: parse, validate, normalise.
+ *
+ * Pure: no database, no environment, no files.  A text goes in; out comes a
+ * list of objects in normal form, or all problems at once.  In normal form
+ * members that say nothing are left out, defaults that name something (tag,
+ * upstream_model, names) are filled in, decimals are the shortest, dates and
+ * times are RFC 3339 in UTC: equal objects have equal JSON.
+ *
+ * What needs the stored catalogue (references to objects that the document does
+ * not name, removals) is checked by controlplane/store.h.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/attr.h"
+#include "common/err.h"
+#include "common/slice.h"
+#include "controlplane/doc.h"
+#include "controlplane/problem.h"
+
+/* X(NAME, "section", "one of it"), in an order in which they can be stored:
+ * nothing refers to what comes later. */
+#define CP_KIND_MAP(X)                                                                             \
+    X(PROVIDERS, "providers", "provider")                                                          \
+    X(MODELS, "models", "model")                                                                   \
+    X(TENANTS, "tenants", "tenant")                                                                \
+    X(POLICIES, "policies", "policy")                                                              \
+    X(ENDPOINTS, "endpoints", "endpoint")                                                          \
+    X(KEYS, "keys", "key")                                                                         \
+    X(CREDENTIALS, "credentials", "credential")
+
+enum cp_kind {
+#define X(name, section, one) CP_##name,
+    CP_KIND_MAP(X)
+#undef X
+        CP_KINDS
+};
+const char *cp_kind_section(enum cp_kind kind); /* "providers" */
+const char *cp_kind_one(enum cp_kind kind);     /* "provider" */
+/* Either form; -1 when it is none. */
+int cp_kind_parse(struct sb_slice text);
+
+/* Where a secret is to be read from; the document holds the place, and only
+ * for VALUE the secret itself. */
+enum cp_secret_from { CP_SECRET_NONE, CP_SECRET_ENV, CP_SECRET_FILE, CP_SECRET_VALUE };
+
+struct cp_secret_source {
+    enum cp_secret_from from;
+    struct sb_slice text; /* name of the variable, path, or the secret; in the arena */
+    struct sb_slice path; /* "providers[0].credential" */
+    uint32_t line;
+};
+
+/* One object.  Its name is unique in its kind: the provider's slug, the model's
+ * id, "model@tag" of an endpoint, else its name. */
+struct cp_object {
+    enum cp_kind kind;
+    struct sb_slice name;
+    struct sb_slice json; /* normal form; never a secret */
+    struct sb_slice path; /* "endpoints[3]", for later problems */
+    uint32_t line;
+    struct cp_secret_source secret; /* keys, credentials */
+};
+
+struct cp_catalog {
+    /* All objects of a kind, in the order of the document.  A provider's
+     * "credential" is a credential of its own, named by the slug. */
+    struct cp_object *objects[CP_KINDS];
+    size_t n[CP_KINDS];
+    bool named[CP_KINDS]; /* the document has this section, if only empty */
+};
+
+/* Reads a whole document, `version: 1` and sections.  SB_EINVAL: problems has
+ * them (also what cp_doc_read() finds); *ret_catalog then holds the objects
+ * that are right by themselves, so that more can be found in the store.
+ * SB_ENOMEM.  Everything is in arena. */
+int cp_catalog_read(struct sb_slice text, enum cp_doc_format format, struct sb_arena *arena,
+                    struct cp_problems *problems, struct cp_catalog **ret_catalog) SB_MUSTCHECK;
+
+/* Reads one object, as PUT sends it: its paths begin with its members.  name
+ * is the one in the address: the object may repeat it, not differ. */
+int cp_catalog_read_object(enum cp_kind kind, struct sb_slice name, struct sb_slice text,
+                           struct sb_arena *arena, struct cp_problems *problems,
+                           struct cp_catalog **ret_catalog) SB_MUSTCHECK;
+
+enum { CP_CATALOG_VERSION = 1 };
+/* An endpoint's name: model and tag around this. */
+#define CP_ENDPOINT_SEPARATOR '@'
