@@ -17,7 +17,7 @@ MAY_INCLUDE = {  # folder -> our folders it may include from
 }
 LIBRARY_OWNER = {  # header -> the only files that may include it
     r"czmq\.h|zmq\.h": {"common/bus.c", "common/actor.c"},
-    r"msgpack(\.h|/.*)": {"proto/wire.c"},
+    r"msgpack(\.h|/.*)": {"proto/wire.c", "tests/fuzz/proto/fuzz_wire.c"},
     r"llhttp\.h": {"common/http1.c"},
     r"uv\.h": {"common/loop.h"},  # its handles are embedded in ours
     r"yyjson\.h": {"common/json.h"},
