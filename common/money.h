@@ -35,8 +35,7 @@ int sb_money_parse_per_million(struct sb_slice text, sb_money *ret_money) SB_MUS
  * never an exponent.  Returns the length. */
 size_t sb_money_format(sb_money money, char text[SB_MONEY_TEXT_MAX]);
 /* The amount for a million units, likewise: the inverse of the parser. */
-enum { SB_MONEY_PER_MILLION_TEXT_MAX = 28 };
-size_t sb_money_format_per_million(sb_money money, char text[SB_MONEY_PER_MILLION_TEXT_MAX]);
+size_t sb_money_format_per_million(sb_money money, char text[SB_MONEY_TEXT_MAX]);
 
 /* SB_ETOOBIG when the result is out of range; *ret_money is then as before.
  * ret_money may be one of the operands. */

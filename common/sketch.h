@@ -32,7 +32,7 @@ struct sb_sketch {
     uint32_t n;       /* buckets in use */
     uint32_t room;    /* buckets allocated */
     uint64_t zeros;   /* values below SB_SKETCH_VALUE_MIN */
-    uint64_t count;   /* all values */
+    uint64_t count;   /* all values, zeros included */
     double sum;       /* its last digits may depend on the order of merging */
     double min, max;  /* exact; meaningful while count > 0 */
 };
@@ -45,7 +45,7 @@ void sb_sketch_reset(struct sb_sketch *sketch);
 
 /* Adds `times` values (0 adds nothing).  SB_EINVAL for a value that is
  * negative, not finite or above SB_SKETCH_VALUE_MAX; SB_ENOMEM; SB_ETOOBIG
- * when a bucket would pass 2^32 - 1.  On error the sketch is as before. */
+ * beyond 2^32 - 1 values.  On error the sketch is as before. */
 int sb_sketch_add(struct sb_sketch *sketch, double value, uint32_t times) SB_MUSTCHECK;
 /* Adds all of `from`, which stays as it is.  SB_ENOMEM, SB_ETOOBIG as above. */
 int sb_sketch_merge(struct sb_sketch *sketch, const struct sb_sketch *from) SB_MUSTCHECK;
