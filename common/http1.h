@@ -124,21 +124,21 @@ struct sb_http1_head {
 
 enum { SB_HTTP1_LLHTTP_WORDS = 12 };
 
-/* One per connection; about 150 bytes.  Fields are the module's own, except
- * err. */
+/* One per connection; about 170 bytes.  All but err is the module's own. */
 struct sb_http1 {
     uint64_t llhttp[SB_HTTP1_LLHTTP_WORDS]; /* an llhttp_t */
     const struct sb_http1_limits *limits;   /* borrowed */
     struct sb_http1_head *head;             /* during a call */
     struct sb_http1_step *step;             /* during a call */
-    const char *input;                      /* during a call */
+    const char *base;                       /* first byte of the message, during a call */
+    size_t offset;                          /* bytes used of the head so far */
+    size_t gap;                             /* bytes since the last body byte */
     uint64_t body_got;                      /* bytes of body so far */
-    uint32_t offset;                        /* of the input, from the first byte of the message */
-    uint32_t gap;                           /* bytes since the last body byte */
     enum sb_http1_err err;                  /* sticky */
     uint8_t kind;
     uint8_t phase;
-    uint8_t seen; /* fields that may come once */
+    uint8_t framing;
+    uint8_t lead; /* bytes of an empty line before a request */
     bool no_body; /* response to HEAD */
 };
 
