@@ -9,7 +9,7 @@
  *
  * Two ways to be woken: an eventfd for threads that poll (a reactor, see
  * common/reactor.h; actors have one, see common/actor.h), or a function that
- * may be called from any thread and never blocks (uv_async_send() for a libuv
+ * may be called from any thread and never blocks (sb_wake_send() for a libuv
  * loop).
  *
  *      sender                                   receiver, in its wake or poll
@@ -100,7 +100,7 @@ typedef void sb_ask_free_cb(struct sb_ask *ask);
 struct sb_ask {
     struct sb_mail mail; /* delivered to the answerer, with its kind */
     struct sb_mailbox *reply_to;
-    sb_ask_free_cb *free;
+    sb_ask_free_cb *free_request; /* may be NULL */
     atomic_uint refs;
     int rc; /* the answer's code; valid after the reply */
     bool is_done;
