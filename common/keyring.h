@@ -4,7 +4,7 @@
  * blob names the master key that opens it, so that keys can be rotated: put a
  * new one first, seal again at leisure, take the old one out.
  *
- * The file (mode 0600; one that others can read is refused) or environment
+ * The file (private, see common/keyfile.h) or environment
  * value has one key per line (or per comma), "id:base64 of 32 bytes"; empty lines and those
  * with # are skipped.  The first key seals; all open.  The id "api-key-hash"
  * is reserved: that key hashes API keys and never seals.

@@ -1,0 +1,290 @@
+/* common/secret.c */
+#include "common/secret.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "common/check.h"
+#include "common/err.h"
+#include "common/mem.h"
+
+struct sb_secret {
+    size_t n;
+    bool is_guarded; /* bytes are pages of their own: locked, fenced */
+    char *bytes;     /* n and a NUL */
+};
+
+_Static_assert(SB_HASH_BYTES == crypto_generichash_BYTES, "BLAKE2b-256");
+_Static_assert(SB_SHORT_KEY_BYTES == crypto_shorthash_KEYBYTES, "SipHash");
+_Static_assert(SB_AEAD_KEY == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "key");
+_Static_assert(SB_AEAD_NONCE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce");
+_Static_assert(SB_AEAD_TAG == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag");
+_Static_assert(sizeof(struct sb_hash_state) >= sizeof(crypto_generichash_state), "state");
+_Static_assert(_Alignof(struct sb_hash_state) >= _Alignof(crypto_generichash_state), "state");
+
+static void start_library(void)
+{
+    SB_BUG_ON(sodium_init() < 0);
+}
+
+/* Before whatever allocates, draws or picks an implementation. */
+static void ready(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    (void)pthread_once(&once, start_library);
+}
+
+static const unsigned char *bytes_of(struct sb_slice slice)
+{
+    return (const unsigned char *)(slice.n > 0 ? slice.p : "");
+}
+
+static struct sb_secret *make(size_t n, bool is_guarded)
+{
+    struct sb_secret *secret;
+    char *bytes;
+
+    ready();
+    bytes = is_guarded ? sodium_malloc(n + 1) : sb_mem_try(n + 1);
+    if (bytes == NULL)
+        return NULL;
+    secret = sb_mem_new(sizeof(*secret));
+    *secret = (struct sb_secret){.n = n, .is_guarded = is_guarded, .bytes = bytes};
+    bytes[n] = '\0';
+    return secret;
+}
+
+static int make_from(struct sb_slice bytes, bool is_guarded, struct sb_secret **ret)
+{
+    struct sb_secret *secret;
+
+    if (bytes.n > SB_SECRET_MAX)
+        return SB_ETOOBIG;
+    secret = make(bytes.n, is_guarded);
+    if (secret == NULL)
+        return SB_ENOMEM;
+    if (bytes.n > 0)
+        memcpy(secret->bytes, bytes.p, bytes.n);
+    *ret = secret;
+    return SB_OK;
+}
+
+int sb_secret_new(struct sb_slice bytes, struct sb_secret **ret)
+{
+    return make_from(bytes, false, ret);
+}
+
+int sb_secret_new_guarded(struct sb_slice bytes, struct sb_secret **ret)
+{
+    return make_from(bytes, true, ret);
+}
+
+void sb_secret_destroy(struct sb_secret **secretp)
+{
+    struct sb_secret *secret = *secretp;
+
+    *secretp = NULL;
+    if (secret == NULL)
+        return;
+    if (secret->is_guarded) {
+        sodium_free(secret->bytes); /* wipes */
+    } else {
+        sodium_memzero(secret->bytes, secret->n);
+        sb_mem_free(secret->bytes);
+    }
+    sb_mem_free(secret);
+}
+
+size_t sb_secret_len(const struct sb_secret *secret)
+{
+    return secret->n;
+}
+
+struct sb_slice sb_secret_expose(const struct sb_secret *secret)
+{
+    return sb_slice_make(secret->bytes, secret->n);
+}
+
+void sb_secret_wipe(void *p, size_t n)
+{
+    if (n > 0)
+        sodium_memzero(p, n);
+}
+
+bool sb_secret_equal(struct sb_slice a, struct sb_slice b)
+{
+    return a.n == b.n && (a.n == 0 || sodium_memcmp(a.p, b.p, a.n) == 0);
+}
+
+void sb_random_bytes(void *p, size_t n)
+{
+    ready();
+    if (n > 0)
+        randombytes_buf(p, n);
+}
+
+uint64_t sb_random_u64(void)
+{
+    uint64_t value;
+
+    sb_random_bytes(&value, sizeof(value));
+    return value;
+}
+
+static void random_text(char *text, size_t n)
+{
+    static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    enum { EVEN = 256 / 62 * 62 }; /* bytes from here on would favour some characters */
+    unsigned char pool[64];
+    size_t used = sizeof(pool);
+
+    for (size_t i = 0; i < n;) {
+        if (used == sizeof(pool)) {
+            sb_random_bytes(pool, sizeof(pool));
+            used = 0;
+        }
+        if (pool[used] < EVEN)
+            text[i++] = alphabet[pool[used] % 62];
+        used++;
+    }
+    sodium_memzero(pool, sizeof(pool));
+}
+
+void sb_random_id(const char *prefix, size_t n, char *text, size_t size)
+{
+    size_t before = strlen(prefix);
+
+    SB_BUG_ON(size <= before || size - before <= n);
+    memcpy(text, prefix, before);
+    random_text(text + before, n);
+    text[before + n] = '\0';
+}
+
+void sb_hash(struct sb_slice bytes, uint8_t ret_hash[SB_HASH_BYTES])
+{
+    SB_BUG_ON(crypto_generichash(ret_hash, SB_HASH_BYTES, bytes_of(bytes), bytes.n, NULL, 0) != 0);
+}
+
+void sb_hash_keyed(const struct sb_secret *key, struct sb_slice bytes,
+                   uint8_t ret_hash[SB_HASH_BYTES])
+{
+    SB_BUG_ON(key->n < crypto_generichash_KEYBYTES_MIN || key->n > crypto_generichash_KEYBYTES_MAX);
+    SB_BUG_ON(crypto_generichash(ret_hash, SB_HASH_BYTES, bytes_of(bytes), bytes.n,
+                                 (const unsigned char *)key->bytes, key->n) != 0);
+}
+
+static crypto_generichash_state *opaque(struct sb_hash_state *state)
+{
+    return (crypto_generichash_state *)(void *)state->opaque;
+}
+
+void sb_hash_init(struct sb_hash_state *state)
+{
+    SB_BUG_ON(crypto_generichash_init(opaque(state), NULL, 0, SB_HASH_BYTES) != 0);
+}
+
+void sb_hash_update(struct sb_hash_state *state, struct sb_slice bytes)
+{
+    SB_BUG_ON(crypto_generichash_update(opaque(state), bytes_of(bytes), bytes.n) != 0);
+}
+
+void sb_hash_final(struct sb_hash_state *state, uint8_t ret_hash[SB_HASH_BYTES])
+{
+    SB_BUG_ON(crypto_generichash_final(opaque(state), ret_hash, SB_HASH_BYTES) != 0);
+}
+
+uint64_t sb_hash_short(const uint8_t key[SB_SHORT_KEY_BYTES], struct sb_slice bytes)
+{
+    unsigned char hash[crypto_shorthash_BYTES];
+    uint64_t value = 0;
+
+    (void)crypto_shorthash(hash, bytes_of(bytes), bytes.n, key);
+    for (size_t i = 0; i < sizeof(hash); i++)
+        value |= (uint64_t)hash[i] << (8 * i);
+    return value;
+}
+
+struct sb_secret *sb_apikey_new(void)
+{
+    struct sb_secret *secret = make(SB_APIKEY_TEXT, false);
+
+    SB_BUG_ON(secret == NULL);
+    memcpy(secret->bytes, "sb-", 3);
+    random_text(secret->bytes + 3, SB_APIKEY_TEXT - 3);
+    return secret;
+}
+
+void sb_apikey_hash(const struct sb_secret *hash_key, struct sb_slice apikey,
+                    uint8_t ret_hash[SB_HASH_BYTES])
+{
+    sb_hash_keyed(hash_key, apikey, ret_hash);
+}
+
+void sb_aead_seal(const struct sb_secret *key, const uint8_t nonce[SB_AEAD_NONCE],
+                  struct sb_slice bound, struct sb_slice plain, uint8_t *ret)
+{
+    SB_BUG_ON(key->n != SB_AEAD_KEY);
+    SB_BUG_ON(crypto_aead_xchacha20poly1305_ietf_encrypt(ret, NULL, bytes_of(plain), plain.n,
+                                                         bytes_of(bound), bound.n, NULL, nonce,
+                                                         (const unsigned char *)key->bytes) != 0);
+}
+
+int sb_aead_open(const struct sb_secret *key, const uint8_t nonce[SB_AEAD_NONCE],
+                 struct sb_slice bound, struct sb_slice sealed, struct sb_secret **ret)
+{
+    struct sb_secret *plain;
+
+    SB_BUG_ON(key->n != SB_AEAD_KEY);
+    if (sealed.n < SB_AEAD_TAG)
+        return SB_EAUTH;
+    if (sealed.n - SB_AEAD_TAG > SB_SECRET_MAX)
+        return SB_ETOOBIG;
+    plain = make(sealed.n - SB_AEAD_TAG, false);
+    if (plain == NULL)
+        return SB_ENOMEM;
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(
+            (unsigned char *)plain->bytes, NULL, NULL, bytes_of(sealed), sealed.n, bytes_of(bound),
+            bound.n, nonce, (const unsigned char *)key->bytes) != 0) {
+        sb_secret_destroy(&plain);
+        return SB_EAUTH;
+    }
+    *ret = plain;
+    return SB_OK;
+}
+
+int sb_secret_from_base64(struct sb_slice text, struct sb_secret **ret)
+{
+    size_t room = text.n / 4 * 3;
+    struct sb_secret *secret;
+    const char *end;
+
+    if (text.n == 0 || text.n % 4 != 0 || room > SB_SECRET_MAX)
+        return SB_EPARSE;
+    secret = make(room, false);
+    if (secret == NULL)
+        return SB_ENOMEM;
+    if (sodium_base642bin((unsigned char *)secret->bytes, room, text.p, text.n, NULL, &secret->n,
+                          &end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        end != text.p + text.n) {
+        secret->n = room; /* all of it is wiped */
+        sb_secret_destroy(&secret);
+        return SB_EPARSE;
+    }
+    secret->bytes[secret->n] = '\0';
+    *ret = secret;
+    return SB_OK;
+}
+
+struct sb_secret *sb_secret_to_base64(const struct sb_secret *secret)
+{
+    size_t size = sodium_base64_ENCODED_LEN(secret->n, sodium_base64_VARIANT_ORIGINAL);
+    struct sb_secret *text = make(size - 1, false);
+
+    SB_BUG_ON(text == NULL);
+    (void)sodium_bin2base64(text->bytes, size, (const unsigned char *)secret->bytes, secret->n,
+                            sodium_base64_VARIANT_ORIGINAL);
+    return text;
+}
