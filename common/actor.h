@@ -7,7 +7,7 @@
  *      sb_actor_start()      in the new thread: start() -> reactor, on_mail()...
  *      sb_actor_stop()       in that thread: reactor ends -> stop(); then joined
  *
- * An owner on a libuv loop makes a mailbox with uv_async_send() as its wake,
+ * An owner on a libuv loop makes a mailbox with sb_wake_send() as its wake,
  * gives the actor a reference in ctx, and posts batches into
  * sb_actor_mailbox(): neither call ever blocks.
  *

@@ -8,14 +8,18 @@
  *
  *      sb_bus_init -> { new -> bind/connect/subscribe -> send/recv -> destroy } -> sb_bus_shutdown
  *
- * Addresses: "ipc:///path" (under 107 bytes; the directory's mode is the
- * access control; binding replaces a socket file that is there),
- * "tcp://host:port" ("tcp://127.0.0.1:*" binds to a free port).  TCP without CURVE is
- * refused unless the host is 127.0.0.0/8, [::1] or localhost.
+ * Addresses are those of common/busaddr.h.  Of an ipc:// socket the mode of
+ * its directory is the access control; binding replaces a socket file that
+ * nobody listens on.
  *
  * What may be lost: PUB drops what a slow subscriber cannot take, silently;
  * SUB sees nothing from before its subscription has arrived; a connection
  * that breaks loses what was under way.  Nothing is ever duplicated or cut.
+ *
+ * A connection reconnects by itself after every loss and every refusal but
+ * one: after a protocol error (a frame over max_message_bytes) the connecting
+ * side gives up for ever.  So whoever hears nothing from its peer for the
+ * liveness time destroys the socket and makes a new one.
  */
 #pragma once
 
@@ -24,6 +28,7 @@
 #include <stdint.h>
 
 #include "common/attr.h"
+#include "common/busaddr.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/slice.h"
@@ -35,11 +40,7 @@ struct sb_bus_socket;
 struct sb_busauth;
 struct sb_buskey;
 
-enum {
-    SB_BUS_FRAMES_MAX = 16, /* of one message, the routing id not counted */
-    SB_BUS_ADDR_MAX = 256,  /* bytes of an address with its NUL */
-    SB_BUS_IPC_PATH_MAX = 106,
-};
+enum { SB_BUS_FRAMES_MAX = 16 }; /* of one message, the routing id not counted */
 
 enum sb_bus_type { SB_BUS_PUB, SB_BUS_SUB, SB_BUS_ROUTER, SB_BUS_DEALER };
 
@@ -49,9 +50,9 @@ struct sb_bus_opts {
     size_t max_message_bytes; /* of a frame; a peer that sends more is cut off; no default */
     /* CURVE; all NULL: plaintext.  Borrowed for the call, auth until the
      * socket is gone. */
-    const struct sb_buskey *key;   /* our own */
-    const char *server_public;     /* we connect: the pinned key of the other side, Z85 */
-    const struct sb_busauth *auth; /* we bind: who may connect */
+    const struct sb_buskey *key; /* our own */
+    const char *server_public;   /* we connect: the pinned key of the other side, Z85 */
+    struct sb_busauth *auth;     /* we bind: who may connect */
 };
 
 /* Once per process, before anything of the bus, actors or reactors, and after
@@ -68,8 +69,8 @@ int sb_bus_socket_new(enum sb_bus_type type, const struct sb_bus_opts *opts,
 /* Drops what is still queued.  Remove it from the reactor before. */
 void sb_bus_socket_destroy(struct sb_bus_socket **sock);
 
-/* SB_EINVAL: malformed; SB_EACCES: plaintext beyond loopback; SB_EADDRINUSE;
- * SB_EIO.  Several of each may be called on a socket. */
+/* Errors of common/busaddr.h, SB_EADDRINUSE, SB_EIO.  A socket may have
+ * several of each. */
 int sb_bus_bind(struct sb_bus_socket *sock, const char *addr, struct sb_errmsg *err) SB_MUSTCHECK;
 int sb_bus_connect(struct sb_bus_socket *sock, const char *addr,
                    struct sb_errmsg *err) SB_MUSTCHECK;
@@ -78,8 +79,6 @@ int sb_bus_disconnect(struct sb_bus_socket *sock, const char *addr,
                       struct sb_errmsg *err) SB_MUSTCHECK;
 /* What the last bind came to, its port filled in; "" before. */
 const char *sb_bus_bound_addr(const struct sb_bus_socket *sock);
-/* Checks without opening anything, for settings.  is_secure: with CURVE. */
-int sb_bus_check_addr(const char *addr, bool is_secure, struct sb_errmsg *err) SB_MUSTCHECK;
 
 /* SUB: messages whose first frame starts with prefix; none before the first call. */
 void sb_bus_subscribe(struct sb_bus_socket *sock, struct sb_slice prefix);
@@ -105,8 +104,8 @@ struct sb_slice sb_bus_blob_bytes(const struct sb_bus_blob *blob);
 int sb_bus_send_blob(struct sb_bus_socket *sock, struct sb_slice to, const struct sb_slice *frames,
                      size_t n, struct sb_bus_blob *blob) SB_MUSTCHECK;
 
-/* Gives one message.  SB_EAGAIN: none is there.  SB_EPARSE: a message of too
- * many frames was dropped; go on with the next. */
+/* Gives one message.  SB_EAGAIN: none is there.  SB_EPARSE, SB_EAUTH: a message of
+ * too many frames, or of nobody known, was dropped; go on with the next. */
 int sb_bus_recv(struct sb_bus_socket *sock, struct sb_bus_msg **ret) SB_MUSTCHECK;
 /* The frames live until here; may be called from another thread. */
 void sb_bus_msg_destroy(struct sb_bus_msg **msg);
@@ -129,7 +128,7 @@ enum sb_bus_event {
     SB_BUS_CONNECTED = 1, /* usable: handshake done */
     SB_BUS_DISCONNECTED,
     SB_BUS_REFUSED, /* handshake failed: wrong server key, or our key is not authorised;
-                     * on a binding socket: a peer was turned away */
+                     * on a binding socket: a peer was turned away.  A DISCONNECTED follows */
 };
 
 const char *sb_bus_event_name(enum sb_bus_event event);
@@ -138,7 +137,7 @@ int sb_bus_monitor_new(struct sb_bus_socket *sock, struct sb_bus_monitor **ret) 
 void sb_bus_monitor_destroy(struct sb_bus_monitor **monitor);
 /* To be put into the reactor for SB_REACTOR_IN; borrowed. */
 struct sb_bus_socket *sb_bus_monitor_socket(struct sb_bus_monitor *monitor);
-/* SB_EAGAIN: no more.  ret_addr: the endpoint, SB_BUS_ADDR_MAX bytes, or NULL. */
+/* SB_EAGAIN: no more.  ret_addr: the endpoint, SB_BUSADDR_MAX bytes, or NULL. */
 int sb_bus_monitor_next(struct sb_bus_monitor *monitor, enum sb_bus_event *ret_event,
                         char *ret_addr) SB_MUSTCHECK;
 

@@ -79,11 +79,16 @@ bool sb_reactor_timer_is_running(const struct sb_reactor_timer *timer);
 /* Runs until stopped.  SB_OK after a stop; SB_ECANCELED when the process's
  * bus is being shut down; SB_EIO when polling failed. */
 int sb_reactor_run(struct sb_reactor *reactor) SB_MUSTCHECK;
-/* Waits at most timeout for anything, handles what is due, returns: for tests
- * and for waiting while something else is due.  Errors as run; also
- * SB_ECANCELED after a stop. */
+/* Waits at most timeout for anything, handles what is due, returns.  Never
+ * from a callback.  Errors as run; also SB_ECANCELED after a stop. */
 int sb_reactor_turn(struct sb_reactor *reactor, sb_msec timeout) SB_MUSTCHECK;
 /* From a callback: run returns when this turn is over. */
 void sb_reactor_stop(struct sb_reactor *reactor);
-/* Milliseconds of the reactor's clock, read once per turn. */
+/* Milliseconds of the reactor's clock. */
 sb_msec sb_reactor_now(const struct sb_reactor *reactor);
+
+/* A socket of the library itself, for common/actor.c and common/busauth.c
+ * alone; sb_reactor_remove_handle() before it is closed. */
+void sb_reactor_add_handle(struct sb_reactor *reactor, void *handle, unsigned events,
+                           sb_reactor_cb *on_ready, void *ctx);
+void sb_reactor_remove_handle(struct sb_reactor *reactor, void *handle);

@@ -16,7 +16,8 @@ MAY_INCLUDE = {  # folder -> our folders it may include from
     "tests": {"tests", "dataplane", "controlplane", "proto", "common"},
 }
 LIBRARY_OWNER = {  # header -> the only files that may include it
-    r"czmq\.h|zmq\.h": {"common/bus.c", "common/actor.c"},
+    r"czmq\.h|zmq\.h": {"common/bus.c", "common/buskey.c", "common/busauth.c", "common/actor.c",
+                        "common/reactor.c"},
     r"msgpack(\.h|/.*)": {"proto/wire.c", "tests/fuzz/proto/fuzz_wire.c"},
     r"llhttp\.h": {"common/http1.c"},
     r"uv\.h": {"common/loop.h"},  # its handles are embedded in ours

@@ -1,0 +1,26 @@
+/* common/busaddr.h - which addresses the bus takes.
+ *
+ *      ipc:///path         under 107 bytes of path
+ *      tcp://host:port     without CURVE only 127.0.0.0/8, [::1] and localhost
+ *
+ * A port may be "*" where one binds: any free one.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/attr.h"
+#include "common/err.h"
+
+enum {
+    SB_BUSADDR_MAX = 256,     /* bytes with the NUL */
+    SB_BUSADDR_IPC_MAX = 106, /* bytes of an ipc:// path */
+};
+
+/* Opens nothing: for settings too.  is_secure: with CURVE.  SB_EINVAL:
+ * malformed; SB_EACCES: plaintext beyond loopback. */
+int sb_busaddr_check(const char *addr, bool is_secure, struct sb_errmsg *err) SB_MUSTCHECK;
+/* Of an ipc:// address that passed the check, before it is bound.
+ * SB_EADDRINUSE: a process is listening there; SB_EEXIST: something that is
+ * not a socket is. */
+int sb_busaddr_check_free(const char *addr, struct sb_errmsg *err) SB_MUSTCHECK;
