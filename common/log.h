@@ -15,9 +15,10 @@
  * belongs to the sentence), all other words together are the sentence "msg".
  * So a value may hold anything, a provider's or client's bytes too: it is
  * quoted and escaped as a whole, capped at SB_LOG_VALUE_MAX bytes, and cannot
- * pass for another member or line.  %d and %u alone are numbers in JSON,
- * everything else is text.  Keys are [a-z0-9_.]; do not put quotes around a
- * conversion; in a format %% is fine, "% d" is not.
+ * pass for another member or line.  What is one %d, %u or %f is a number in
+ * JSON, everything else is text.  Keys are [a-z0-9_.]; one that was used
+ * before in the event (pid too) becomes key_2.  Put no quotes around a
+ * conversion, and no blank into one ("% d").
  *
  * Arguments are not evaluated when the level is off.  One write(2) per event,
  * at most SB_LOG_LINE_MAX bytes, so lines of threads and processes never mix.
