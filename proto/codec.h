@@ -65,19 +65,32 @@
         wire_leave(r, outer);                                                                      \
     }
 
-/* The public pair of a message that is nothing but its fields. */
+/* The public pair of a message that is nothing but its fields; with _ROWS one
+ * whose arrays come from an arena. */
 #define WIRE_MESSAGE(name, FIELDS)                                                                 \
     WIRE_STRUCT(name, FIELDS)                                                                      \
+    WIRE_ENCODER(name)                                                                             \
+    int msg_##name##_decode(struct sb_slice bytes, struct msg_##name *ret_msg)                     \
+        WIRE_DECODER_BODY(name, NULL)
+
+#define WIRE_MESSAGE_ROWS(name, FIELDS)                                                            \
+    WIRE_STRUCT(name, FIELDS)                                                                      \
+    WIRE_ENCODER(name)                                                                             \
+    int msg_##name##_decode(struct sb_slice bytes, struct sb_arena *arena,                         \
+                            struct msg_##name *ret_msg) WIRE_DECODER_BODY(name, arena)
+
+#define WIRE_ENCODER(name)                                                                         \
     int msg_##name##_encode(const struct msg_##name *msg, struct sb_buf *out)                      \
     {                                                                                              \
         struct wire_writer w = wire_writer_init(out);                                              \
                                                                                                    \
         put_##name(&w, msg, 0);                                                                    \
         return wire_writer_end(&w);                                                                \
-    }                                                                                              \
-    int msg_##name##_decode(struct sb_slice bytes, struct msg_##name *ret_msg)                     \
+    }
+
+#define WIRE_DECODER_BODY(name, arena)                                                             \
     {                                                                                              \
-        struct wire_reader r = wire_reader_init(bytes, NULL);                                      \
+        struct wire_reader r = wire_reader_init(bytes, (arena));                                   \
         struct msg_##name msg;                                                                     \
         int rc;                                                                                    \
                                                                                                    \
