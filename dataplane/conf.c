@@ -1,0 +1,134 @@
+/* dataplane/conf.c */
+#include "dataplane/conf.h"
+
+#include "common/err.h"
+#include "common/log.h"
+
+#ifndef SB_VERSION
+#define SB_VERSION "0.1.0"
+#endif
+
+#define AT(member) SB_CONF_AT(struct dp_conf, member)
+#define KIB(n)     ((int64_t)(n) << 10)
+#define MIB(n)     ((int64_t)(n) << 20)
+#define GIB(n)     ((int64_t)(n) << 30)
+#define SECOND     1000
+#define MINUTE     (60 * SECOND)
+#define DAY        (24 * 60 * (int64_t)MINUTE)
+
+static const char *const log_formats[] = {"logfmt", "json", NULL};
+
+static const struct sb_conf_item items[] = {
+    {"listen", SB_CONF_STRING, AT(listen), 3, 256, "127.0.0.1:8080", 0, "Listening",
+     "address for clients, HOST:PORT or [HOST]:PORT", NULL},
+    {"workers", SB_CONF_INT, AT(workers), 1, 256, "1", 0, "Listening",
+     "worker processes on that address, supervised", NULL},
+    {"slot", SB_CONF_INT, AT(slot), -1, 255, "-1", 0, "Listening",
+     "number of this worker; set by the supervisor", NULL},
+    {"status", SB_CONF_STRING, AT(status), 0, 256, NULL, 0, "Listening",
+     "address of each worker's own /healthz, /readyz, /metrics: HOST:PORT (worker N takes PORT+N)",
+     NULL},
+    {"name", SB_CONF_STRING, AT(name), 1, 48, NULL, 0, "Listening",
+     "name of this host in the fleet; default: the host name", NULL},
+    {"home", SB_CONF_STRING, AT(home), 1, 4000, ".switchboard/worker", 0, "Listening",
+     "directory of spool and last good snapshot", NULL},
+    {"log-format", SB_CONF_ENUM, AT(log_format), 0, 0, "logfmt", 0, "Listening", "form of the log",
+     log_formats},
+    {"log-level", SB_CONF_STRING, AT(log_level), 1, 256, "info", SB_CONF_RELOAD, "Listening",
+     "level, and exceptions by group: info,req=debug", NULL},
+
+    {"control", SB_CONF_STRING, AT(control), 1, 4000, "ipc://.switchboard/run/control", 0,
+     "Control plane", "addresses of the control daemons' ROUTER sockets, comma-separated", NULL},
+    {"publish", SB_CONF_STRING, AT(publish), 1, 4000, "ipc://.switchboard/run/publish", 0,
+     "Control plane", "addresses of their PUB sockets, comma-separated", NULL},
+    {"bus-key", SB_CONF_STRING, AT(bus_key), 1, 4000, NULL, 0, "Control plane",
+     "file with this worker's CURVE key pair; needed beyond this host", NULL},
+    {"bus-server", SB_CONF_STRING, AT(bus_server), 1, 4000, NULL, 0, "Control plane",
+     "file with the control plane's public CURVE key", NULL},
+    {"start-wait", SB_CONF_MSEC, AT(start_wait), 0, 10 * MINUTE, "2s", 0, "Control plane",
+     "wait for a control daemon before serving the snapshot on disk", NULL},
+    {"snapshot-max-age", SB_CONF_MSEC, AT(snapshot_max_age), 0, 3650 * DAY, "0", 0, "Control plane",
+     "refuse an older snapshot on disk; 0 takes any", NULL},
+    {"keyring", SB_CONF_STRING, AT(keyring), 1, 4000, ".switchboard/keyring", 0, "Control plane",
+     "file with the master keys and the key that hashes API keys", NULL},
+
+    {"max-connections", SB_CONF_INT, AT(max_connections), 1, 1000000, "10000", 0, "Clients",
+     "client connections; 503 beyond", NULL},
+    {"head-limit", SB_CONF_SIZE, AT(head_limit), 1024, MIB(1), "32KiB", 0, "Clients",
+     "bytes of a request head; 431 beyond", NULL},
+    {"target-limit", SB_CONF_SIZE, AT(target_limit), 64, KIB(64), "8KiB", 0, "Clients",
+     "bytes of a request target; 414 beyond", NULL},
+    {"body-limit", SB_CONF_SIZE, AT(body_limit), 1024, GIB(1), "32MiB", 0, "Clients",
+     "bytes of a request body; 413 beyond", NULL},
+    {"body-memory", SB_CONF_SIZE, AT(body_memory), MIB(1), GIB(64), "512MiB", 0, "Clients",
+     "bytes of all bodies held; 503 beyond", NULL},
+    {"json-depth", SB_CONF_INT, AT(json_depth), 4, 1024, "64", 0, "Clients",
+     "nesting of a request body; 400 beyond", NULL},
+    {"head-timeout", SB_CONF_MSEC, AT(head_timeout), 10, 10 * MINUTE, "10s", 0, "Clients",
+     "time for a head to arrive; 408 beyond", NULL},
+    {"body-timeout", SB_CONF_MSEC, AT(body_timeout), 10, 60 * MINUTE, "60s", 0, "Clients",
+     "time for a body to arrive; 408 beyond", NULL},
+    {"idle-timeout", SB_CONF_MSEC, AT(idle_timeout), 10, DAY, "120s", 0, "Clients",
+     "time between requests of one connection", NULL},
+    {"write-timeout", SB_CONF_MSEC, AT(write_timeout), 10, 60 * MINUTE, "60s", 0, "Clients",
+     "time without progress for a client that does not read", NULL},
+    {"cors-origin", SB_CONF_STRING, AT(cors_origin), 0, 256, NULL, 0, "Clients",
+     "origin that browsers may call from, or *; off without", NULL},
+    {"trusted-proxy", SB_CONF_STRING, AT(trusted_proxy), 0, 1024, NULL, 0, "Clients",
+     "networks whose X-Forwarded-For is believed, CIDR, comma-separated", NULL},
+
+    {"connect-timeout", SB_CONF_MSEC, AT(connect_timeout), 10, MINUTE, "2s", 0, "Providers",
+     "time for name, TCP and TLS", NULL},
+    {"stream-silence", SB_CONF_MSEC, AT(stream_silence), 100, 60 * MINUTE, "30s", 0, "Providers",
+     "silence inside a stream that ends it", NULL},
+    {"stream-silence-reasoning", SB_CONF_MSEC, AT(stream_silence_reasoning), 100, 60 * MINUTE,
+     "120s", 0, "Providers", "the same when reasoning is asked for", NULL},
+    {"first-token-last", SB_CONF_MSEC, AT(first_token_last), 100, 60 * MINUTE, "300s", 0,
+     "Providers", "time for first content from the last candidate", NULL},
+    {"answer-timeout", SB_CONF_MSEC, AT(answer_timeout), 100, 60 * MINUTE, "120s", 0, "Providers",
+     "time for a whole unstreamed answer while another candidate is left", NULL},
+    {"answer-timeout-last", SB_CONF_MSEC, AT(answer_timeout_last), 100, 60 * MINUTE, "600s", 0,
+     "Providers", "the same for the last candidate", NULL},
+    {"answer-hold", SB_CONF_SIZE, AT(answer_hold), KIB(64), GIB(1), "8MiB", 0, "Providers",
+     "bytes of an unstreamed answer that are held to be checked first", NULL},
+    {"pool-per-provider", SB_CONF_INT, AT(pool_per_provider), 1, 100000, "4096", 0, "Providers",
+     "connections to one provider; its own max_connections goes before", NULL},
+    {"pool-idle", SB_CONF_INT, AT(pool_idle), 0, 100000, "256", 0, "Providers",
+     "idle connections kept per provider", NULL},
+    {"pool-idle-timeout", SB_CONF_MSEC, AT(pool_idle_timeout), 100, 60 * MINUTE, "60s", 0,
+     "Providers", "time an idle connection is kept", NULL},
+
+    {"spool-limit", SB_CONF_SIZE, AT(spool_limit), MIB(1), GIB(4096), "4GiB", 0, "Records",
+     "bytes of records waiting for the control plane; 503 beyond", NULL},
+    {"spool-sync", SB_CONF_MSEC, AT(spool_sync), 1, MINUTE, "100ms", 0, "Records",
+     "at most so long after a record it is safe from power loss", NULL},
+
+    {"drain-delay", SB_CONF_MSEC, AT(drain_delay), 0, 10 * MINUTE, "5s", 0, "Ending",
+     "after SIGTERM: time for load balancers to notice /readyz", NULL},
+    {"drain-timeout", SB_CONF_MSEC, AT(drain_timeout), 0, 60 * MINUTE, "30s", 0, "Ending",
+     "after that: time for running requests", NULL},
+};
+
+static int check(void *target, struct sb_errmsg *err)
+{
+    const struct dp_conf *conf = target;
+
+    if ((conf->bus_key == NULL) != (conf->bus_server == NULL))
+        return sb_err_set(err, SB_EINVAL,
+                          "bus-key and bus-server belong together: the worker's own key pair and "
+                          "the control plane's public key");
+    if (conf->body_memory < conf->body_limit)
+        return sb_err_set(err, SB_EINVAL,
+                          "body-memory is below body-limit: no body of that size "
+                          "could ever be held");
+    return SB_OK;
+}
+
+const struct sb_conf_spec dp_conf_spec = {
+    .program = "switchboard-worker",
+    .summary = "Routes OpenAI-compatible requests to providers.",
+    .version = SB_VERSION,
+    .items = items,
+    .n_items = SB_ARRAY_LEN(items),
+    .check = check,
+};
