@@ -4,7 +4,8 @@
  * --check, --show-config and the "did you mean" of a wrong flag walk the same
  * table.  A value comes from `--name value` or `--name=value` (the last one
  * wins), else from the environment as SWITCHBOARD_NAME (capitals, '-' as
- * '_'), else from the default.
+ * '_'; an empty one counts as not set), else from the default.  A value that
+ * begins with "--" needs the form with '='.
  *
  *      static const struct sb_conf_item items[] = {
  *          {"port", SB_CONF_INT, SB_CONF_AT(struct conf, port), 1, 65535, "8080",
@@ -52,7 +53,7 @@ struct sb_conf_item {
     const char *name; /* "body-limit" */
     enum sb_conf_type type;
     size_t offset, size;  /* SB_CONF_AT(struct x, member) */
-    int64_t min, max;     /* INT, SIZE in bytes, MSEC in ms, STRING in bytes of length (0,0: any) */
+    int64_t min, max;     /* INT; SIZE in bytes; MSEC in ms; STRING: its length; 0 and 0: any */
     const char *fallback; /* the default, as one would write it; NULL: none */
     unsigned flags;       /* of enum sb_conf_flags */
     const char *group;    /* heading in --help; items of a group stand together */
@@ -82,13 +83,14 @@ enum sb_conf_action {
 };
 
 /* Fills target.  SB_EINVAL with the name, the value and what is allowed in
- * err; target is then as before.  For HELP and VERSION the values are not
- * looked at, and target is as before. */
+ * err; the settings in target are then as before.  For HELP and VERSION the
+ * values are not looked at, and target is as before. */
 int sb_conf_read(const struct sb_conf_spec *spec, int argc, char *const *argv, void *target,
                  enum sb_conf_action *ret_action, struct sb_errmsg *err) SB_MUSTCHECK;
 /* Appends the --help page: all settings, their variables and defaults. */
 int sb_conf_help(const struct sb_conf_spec *spec, struct sb_buf *page) SB_MUSTCHECK;
-/* Appends "name=value  # from where" per setting; secrets as "(set)". */
+/* Appends "name=value  # from where" per setting; secrets as "(set)".  For a
+ * command line that sb_conf_read() took. */
 int sb_conf_show(const struct sb_conf_spec *spec, int argc, char *const *argv,
                  struct sb_buf *page) SB_MUSTCHECK;
 
