@@ -167,7 +167,9 @@ int msg_snapshot_decode(struct sb_slice bytes, struct sb_arena *arena,
 /* Appends the text that a credential's sealing is bound to: id, tenant,
  * provider slug, and the origin (scheme, host, port) of the base URL, so that
  * a sealed key cannot be moved to another row or sent to another host.
- * tenant is empty for the house.  Errors: SB_EINVAL when base_url has no
- * origin, SB_ENOMEM, SB_ETOOBIG. */
+ * tenant is empty for the house.  Scheme and host compare without case, a port
+ * that is left out is the scheme's.  Errors: SB_EINVAL when base_url is not
+ * http or https or its origin is not plain (a user name, other than ASCII, a
+ * percent sign) or a name holds a NUL; SB_ENOMEM, SB_ETOOBIG. */
 int msg_credential_binding(uint64_t id, struct sb_slice tenant, struct sb_slice provider,
                            struct sb_slice base_url, struct sb_buf *out) SB_MUSTCHECK;
