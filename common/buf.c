@@ -127,3 +127,9 @@ void sb_buf_consume(struct sb_buf *buf, size_t n)
     if (buf->head == buf->tail)
         buf->head = buf->tail = 0;
 }
+
+void sb_buf_truncate(struct sb_buf *buf, size_t n)
+{
+    SB_BUG_ON(n > sb_buf_len(buf));
+    buf->tail = buf->head + n;
+}

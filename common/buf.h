@@ -70,3 +70,5 @@ static inline void sb_buf_commit(struct sb_buf *buf, size_t n)
 
 /* Drops n bytes (at most the length) from the front. */
 void sb_buf_consume(struct sb_buf *buf, size_t n);
+/* Drops bytes from the end, so that n (at most the length) are left. */
+void sb_buf_truncate(struct sb_buf *buf, size_t n);

@@ -85,7 +85,7 @@ int sb_file_read(const char *path, struct sb_buf *buf, struct sb_errmsg *err)
         return failed(err, "open", path, errno);
     rc = read_all(fd, path, buf, err);
     if (rc != SB_OK)
-        buf->tail = buf->head + before;
+        sb_buf_truncate(buf, before);
     (void)close(fd);
     return rc;
 }

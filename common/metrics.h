@@ -22,7 +22,7 @@
  * All label sets are bounded: fixed text, or one label over a small enum.
  * Names, help texts and label keys are ours; label values are escaped.  The
  * page is text format 0.0.4.  Functions that write return the errors of
- * sb_buf_append().
+ * sb_buf_append(), and what they wrote so far stays.
  */
 #pragma once
 
@@ -80,7 +80,8 @@ struct sb_metric {
     const char *(*label_value)(int index); /* vector: its value; NULL leaves a member out */
 };
 
-#define SB_METRIC_AT(type, member) offsetof(type, member), sizeof(((type *)NULL)->member)
+#define SB_METRIC_AT(type, member)                                                                 \
+    .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
 
 /* Appends all metrics of the table, read from the struct at base. */
 int sb_metrics_write(struct sb_buf *page, const struct sb_metric *metrics, size_t n,
@@ -105,8 +106,9 @@ struct sb_metrics_page {
 };
 
 /* Appends the pages as one, families with the same name under one HELP and
- * TYPE (the first page's), as the format demands.  SB_EPARSE when a page
- * is not of our own making (the text came over the wire): page is then as
- * before. */
+ * TYPE (those of the first that has it), as the format demands; samples of a
+ * family that has another type elsewhere are left out there.  SB_EPARSE when
+ * a page is not of the form that we write (the text came over the wire).  On
+ * error `page` is as before. */
 int sb_metrics_join(struct sb_buf *page, const struct sb_metrics_page *pages,
                     size_t n) SB_MUSTCHECK;

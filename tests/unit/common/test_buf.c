@@ -19,6 +19,21 @@ static void holds_what_was_appended_in_order(void **state)
     assert_true(sb_slice_is(sb_buf_slice(&buf), "two 3!"));
 }
 
+static void the_end_can_be_taken_back(void **state)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf buf;
+
+    (void)state;
+    sb_buf_init(&buf, 100);
+    sb_buf_truncate(&buf, 0);
+    assert_int_equal(sb_buf_append_text(&buf, "one two"), SB_OK);
+    sb_buf_consume(&buf, 1);
+    sb_buf_truncate(&buf, 2);
+    assert_true(sb_slice_is(sb_buf_slice(&buf), "ne"));
+    assert_int_equal(sb_buf_append_text(&buf, "w"), SB_OK);
+    assert_true(sb_slice_is(sb_buf_slice(&buf), "new"));
+}
+
 static void never_passes_its_ceiling(void **state)
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf buf;
@@ -66,6 +81,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_what_was_appended_in_order),
+        cmocka_unit_test(the_end_can_be_taken_back),
         cmocka_unit_test(never_passes_its_ceiling),
         cmocka_unit_test(a_failed_allocation_leaves_it_as_it_was),
         cmocka_unit_test(as_a_queue_it_does_not_grow),
