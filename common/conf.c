@@ -156,28 +156,31 @@ static bool is_flag(const char *arg)
     return strncmp(arg, "--", 2) == 0;
 }
 
-/* Takes the setting at argv[at] and gives the index of the next argument. */
-static int take_flag(const struct sb_conf_spec *spec, int argc, char *const *argv, int at,
-                     struct texts *texts, int *ret_next, struct sb_errmsg *err)
+/* A command line and how far it was read. */
+struct args {
+    int argc;
+    char *const *argv;
+    int at;
+};
+
+static int take_flag(const struct sb_conf_spec *spec, struct args *args, struct texts *texts,
+                     struct sb_errmsg *err)
 {
-    struct sb_slice name = name_in(argv[at]);
-    const char *inline_value = argv[at][2 + name.n] == '=' ? argv[at] + 2 + name.n + 1 : NULL;
+    const char *arg = args->argv[args->at++];
+    struct sb_slice name = name_in(arg);
     size_t i = find_item(spec, name);
 
     if (i == spec->n_items)
         return unknown_flag(spec, name, err);
     texts->source[i] = from_flag;
-    *ret_next = at + 1;
-    if (inline_value != NULL) {
-        texts->text[i] = inline_value;
-    } else if (at + 1 < argc && !is_flag(argv[at + 1])) {
-        texts->text[i] = argv[at + 1];
-        *ret_next = at + 2;
-    } else if (spec->items[i].type == SB_CONF_BOOL) {
+    if (arg[2 + name.n] == '=')
+        texts->text[i] = arg + 2 + name.n + 1;
+    else if (args->at < args->argc && !is_flag(args->argv[args->at]))
+        texts->text[i] = args->argv[args->at++];
+    else if (spec->items[i].type == SB_CONF_BOOL)
         texts->text[i] = "true";
-    } else {
+    else
         return sb_err_set(err, SB_EINVAL, "--%s needs a value", spec->items[i].name);
-    }
     return SB_OK;
 }
 
@@ -185,21 +188,20 @@ static int collect_flags(const struct sb_conf_spec *spec, int argc, char *const 
                          struct texts *texts, enum sb_conf_action *ret_action,
                          struct sb_errmsg *err)
 {
-    int rc;
+    struct args args = {.argc = argc, .argv = argv, .at = 1};
+    int rc = SB_OK;
 
-    for (int at = 1; at < argc;) {
-        if (!is_flag(argv[at]))
-            return sb_err_set(err, SB_EINVAL, "'%.60s' is no flag; settings are --name value",
-                              argv[at]);
-        if (find_action(sb_slice_of(argv[at] + 2), ret_action)) {
-            at++;
-            continue;
-        }
-        rc = take_flag(spec, argc, argv, at, texts, &at, err);
-        if (rc != SB_OK)
-            return rc;
+    while (rc == SB_OK && args.at < argc) {
+        const char *arg = argv[args.at];
+
+        if (!is_flag(arg))
+            return sb_err_set(err, SB_EINVAL, "'%.60s' is no flag; settings are --name value", arg);
+        if (find_action(sb_slice_of(arg + 2), ret_action))
+            args.at++;
+        else
+            rc = take_flag(spec, &args, texts, err);
     }
-    return SB_OK;
+    return rc;
 }
 
 /* What no flag gave: from the environment, else the default. */

@@ -188,9 +188,7 @@ int sb_dir_make(const char *path, mode_t mode, struct sb_errmsg *err)
 
     if (path[0] == '\0' || !sb_slice_copy_text(sb_slice_of(path), part, sizeof(part)))
         return failed(err, "make the directory", path, path[0] == '\0' ? ENOENT : ENAMETOOLONG);
-    for (char *at = part + 1; rc == SB_OK && *at != '\0'; at++) {
-        if (*at != '/')
-            continue;
+    for (char *at = strchr(part + 1, '/'); rc == SB_OK && at != NULL; at = strchr(at + 1, '/')) {
         *at = '\0';
         rc = make_one(part, mode, err);
         *at = '/';

@@ -117,6 +117,7 @@ static inline size_t sb_list_count(const struct sb_list *list)
     return n;
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a name that is declared takes none */
 /* for (link ...): the body must not remove anything. */
 #define sb_list_for_each(link, list)                                                               \
     for (struct sb_list *link = (list)->next; link != (list); link = link->next)
@@ -125,3 +126,4 @@ static inline size_t sb_list_count(const struct sb_list *list)
 #define sb_list_for_each_safe(link, list)                                                          \
     for (struct sb_list *link = (list)->next, *link##_next = link->next; link != (list);           \
          link = link##_next, link##_next = link->next)
+/* NOLINTEND(bugprone-macro-parentheses) */

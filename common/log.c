@@ -73,9 +73,9 @@ void sb_log_setup(const char *program, enum sb_log_format format)
 
 static bool find_level(struct sb_slice text, unsigned char *ret_level)
 {
-    for (unsigned char i = 0; i <= SB_LOG_ERROR; i++) {
+    for (unsigned i = 0; i <= SB_LOG_ERROR; i++) {
         if (sb_slice_is(text, sb_log_level_name((enum sb_log_level)i))) {
-            *ret_level = i;
+            *ret_level = (unsigned char)i;
             return true;
         }
     }

@@ -77,12 +77,12 @@ static struct sb_slice take(struct sb_slice *text, const char *set)
     return taken;
 }
 
-/* Cuts off the line with its end; false when there is no end. */
+/* Cuts off the line with its end; false when there is no end, or a NUL before. */
 static bool take_line(struct sb_slice *text, struct sb_slice *ret_line)
 {
     size_t n = sb_slice_find(*text, '\n');
 
-    if (n == text->n)
+    if (n == text->n || memchr(text->p, '\0', n) != NULL)
         return false;
     *ret_line = sb_slice_make(text->p, n);
     *text = sb_slice_from(*text, n + 1);

@@ -42,7 +42,7 @@ static int tear_down(void **state)
 /* --- timers ----------------------------------------------------------------- */
 
 /* Real time passes as well: everything is hours apart. */
-enum { HOUR = 3600000 };
+#define HOUR UINT64_C(3600000)
 
 struct lettered_timer {
     struct sb_timer timer;
@@ -92,10 +92,10 @@ static void a_later_deadline_does_no_queue_work_and_still_counts(void **state)
         sb_timer_set(&t.timer, start + HOUR * i);
         assert_true(t.timer.node.key == start + HOUR);
     }
-    sb_loop_skip(loop, 99 * (sb_msec)HOUR);
+    sb_loop_skip(loop, 99 * HOUR);
     sb_loop_turn(loop);
     assert_string_equal(events, "");
-    assert_true(t.timer.node.key == start + 100 * (sb_msec)HOUR);
+    assert_true(t.timer.node.key == start + 100 * HOUR);
     sb_loop_skip(loop, HOUR);
     sb_loop_turn(loop);
     assert_string_equal(events, "t");

@@ -176,7 +176,8 @@ static void a_range_too_wide_loses_its_low_end_only(void **state)
     assert_int_equal(sketch.n, SB_SKETCH_BUCKETS);
     assert_true(sketch.min == values[0] && sketch.max == values[VALUES - 1]);
     /* 1024 buckets of the 2750 that the values span. */
-    for (double q = 0.64; q <= 1; q += 0.01) {
+    for (int percent = 64; percent <= 100; percent++) {
+        double q = percent / 100.0;
         double exact = values[(size_t)(q * (VALUES - 1))];
 
         assert_true(fabs(sb_sketch_quantile(&sketch, q) - exact) <=
