@@ -7,8 +7,8 @@
  *
  *      struct msg_rules rules;
  *      msg_rules_init(&rules);
- *      rc = msg_rules_read(&rules, MSG_RULES_PROVIDER, text, arena, &report);
- *      rc = msg_rules_read(&rules, MSG_RULES_SWITCHBOARD, text, arena, &report);
+ *      rc = msg_rules_read(&rules, MSG_IN_PROVIDER, text, arena, &report);
+ *      rc = msg_rules_read(&rules, MSG_IN_SWITCHBOARD, text, arena, &report);
  *
  * Every member may be null, which says nothing.  A list that would allow
  * nothing at all when it is empty (only, quantizations, residency, ...) must not
@@ -142,7 +142,7 @@ static inline bool msg_rules_say(const struct msg_rules *rules, enum msg_rule ru
 
 enum { MSG_SESSION_ID_MAX = 256 /* characters */, MSG_TIMEOUT_MS_MAX = 86400000 };
 
-enum { MSG_PROBLEM_PATH = 96, MSG_PROBLEM_TEXT = 320 };
+enum { MSG_PROBLEM_PATH = 96, MSG_PROBLEM_TEXT = 640 };
 
 /* What is wrong and where, for a person: "sort", "\"cheap\" is not one of
  * price, throughput, latency, exacto". */
@@ -162,14 +162,14 @@ struct msg_report {
 /* Nothing said. */
 void msg_rules_init(struct msg_rules *rules);
 
-/* Reads the members of one object into rules.  schema: MSG_IN_PROVIDER,
+/* Reads the members of one object into rules.  schemas: MSG_IN_PROVIDER,
  * MSG_IN_SWITCHBOARD, or MSG_IN_POLICY for all.  text: one JSON value, which
  * must outlive rules; null says nothing.  Errors: SB_EINVAL when anything is
  * not as it must be: a member that is not known, comes twice, is of another
  * type or has a value that is not allowed; report then names every problem
  * (NULL: not wanted), and rules is not to be used; SB_EPARSE for what is not
  * JSON, likewise. */
-int msg_rules_read(struct msg_rules *rules, int schema, struct sb_slice text,
+int msg_rules_read(struct msg_rules *rules, int schemas, struct sb_slice text,
                    struct sb_arena *arena, struct msg_report *report) SB_MUSTCHECK;
 
 /* Whether a pattern of allowed_models covers a model id; '*' stands for any

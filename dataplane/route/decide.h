@@ -49,7 +49,7 @@ struct dp_route {
 };
 
 /* At most this many endpoints of each model and class are kept in order. */
-enum { DP_ATTEMPTS_MAX = 8 };
+enum { DP_ATTEMPTS_MAX = 8 }; /* ROUTING.md 8 */
 
 struct dp_decision {
     /* In the sequence of attempts.  Mostly model by model, but not always: a
@@ -82,6 +82,7 @@ uint32_t dp_decision_next(const struct dp_decision *decision, uint32_t from, uin
  * after `from`: as many attempts are kept for them. */
 uint32_t dp_decision_models_left(const struct dp_decision *decision, uint32_t from,
                                  uint32_t used_up);
-/* As what member a limit of tokens goes to an endpoint: "max_tokens",
- * "max_completion_tokens", or NULL to leave what the client wrote. */
+/* As what member the limit of tokens that the client wrote goes to an endpoint
+ * that knows only the other name: "max_tokens", "max_completion_tokens", or
+ * NULL to leave it as it is.  When the client wrote both, the other is cut. */
 const char *dp_limit_member(const struct dp_endpoint *endpoint, const struct dp_requirements *ask);

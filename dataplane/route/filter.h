@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "common/clock.h"
-#include "common/slice.h"
+#include "common/money.h"
 #include "dataplane/route/policy.h"
 
 struct dp_endpoint;
@@ -20,7 +20,6 @@ struct dp_row;
 struct dp_snapshot;
 struct dp_tables;
 struct dp_tenant;
-struct sb_arena;
 
 /* X(NAME, "step", "excluded_by", "what to relax") */
 #define DP_STEP_MAP(X)                                                                             \
@@ -86,10 +85,11 @@ struct dp_filter {
 enum dp_step dp_filter_endpoint(const struct dp_filter *filter, const struct dp_endpoint *endpoint);
 /* Bits 1 << enum dp_step of all steps that it fails. */
 uint32_t dp_filter_all_steps(const struct dp_filter *filter, const struct dp_endpoint *endpoint);
-/* Why it fails a step that it does fail: "zdr is unknown", "prompt costs 0.9
- * USD per million tokens, the limit is 0.5"; from arena. */
-struct sb_slice dp_filter_reason(const struct dp_filter *filter, const struct dp_endpoint *endpoint,
-                                 enum dp_step step, struct sb_arena *arena);
+/* USD 1e-15 that the request can cost at most: half its bytes as prompt tokens
+ * and `n` times the longest completion; SB_MONEY_MAX when it is beyond all
+ * amounts. */
+sb_money dp_filter_worst_cost(const struct dp_requirements *ask, const struct dp_endpoint *endpoint,
+                              uint32_t image_tokens);
 
 /* Whether the measured values keep all limits; without data the answer is
  * `unknown`. */

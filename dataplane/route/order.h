@@ -1,27 +1,31 @@
-/* dataplane/route/order.h - in which sequence the remaining candidates are tried
- * (ROUTING.md 6).
+/* dataplane/route/order.h - in which sequence the endpoints that are left are
+ * tried (ROUTING.md 6).
  *
- * Each candidate gets a rank; the smaller rank goes first, its parts being
- * compared from left to right.  The last part is the draw by inverse-square
- * price weighting, which needs no memory: a conversation that comes again
- * draws the same.
+ * Every one gets a rank; the smaller goes first, its parts being compared from
+ * left to right: own-key class, behind, unhealthy, model, position in `order`
+ * or value of the sort, score of the draw.  Only the best of each model are
+ * kept, unless all are wanted; then each is paired with its credentials.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/slice.h"
-#include "proto/snapshot.h"
-#include "proto/vocabulary.h"
+#include "dataplane/route/requirements.h"
+#include "proto/rules.h"
 
 struct dp_endpoint;
+struct dp_filter;
+struct dp_health_source;
+struct dp_models;
+struct dp_row;
 struct msg_credential;
+struct sb_arena;
 
-/* Why a candidate ranks behind healthy ones, from the loosest on. */
+/* Why a candidate ranks behind healthy ones. */
 #define DP_HEALTH_MAP(X)                                                                           \
     X(GOOD, "good")                                                                                \
-    X(OUTAGE, "outage")     /* the tables say so, for all credentials */                           \
+    X(OUTAGE, "outage")     /* the tables say so, whatever the credential */                       \
     X(COOLDOWN, "cooldown") /* a Retry-After is running */                                         \
     X(BREAKER, "breaker")   /* open, or its one probe is out */
 
@@ -30,11 +34,12 @@ enum dp_health {
     DP_HEALTH_MAP(X)
 #undef X
 };
+/* "good"; a static string. */
 const char *dp_health_name(enum dp_health health);
 
 struct dp_rank {
-    uint32_t prefix; /* own-key class, behind, unhealthy, model, position */
-    double value;    /* of the sort; 0 without one */
+    uint32_t prefix; /* class, behind, unhealthy, model, position: from the high bits down */
+    double value;    /* of the sort; 0 without one, infinite without data */
     double score;    /* of the draw */
 };
 
@@ -51,33 +56,46 @@ static inline bool dp_rank_before(const struct dp_rank *a, const struct dp_rank 
 struct dp_candidate {
     const struct dp_endpoint *endpoint;
     const struct msg_credential *credential; /* NULL: the provider wants none */
-    uint64_t dropped; /* bits of enum msg_parameter: cut from the body for this endpoint */
+    uint64_t dropped; /* bits of enum msg_parameter: to be cut from the body for this endpoint */
     struct dp_rank rank;
-    double cost;    /* USD that this request is expected to cost here, at least DP_COST_MIN */
-    uint8_t kind;   /* enum msg_credential_kind */
-    uint8_t model;  /* index in dp_decision.models */
-    uint8_t health; /* enum dp_health */
+    double cost;            /* USD that the draw weighed it by */
+    uint8_t kind;           /* enum msg_credential_kind */
+    uint8_t model;          /* index in dp_decision.models */
+    uint8_t health;         /* enum dp_health */
     bool misses_preference; /* a preferred threshold */
     bool misses_context;    /* the estimate plus max_tokens is over its context length */
 };
 
-/* The weight of the draw at a cost. */
-static inline double dp_draw_weight(double cost)
-{
-    return 1 / (cost * cost);
-}
+/* An endpoint in one class: before its credentials are looked at one by one. */
+struct dp_entry {
+    struct dp_rank rank;
+    const struct dp_endpoint *endpoint;
+    double cost;
+    uint8_t kind, model;
+    bool misses_preference, misses_context;
+};
 
-/* u of ROUTING.md 6, in (0, 1).  conversation: a keyed hash; mix: dp_endpoint.mix. */
-static inline double dp_draw_uniform(uint64_t conversation, uint64_t mix)
-{
-    uint64_t h = conversation ^ mix;
+struct dp_order {
+    const struct dp_filter *filter;        /* borrowed, as all */
+    const struct dp_health_source *health; /* NULL: all good */
+    uint64_t conversation;
+    bool sticky;
+    bool measured; /* there are tables */
+    bool keep_all;
+    struct sb_arena *arena;
+    uint32_t n_models;
+    struct {
+        double prompt, completion; /* expected tokens; completion of all n answers */
+        enum msg_sort sort;
+        struct dp_entry *best; /* sorted, unless all are kept */
+        uint32_t n, max;
+    } model[DP_MODELS_MAX];
+};
 
-    /* The finaliser of MurmurHash3: every bit of the input moves half of the output. */
-    h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);
-    h = (h ^ h >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
-    h ^= h >> 33;
-    return ((double)(h >> 11) + 0.5) * 0x1p-53;
-}
-
-/* -ln(u) / w; the smallest goes first. */
-double dp_draw_score(double uniform, double cost);
+/* filter, health, conversation, sticky, keep_all and arena are set by the
+ * caller; this works out the rest. */
+void dp_order_init(struct dp_order *order, const struct dp_models *models);
+/* An endpoint that passed the filters.  model: index in models. */
+void dp_order_add(struct dp_order *order, const struct dp_endpoint *endpoint, uint32_t model);
+/* Gives the candidates in order, from the arena. */
+uint32_t dp_order_finish(struct dp_order *order, struct dp_candidate **ret_candidates);

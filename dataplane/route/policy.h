@@ -70,7 +70,7 @@ struct dp_plan {
         struct msg_cutoffs min_throughput, max_latency;
         bool unknown_ok;
     } limit[DP_BY_COUNT]; /* each set's own; meaningful when its step is on */
-    bool allow_fallbacks;
+    bool only_first;      /* allow_fallbacks: false, and no order that says what it leaves */
     bool own_allowed, house_allowed; /* by byok */
 
     /* Soft. */

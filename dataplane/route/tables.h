@@ -24,7 +24,7 @@ enum { DP_OUTAGE_LIFE = 30000, DP_PERCENTILE_LIFE = 300000 /* milliseconds */ };
 
 struct dp_row {
     uint64_t endpoint;
-    sb_msec measured_at;    /* newest sample; percentiles count until 5 minutes later */
+    sb_msec fresh_until;    /* percentiles and means count until then */
     sb_msec outage_until;   /* 0 or past: none */
     sb_msec cooldown_until; /* of house credentials; 0 or past: none */
     uint32_t samples, uptime, mean_completion;
@@ -56,10 +56,10 @@ const struct dp_row *dp_tables_find_id(const struct dp_tables *tables, uint64_t 
 
 static inline bool dp_row_is_fresh(const struct dp_row *row, sb_msec now)
 {
-    return row != NULL && now < row->measured_at + DP_PERCENTILE_LIFE;
+    return row != NULL && now < row->fresh_until;
 }
 
 /* Mean completion tokens of a model's endpoints, by samples, or 0 without
- * data; worked out once a second. */
+ * data; worked out once a second, or when other tables come. */
 double dp_tables_mean_completion(const struct dp_tables *tables, const struct dp_snapshot *snapshot,
                                  const struct dp_model *model, sb_msec now);

@@ -19,11 +19,11 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/slice.h"
+#include "dataplane/route/index.h"
 #include "proto/snapshot.h"
 
 struct dp_rules;
-
-#define DP_NONE UINT32_MAX
+struct dp_tables;
 
 /* Where an endpoint computes: a number of proto/country.h, or one of these. */
 enum { DP_REGION_UNKNOWN = -1, DP_REGION_EU = -2, DP_REGION_GLOBAL = -3 };
@@ -49,6 +49,9 @@ struct dp_endpoint {
     int16_t region;          /* country or DP_REGION_ */
     uint8_t quantization;
     bool cheaper_cached; /* a cached prompt costs less than a fresh one */
+    bool dialect_known;  /* this worker speaks its provider's */
+    bool has_house;      /* house candidates are possible: the operator has a key, or nobody
+                            needs one */
     uint16_t input_modalities, output_modalities;
 };
 
@@ -93,14 +96,12 @@ struct dp_key {
     const struct dp_rules *policy; /* NULL: none */
 };
 
-/* Open addressing over the numbers of things that are there for good: built
- * once, never changed.  uthash would add 56 bytes and a pointer to follow to
- * each of 100 000 endpoints. */
-struct dp_index {
-    struct dp_index_slot {
-        uint32_t hash, item; /* item DP_NONE: free */
-    } * slot;
-    uint32_t mask;
+/* Mean completion of a model's endpoints, as one state of the tables has it. */
+struct dp_model_mean {
+    const struct dp_tables *tables;
+    uint64_t sequence;
+    sb_msec until; /* worked out anew then: rows age */
+    double tokens;
 };
 
 struct dp_snapshot {
@@ -118,11 +119,8 @@ struct dp_snapshot {
     struct dp_index by_key_hash, by_model_name, by_endpoint_id, by_provider_slug, by_tag;
 
     /* Caches of the loop, refilled when they turn out stale. */
-    uint32_t *table_slot; /* per endpoint, see tables.h */
-    struct dp_model_mean {
-        sb_msec at;
-        float tokens;
-    } * mean; /* per model, likewise */
+    uint32_t *table_slot;       /* per endpoint, see tables.h */
+    struct dp_model_mean *mean; /* per model, likewise */
 
     void (*on_last)(void *ctx, struct dp_snapshot *snapshot); /* NULL: free at once */
     void *on_last_ctx;

@@ -1,0 +1,298 @@
+/* dataplane/route/content.c */
+#include "dataplane/route/content.h"
+
+#include "common/splice.h"
+#include "proto/vocabulary.h"
+
+/* --- the cursor ------------------------------------------------------------------- */
+
+/* The text is known to be valid JSON; `end` is checked all the same, so that a
+ * mistake here cannot read what is not ours. */
+struct cursor {
+    const char *p, *end;
+};
+
+static char skip_space(struct cursor *c)
+{
+    while (c->p < c->end && (*c->p == ' ' || *c->p == '\n' || *c->p == '\r' || *c->p == '\t'))
+        c->p++;
+    return c->p < c->end ? *c->p : '\0';
+}
+
+/* From an opening quote to behind the closing one. */
+static void skip_string(struct cursor *c)
+{
+    const char *start = ++c->p;
+
+    while (c->p < c->end) {
+        const char *quote = memchr(c->p, '"', (size_t)(c->end - c->p)), *slash = quote;
+
+        if (quote == NULL)
+            break;
+        while (slash > start && slash[-1] == '\\')
+            slash--;
+        c->p = quote + 1;
+        if (((quote - slash) & 1) == 0) /* an even number of backslashes escapes themselves */
+            return;
+    }
+    c->p = c->end;
+}
+
+static void skip_value(struct cursor *c)
+{
+    unsigned depth = 0;
+
+    for (; c->p < c->end;) {
+        switch (skip_space(c)) {
+        case '"':
+            skip_string(c);
+            break;
+        case '{':
+        case '[':
+            depth++;
+            c->p++;
+            continue;
+        case '}':
+        case ']':
+            depth--;
+            c->p++;
+            break;
+        case ',':
+        case ':':
+            c->p++;
+            continue;
+        default:
+            while (c->p < c->end && memchr(",:]} \n\r\t", *c->p, 8) == NULL)
+                c->p++;
+        }
+        if (depth == 0)
+            return;
+    }
+}
+
+static struct sb_slice take_value(struct cursor *c)
+{
+    const char *start;
+
+    (void)skip_space(c);
+    start = c->p;
+    skip_value(c);
+    return sb_slice_make(start, (size_t)(c->p - start));
+}
+
+static struct cursor enter(struct sb_slice value)
+{
+    return (struct cursor){.p = value.p + 1, .end = value.p + value.n};
+}
+
+/* The next element of an array that was entered. */
+static bool next_element(struct cursor *c, struct sb_slice *ret_value)
+{
+    char at = skip_space(c);
+
+    if (at == ',') {
+        c->p++;
+        at = skip_space(c);
+    }
+    if (at == ']' || at == '\0')
+        return false;
+    *ret_value = take_value(c);
+    return true;
+}
+
+/* The next member of an object that was entered; the name as written. */
+static bool next_member(struct cursor *c, struct sb_slice *ret_name, struct sb_slice *ret_value)
+{
+    char at = skip_space(c);
+
+    if (at == ',') {
+        c->p++;
+        at = skip_space(c);
+    }
+    if (at != '"')
+        return false;
+    *ret_name = take_value(c);
+    *ret_name = sb_slice_make(ret_name->p + 1, ret_name->n - 2);
+    if (skip_space(c) == ':')
+        c->p++;
+    *ret_value = take_value(c);
+    return true;
+}
+
+/* Compares a string as written, escapes and all, with a plain word. */
+static bool text_is(struct sb_slice written, const char *word)
+{
+    size_t at = 0;
+
+    for (; *word != '\0'; word++) {
+        char c;
+
+        if (at >= written.n)
+            return false;
+        c = written.p[at++];
+        if (c == '\\' && at + 5 <= written.n && written.p[at] == 'u') {
+            unsigned code = 0;
+
+            for (size_t i = 1; i <= 4; i++) {
+                char digit = written.p[at + i];
+
+                code =
+                    code * 16 + (unsigned)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
+            }
+            c = code < 0x80 ? (char)code : '\0';
+            at += 5;
+        }
+        if (c != *word)
+            return false;
+    }
+    return at == written.n;
+}
+
+static struct sb_slice unquoted(struct sb_slice string)
+{
+    return sb_slice_make(string.p + 1, string.n - 2);
+}
+
+static bool is_string(struct sb_slice value)
+{
+    return sb_splice_type_of(value) == SB_SPLICE_STRING;
+}
+
+/* --- messages ----------------------------------------------------------------------- */
+
+static const struct {
+    const char *type;
+    int modality;
+} part_types[] = {
+    {"text", MSG_MODALITY_TEXT},         {"input_text", MSG_MODALITY_TEXT},
+    {"image_url", MSG_MODALITY_IMAGE},   {"input_image", MSG_MODALITY_IMAGE},
+    {"image", MSG_MODALITY_IMAGE},       {"input_audio", MSG_MODALITY_AUDIO},
+    {"audio_url", MSG_MODALITY_AUDIO},   {"audio", MSG_MODALITY_AUDIO},
+    {"file", MSG_MODALITY_FILE},         {"input_file", MSG_MODALITY_FILE},
+    {"document", MSG_MODALITY_FILE},     {"video_url", MSG_MODALITY_VIDEO},
+    {"input_video", MSG_MODALITY_VIDEO}, {"video", MSG_MODALITY_VIDEO},
+};
+
+/* One element of a content list.  What is of no known type counts as text, so
+ * that it is not forgotten. */
+static void read_part(struct dp_content *content, struct sb_slice part)
+{
+    struct cursor c = enter(part);
+    struct sb_slice name, value, type = SB_SLICE_NONE, text = part;
+    int modality = MSG_MODALITY_TEXT;
+
+    if (sb_splice_type_of(part) != SB_SPLICE_OBJECT) {
+        content->text_bytes += part.n;
+        return;
+    }
+    while (next_member(&c, &name, &value)) {
+        if (text_is(name, "type") && is_string(value))
+            type = unquoted(value);
+        else if (text_is(name, "text") && is_string(value))
+            text = unquoted(value);
+    }
+    for (size_t i = 0; i < sizeof(part_types) / sizeof(part_types[0]); i++) {
+        if (text_is(type, part_types[i].type)) {
+            modality = part_types[i].modality;
+            break;
+        }
+    }
+    content->modalities |= 1U << modality;
+    content->images += modality == MSG_MODALITY_IMAGE;
+    content->audios += modality == MSG_MODALITY_AUDIO;
+    if (modality == MSG_MODALITY_TEXT)
+        content->text_bytes += text.n;
+}
+
+static void read_parts(struct dp_content *content, struct sb_slice list)
+{
+    struct cursor c = enter(list);
+    struct sb_slice part;
+
+    while (next_element(&c, &part))
+        read_part(content, part);
+}
+
+static void read_content(struct dp_content *content, struct sb_slice value)
+{
+    switch ((int)sb_splice_type_of(value)) {
+    case SB_SPLICE_STRING:
+        content->modalities |= 1U << MSG_MODALITY_TEXT;
+        content->text_bytes += value.n - 2;
+        break;
+    case SB_SPLICE_ARRAY:
+        read_parts(content, value);
+        break;
+    case SB_SPLICE_OBJECT:
+        read_part(content, value);
+        break;
+    default: /* null beside tool calls */
+        break;
+    }
+}
+
+static void read_message(struct dp_content *content, struct sb_slice message)
+{
+    struct cursor c = enter(message);
+    struct sb_slice name, value, role = SB_SLICE_NONE, said = SB_SLICE_NONE;
+
+    while (next_member(&c, &name, &value)) {
+        if (text_is(name, "role")) {
+            role = is_string(value) ? unquoted(value) : SB_SLICE_NONE;
+        } else if (text_is(name, "content")) {
+            said = value;
+            read_content(content, value);
+        } else if (text_is(name, "images") && sb_splice_type_of(value) == SB_SPLICE_ARRAY) {
+            read_parts(content, value); /* what an image model said before */
+        } else if (!text_is(name, "audio")) {
+            content->text_bytes += value.n; /* tool calls, reasoning, names */
+        }
+    }
+    if (content->first_user.n == 0 && text_is(role, "user"))
+        content->first_user = said;
+    if (content->first_system.n == 0 && (text_is(role, "system") || text_is(role, "developer")))
+        content->first_system = said;
+    content->messages++;
+}
+
+int dp_content_read_messages(struct dp_content *content, struct sb_slice messages,
+                             struct sb_errmsg *err)
+{
+    struct cursor c;
+    struct sb_slice message;
+
+    if (sb_splice_type_of(messages) != SB_SPLICE_ARRAY)
+        return sb_err_set(err, SB_EINVAL, "messages: must be a list of messages");
+    c = enter(messages);
+    while (next_element(&c, &message)) {
+        if (sb_splice_type_of(message) != SB_SPLICE_OBJECT)
+            return sb_err_set(err, SB_EINVAL,
+                              "messages[%u]: must be an object with role and content",
+                              content->messages);
+        read_message(content, message);
+    }
+    if (content->messages == 0)
+        return sb_err_set(err, SB_EINVAL, "messages: must hold at least one message");
+    return SB_OK;
+}
+
+int dp_content_read_prompt(struct dp_content *content, const char *member, struct sb_slice prompt,
+                           struct sb_errmsg *err)
+{
+    enum sb_splice_type type = sb_splice_type_of(prompt);
+    struct cursor c;
+    struct sb_slice element;
+
+    if (type == SB_SPLICE_STRING) {
+        read_content(content, prompt);
+        return SB_OK;
+    }
+    if (type != SB_SPLICE_ARRAY)
+        return sb_err_set(err, SB_EINVAL, "%s: must be a string or a list", member);
+    c = enter(prompt);
+    if (!next_element(&c, &element))
+        return sb_err_set(err, SB_EINVAL, "%s: must not be an empty list", member);
+    content->modalities |= 1U << MSG_MODALITY_TEXT;
+    content->text_bytes += prompt.n; /* texts, or tokens: their digits are a fair guess */
+    return SB_OK;
+}
