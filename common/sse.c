@@ -22,8 +22,9 @@ enum at {
 
 void sb_sse_init(struct sb_sse *sse, size_t limit)
 {
-    *sse = (struct sb_sse){.at = AT_LINE};
-    sb_buf_init(&sse->held, limit);
+    *sse = (struct sb_sse){.at = AT_LINE, .limit = limit};
+    /* An empty line of up to two bytes, and what finish() adds. */
+    sb_buf_init(&sse->held, limit < SIZE_MAX - 4 ? limit + 4 : limit);
     sb_buf_init(&sse->joined, limit);
 }
 
@@ -135,6 +136,8 @@ static int parse_event(struct sb_sse *sse, struct sb_slice in, struct sb_sse_eve
         if (stop == end)
             return SB_EAGAIN;
         if (line.n == 0 && found.lines > 0) {
+            if ((size_t)(p - start) > sse->limit)
+                return SB_ETOOBIG;
             p = skip_line_end(stop, end);
             event.raw = sb_slice_make(start, (size_t)(p - start));
             break;
@@ -149,8 +152,6 @@ static int parse_event(struct sb_sse *sse, struct sb_slice in, struct sb_sse_eve
     }
     if (event.raw.n == 0)
         return SB_EAGAIN;
-    if (event.raw.n > sse->held.limit)
-        return SB_ETOOBIG;
     event.has_data = found.data_lines > 0;
     event.is_comment = found.comments == found.lines;
     if (found.data_lines > 1)

@@ -30,12 +30,13 @@ struct sb_sse_event {
 struct sb_sse {
     struct sb_buf held;   /* the unfinished event */
     struct sb_buf joined; /* data of several lines; empty in the common case */
-    uint8_t at;           /* what the last byte held was */
-    bool started;         /* past the place of a byte order mark */
-    bool delivered;       /* held is the event given last: dropped by the next call */
+    size_t limit;
+    uint8_t at;     /* what the last byte held was */
+    bool started;   /* past the place of a byte order mark */
+    bool delivered; /* held is the event given last: dropped by the next call */
 };
 
-/* limit: bytes of one event, as sent and as joined.  Allocates nothing. */
+/* limit: bytes of one event without its empty line.  Allocates nothing. */
 void sb_sse_init(struct sb_sse *sse, size_t limit);
 void sb_sse_release(struct sb_sse *sse);
 /* Takes bytes off the front of *input up to the end of the next event.
