@@ -29,6 +29,8 @@ enum { SB_JSON_DEPTH = 64 };
  * SB_ENOMEM. */
 int sb_json_read(struct sb_slice text, size_t max, yyjson_doc **ret_doc,
                  struct sb_errmsg *err) SB_MUSTCHECK;
+/* common/mem.h for yyjson, to write or to build documents with; static. */
+const struct yyjson_alc *sb_json_allocator(void);
 /* Fits SB_CLEANUP; NULL is fine. */
 void sb_json_free(yyjson_doc **doc);
 
@@ -47,7 +49,7 @@ int sb_json_get_bool(yyjson_val *object, const char *name, bool *ret_bool) SB_MU
 int sb_json_get_object(yyjson_val *object, const char *name, yyjson_val **ret_object) SB_MUSTCHECK;
 int sb_json_get_array(yyjson_val *object, const char *name, yyjson_val **ret_array) SB_MUSTCHECK;
 /* The name of the first member that is not in the list (NULL-terminated), or
- * comes twice; no bytes when all is well.  For objects that are closed. */
+ * comes twice; p == NULL when all is well.  For objects that are closed. */
 struct sb_slice sb_json_unknown_member(yyjson_val *object, const char *const *names);
 
 /* --- the place inside a document, for messages ------------------------------ */
