@@ -63,7 +63,6 @@ struct sb_splice_member {
     uint32_t hash;           /* of the name, unescaped */
     uint8_t type;            /* enum sb_splice_type */
     bool name_escaped;       /* the name holds a backslash */
-    bool value_escaped;      /* a string that holds a backslash */
 };
 
 struct sb_splice {
@@ -114,6 +113,27 @@ static inline struct sb_slice sb_splice_value(const struct sb_splice *doc,
     return (struct sb_slice){.p = doc->text.p + member->value, .n = member->value_n};
 }
 
+/* Told by the first byte. */
+static inline enum sb_splice_type sb_splice_type_of(struct sb_slice value)
+{
+    switch (value.n > 0 ? value.p[0] : 'n') {
+    case '"':
+        return SB_SPLICE_STRING;
+    case '{':
+        return SB_SPLICE_OBJECT;
+    case '[':
+        return SB_SPLICE_ARRAY;
+    case 't':
+        return SB_SPLICE_TRUE;
+    case 'f':
+        return SB_SPLICE_FALSE;
+    case 'n':
+        return SB_SPLICE_NULL;
+    default:
+        return SB_SPLICE_NUMBER;
+    }
+}
+
 /* Getters take the text of one value that passed a scan.  SB_EINVAL: it is of
  * another type. */
 /* Gives the characters: part of the text when nothing is escaped, else
@@ -122,9 +142,9 @@ int sb_splice_get_string(struct sb_slice value, struct sb_arena *arena,
                          struct sb_slice *ret_string) SB_MUSTCHECK;
 /* An integer without fraction or exponent; SB_ETOOBIG when it does not fit. */
 int sb_splice_get_int(struct sb_slice value, int64_t *ret_int) SB_MUSTCHECK;
+/* SB_ETOOBIG: more text than any number needs (500 bytes). */
 int sb_splice_get_number(struct sb_slice value, double *ret_number) SB_MUSTCHECK;
 int sb_splice_get_bool(struct sb_slice value, bool *ret_bool) SB_MUSTCHECK;
-enum sb_splice_type sb_splice_type_of(struct sb_slice value);
 
 /* --- changing -------------------------------------------------------------- */
 

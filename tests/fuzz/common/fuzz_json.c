@@ -20,9 +20,9 @@ static yyjson_doc *write_and_read(yyjson_val *value, struct sb_slice text)
     sb_buf_init(&out, (size_t)16 * MAX);
     sb_json_init(&json, &out);
     sb_json_open_object(&json);
-    sb_json_name(&json, text);
-    sb_json_put_value(&json, value);
     sb_json_add_text(&json, "text", text);
+    sb_json_name(&json, text); /* which may be "text", too */
+    sb_json_put_value(&json, value);
     sb_json_close_object(&json);
     if (sb_json_end(&json) != SB_OK)
         abort();
