@@ -60,22 +60,23 @@ static size_t clean(struct sb_slice text, char *to, size_t max)
 
 /* True when all bytes are ASCII and none is NUL, which is nearly always: a
  * word at a time, since this is on the path of every request.  (A zero byte
- * borrows from its own top bit; a false alarm costs only time.) */
+ * borrows from its own top bit; nothing else does.) */
 static bool is_plain(struct sb_slice text)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     uint64_t suspect = 0, word;
-    size_t at = 0;
 
-    for (; at + WORD <= text.n; at += WORD) {
+    if (text.n < WORD) {
+        for (size_t i = 0; i < text.n; i++)
+            suspect |= (uint64_t)(uint8_t)text.p[i] | ((uint64_t)(uint8_t)text.p[i] - 1);
+        return (suspect & 0x80) == 0;
+    }
+    for (size_t at = 0; at + WORD < text.n; at += WORD) {
         memcpy(&word, text.p + at, WORD);
         suspect |= word | (word - ones);
     }
-    if (at < text.n) {
-        word = ones;
-        memcpy(&word, text.p + at, text.n - at);
-        suspect |= word | (word - ones);
-    }
+    memcpy(&word, text.p + text.n - WORD, WORD); /* may overlap the one before */
+    suspect |= word | (word - ones);
     return (suspect & (ones << 7)) == 0;
 }
 

@@ -286,7 +286,6 @@ static int read_header(struct wire_reader *r, struct msg_snapshot *snapshot, str
     inner = wire_enter(r);
     for (size_t i = 0; i < SECTION_COUNT; i++)
         counts->known[i] = (uint32_t)wire_read_u64(r, UINT32_MAX);
-    counts->unknown = 0;
     while (r->left > 0)
         counts->unknown += wire_read_u64(r, UINT32_MAX);
     wire_leave(r, inner);
@@ -297,7 +296,7 @@ static int read_header(struct wire_reader *r, struct msg_snapshot *snapshot, str
 
 static int read_all(struct wire_reader *r, struct msg_snapshot *snapshot, struct sb_errmsg *err)
 {
-    struct counts counts;
+    struct counts counts = {.unknown = 0};
     int rc = read_header(r, snapshot, &counts, err);
 
 #define S(type, member)                                                                            \
