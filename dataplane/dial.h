@@ -61,16 +61,17 @@ struct dp_dial_stats {
     int64_t tls_groups;                  /* libcurl multi handles held for TLS */
 };
 
-/* Loads the system's certificate authorities: tens of milliseconds, so at the
- * start.  SB_EIO when there are none (err says where was looked), SB_EINTERNAL
- * when libcurl or OpenSSL fail to start. */
+/* SB_EINTERNAL when libcurl does not start.  Call dp_dialer_reload() next. */
 int dp_dialer_new(struct sb_loop *loop, struct dp_dialer **ret_dialer,
                   struct sb_errmsg *err) SB_MUSTCHECK;
-/* Every connection must have been closed.  NULL is fine. */
+/* Every connection must have been closed; not from a callback of this module.
+ * NULL is fine. */
 void dp_dialer_destroy(struct dp_dialer **dialer);
-/* Reads the certificate authorities again, and those of each CA file in use,
- * for dials from now on.  What cannot be read stays as it was, and err names
- * the first such file (SB_EIO). */
+/* Reads the system's certificate authorities (SSL_CERT_FILE, else the
+ * distribution's file) and all CA files in use, for dials from now on: at the
+ * start, and when the files changed.  Blocks for tens of milliseconds.  What
+ * cannot be read stays as it was, err names the first such file (SB_EIO), and
+ * a TLS dial that needs it tries once more. */
 int dp_dialer_reload(struct dp_dialer *dialer, struct sb_errmsg *err) SB_MUSTCHECK;
 /* Borrowed; changes as things happen. */
 const struct dp_dial_stats *dp_dialer_stats(const struct dp_dialer *dialer);
@@ -107,7 +108,7 @@ void *dp_conn_ctx(const struct dp_conn *conn);
 /* Receives what is there: at least one byte and at most size (> 0).
  * SB_EAGAIN: nothing now, an event will come.  SB_EEOF: the peer is done (for
  * TLS: with or without its close_notify, so only framing can tell a whole
- * answer from one that was cut).  SB_ECONNRESET, SB_EIO: broken.
+ * answer from one that was cut).  SB_ECONNRESET: broken.  The last two stay.
  * Stopping before SB_EAGAIN is fine: what is left raises another event.  So a
  * callback reads a bounded number of times and leaves the rest for later. */
 int dp_conn_recv(struct dp_conn *conn, void *buf, size_t size, size_t *ret_n) SB_MUSTCHECK;
@@ -115,8 +116,8 @@ int dp_conn_recv(struct dp_conn *conn, void *buf, size_t size, size_t *ret_n) SB
 /* Sends what fits, at least one byte.  Less than all, or SB_EAGAIN: the rest
  * waits for DP_CONN_WRITE, and that send must begin with the bytes that follow
  * and hold at least as many of them as were offered before (TLS has them
- * encrypted already).  SB_ECONNRESET (also when the peer has closed), SB_EIO:
- * broken; what was received before can still be read. */
+ * encrypted already).  SB_ECONNRESET: broken, or closed by the peer; what was
+ * received before can still be read. */
 int dp_conn_send(struct dp_conn *conn, struct sb_slice bytes, size_t *ret_n) SB_MUSTCHECK;
 /* The same for parts that follow each other, e.g. head and body: in one system
  * call, or in one TLS record when they fit.  Empty parts are fine, all of them

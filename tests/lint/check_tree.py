@@ -23,8 +23,9 @@ LIBRARY_OWNER = {  # header -> the only files that may include it
     r"uv\.h": {"common/loop.h"},  # its handles are embedded in ours
     r"yyjson\.h": {"common/json.h"},
     r"sodium\.h": {"common/secret.c"},
-    r"openssl/.*": {"dataplane/dial.c"},
-    r"curl/.*": {"dataplane/dial.c", "controlplane/prober.c", "controlplane/ctl/rest.c"},
+    r"openssl/.*": {"dataplane/trust.c", "tests/lib/tls_peer.h"},
+    r"curl/.*": {"dataplane/dial.c", "dataplane/multi.c", "dataplane/trust.c",
+                 "controlplane/prober.c", "controlplane/ctl/rest.c"},
     r"libpq-fe\.h": {"controlplane/db.c"},
     r"microhttpd\.h": {"controlplane/admin/http.c"},
     r"yaml\.h": {"controlplane/yaml.c", "controlplane/ctl/yaml.c"},
