@@ -17,6 +17,7 @@
 #include "common/err.h"
 #include "common/slice.h"
 
+struct sb_arena;
 struct sb_buf;
 
 /* --- reading --------------------------------------------------------------- */
@@ -104,6 +105,9 @@ void sb_json_put_null(struct sb_json *json);
 void sb_json_put_raw(struct sb_json *json, struct sb_slice text);
 /* A value of a document, whole. */
 void sb_json_put_value(struct sb_json *json, yyjson_val *value);
+
+/* A JSON string, quotes included, in the arena. */
+struct sb_slice sb_json_quote(struct sb_arena *arena, struct sb_slice text);
 
 /* Name and value in one; name is a C string of ours. */
 void sb_json_add_text(struct sb_json *json, const char *name, struct sb_slice text);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "common/arena.h"
 #include "common/buf.h"
 #include "common/check.h"
 #include "common/mem.h"
@@ -291,4 +292,34 @@ void sb_json_add_array(struct sb_json *json, const char *name)
 {
     sb_json_name(json, sb_slice_of(name));
     sb_json_open_array(json);
+}
+
+/* A byte that stands for itself inside quotes. */
+static bool is_plain(char c)
+{
+    return (unsigned char)c >= 0x20 && (unsigned char)c < 0x7f && c != '"' && c != '\\';
+}
+
+struct sb_slice sb_json_quote(struct sb_arena *arena, struct sb_slice text)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf escaped;
+    struct sb_json json;
+    size_t plain = 0;
+    char *out;
+
+    while (plain < text.n && is_plain(text.p[plain]))
+        plain++;
+    sb_buf_init(&escaped, SIZE_MAX);
+    if (plain < text.n) {
+        sb_json_init(&json, &escaped);
+        sb_json_put_text(&json, text);
+        if (sb_json_end(&json) == SB_OK)
+            return sb_arena_dup(arena, sb_buf_slice(&escaped));
+        text.n = plain; /* without memory a name is cut rather than wrong */
+    }
+    out = sb_arena_alloc_raw(arena, text.n + 2);
+    out[0] = out[text.n + 1] = '"';
+    if (text.n > 0)
+        memcpy(out + 1, text.p, text.n);
+    return sb_slice_make(out, text.n + 2);
 }

@@ -1,0 +1,773 @@
+/* dataplane/attempt.c - see attempt.h for the states. */
+#include "dataplane/attempt.h"
+
+#include "common/check.h"
+#include "common/err.h"
+#include "common/json.h"
+#include "common/mem.h"
+#include "dataplane/client.h"
+#include "dataplane/conf.h"
+#include "dataplane/failover.h"
+#include "dataplane/log.h"
+#include "dataplane/outcome.h"
+#include "dataplane/outlet.h"
+#include "dataplane/relay.h"
+#include "dataplane/request.h"
+#include "dataplane/route/decide.h"
+#include "dataplane/route/tables.h"
+#include "dataplane/route/view.h"
+#include "dataplane/tail.h"
+#include "dataplane/telemetry.h"
+#include "dataplane/worker.h"
+
+enum {
+    READ_ROUNDS = 8,         /* of the scratch buffer per event */
+    SHORT_READ = 16 * 1024,  /* less than a TLS record: there is hardly more */
+    ERROR_MAX = 256 * 1024,  /* bytes of an error answer that are looked at */
+    EVENT_MAX = 4 << 20,     /* bytes of one event */
+    HELD_MAX = 256 * 1024,   /* chunks before the first content */
+    FIELDS_MAX = 100,        /* of an answer's head */
+    GRACE_MSEC = 1000,       /* after the finish reason, for usage and end mark */
+    RETRY_AFTER_MSEC = 5000, /* of a 429 that does not say */
+    RETRY_AFTER_MAX = 300000,
+    FIRST_TOKEN_BASE = 10000, /* milliseconds; ROUTING.md 8 */
+    TOKENS_PER_SECOND = 4000,
+    REASONING_FACTOR = 6,
+};
+
+static void start_dial(struct dp_attempt *a, bool fresh);
+
+/* --- the end of an attempt -------------------------------------------------- */
+
+/* Lets go of the connection.  clean: the answer was read to its end. */
+static void release_conn(struct dp_attempt *a, bool clean)
+{
+    struct dp_pool *pool = a->req->worker->pool;
+
+    if (a->conn == NULL)
+        return;
+    if (clean && sb_buf_len(&a->out) == 0)
+        dp_pool_give(pool, &a->conn);
+    else
+        dp_pool_drop(pool, &a->conn);
+}
+
+/* Writes the attempt down and tells all who learn from it. */
+static void settle(struct dp_attempt *a, enum msg_outcome outcome)
+{
+    struct dp_request *req = a->req;
+    struct dp_worker *worker = req->worker;
+    struct msg_attempt *note = &req->attempts[req->n_attempts - 1];
+    const struct dp_meaning *meaning = dp_outcome_meaning(outcome);
+    uint64_t now = dp_request_elapsed(req);
+
+    note->outcome = (uint8_t)outcome;
+    note->status = a->status;
+    note->first_token = a->first_token_us > 0 ? (uint32_t)(a->first_token_us - a->started_us) : 0;
+    note->took = (uint32_t)(now - a->started_us);
+    (void)dp_breakers_report(worker->breakers, &a->ticket, meaning->verdict);
+    if (outcome == MSG_OUTCOME_RATE_LIMITED)
+        dp_breakers_cool(worker->breakers, note->endpoint, note->credential, a->retry_after);
+    worker->stats.attempts[outcome]++;
+    worker->stats.bad_events += a->incoming.bad_events;
+    if (a->first_token_us > 0) /* the provider may bill what it has sent */
+        dp_usage_estimate(&a->incoming.usage, req->prompt_tokens, a->incoming.content_bytes);
+    dp_telemetry_add(worker->telemetry, note, &a->incoming.usage,
+                     dp_bill_make(&req->prices, &a->incoming.usage).total, meaning->verdict,
+                     a->retry_after);
+    if (outcome != MSG_OUTCOME_SUCCESS)
+        dp_log_attempt(req, note);
+}
+
+/* Back to IDLE; what the answer said stays to be looked at. */
+static void quiesce(struct dp_attempt *a)
+{
+    dp_pool_cancel(a->req->worker->pool, &a->take);
+    sb_timer_cancel(&a->limit);
+    sb_task_cancel(&a->later);
+    sb_buf_clear(&a->out);
+    sb_buf_clear(&a->half);
+    sb_mem_free(a->fields);
+    a->fields = NULL;
+    a->state = DP_ATTEMPT_IDLE;
+}
+
+/* A failure: masked by the next candidate, or told to the client. */
+static void fail(struct dp_attempt *a, enum msg_outcome outcome)
+{
+    bool relaying = a->req->state == DP_REQ_RELAY;
+
+    release_conn(a, false);
+    quiesce(a);
+    settle(a, outcome);
+    sb_buf_clear(&a->held);
+    sb_buf_clear(&a->in);
+    if (relaying)
+        dp_relay_fail(a->req, outcome);
+    else
+        dp_failover_next(a->req, outcome);
+}
+
+static void on_later(struct sb_task *task)
+{
+    struct dp_attempt *a = container_of(task, struct dp_attempt, later);
+
+    fail(a, a->found);
+}
+
+/* As fail(), from where nothing may be called back. */
+static void fail_later(struct dp_attempt *a, enum msg_outcome outcome)
+{
+    a->found = outcome;
+    sb_task_soon(&a->later);
+}
+
+void dp_attempt_cancel(struct dp_attempt *a, enum msg_outcome outcome)
+{
+    if (a->state == DP_ATTEMPT_IDLE)
+        return;
+    if (a->state != DP_ATTEMPT_CONNECT)
+        a->req->worker->stats.cancelled_upstream++;
+    release_conn(a, false);
+    quiesce(a);
+    settle(a, outcome);
+}
+
+bool dp_attempt_is_running(const struct dp_attempt *a)
+{
+    return a->state != DP_ATTEMPT_IDLE;
+}
+
+/* --- whole answers ----------------------------------------------------------- */
+
+/* An answer inside a 2xx that is none. */
+static enum msg_outcome outcome_of_error(struct dp_attempt *a)
+{
+    a->verdict.message = a->incoming.error_message;
+    if (a->incoming.error_status == 429) {
+        a->retry_after = RETRY_AFTER_MSEC;
+        return MSG_OUTCOME_RATE_LIMITED;
+    }
+    return MSG_OUTCOME_BAD_ANSWER;
+}
+
+static void note_first_content(struct dp_attempt *a)
+{
+    a->first_token_us = dp_request_elapsed(a->req);
+}
+
+static void on_whole(struct dp_attempt *a, struct sb_slice body, bool clean)
+{
+    struct dp_request *req = a->req;
+    enum msg_outcome outcome = MSG_OUTCOME_BAD_ANSWER;
+
+    if (a->status < 200 || a->status > 299) {
+        a->dialect->classify(a->status, body, req->arena, &a->verdict);
+        outcome = a->verdict.outcome;
+    } else if (a->dialect->read_answer(&a->incoming, body) == SB_OK && !req->facts->stream) {
+        outcome = a->incoming.has_error ? outcome_of_error(a) : MSG_OUTCOME_SUCCESS;
+    } else if (a->incoming.has_error) {
+        outcome = outcome_of_error(a);
+    }
+    if (outcome != MSG_OUTCOME_SUCCESS) {
+        if (clean)
+            release_conn(a, true);
+        fail(a, outcome);
+        return;
+    }
+    note_first_content(a);
+    release_conn(a, clean);
+    dp_relay_begin(req);
+    quiesce(a);
+    settle(a, MSG_OUTCOME_SUCCESS);
+    dp_relay_whole(req);
+}
+
+/* --- streams ----------------------------------------------------------------- */
+
+static bool is_complete(const struct dp_attempt *a)
+{
+    return a->incoming.finished >= a->incoming.n || a->incoming.is_done;
+}
+
+/* All that the client gets has come.  ended: so has the end of the message. */
+static void finish_stream(struct dp_attempt *a, bool ended, bool clean)
+{
+    struct dp_request *req = a->req;
+
+    if (req->state != DP_REQ_RELAY) { /* an end without any content */
+        fail(a, MSG_OUTCOME_BAD_ANSWER);
+        return;
+    }
+    if (ended)
+        release_conn(a, clean);
+    else if (a->conn != NULL)
+        dp_tail_read(req->worker, &a->conn, &a->parser);
+    quiesce(a);
+    settle(a, MSG_OUTCOME_SUCCESS);
+    dp_relay_end(req);
+}
+
+static void first_content(struct dp_attempt *a)
+{
+    note_first_content(a);
+    dp_relay_begin(a->req);
+    dp_relay_events(a->req, sb_buf_slice(&a->held));
+    sb_buf_clear(&a->held);
+}
+
+static sb_msec silence(const struct dp_attempt *a)
+{
+    const struct dp_conf *conf = a->req->worker->conf;
+
+    return a->req->facts->reasoning ? conf->stream_silence_reasoning : conf->stream_silence;
+}
+
+/* Reads events out of bytes; false when the attempt has ended. */
+static bool on_events(struct dp_attempt *a, struct sb_slice bytes)
+{
+    struct dp_request *req = a->req;
+    struct dp_incoming *in = &a->incoming;
+    struct sb_sse_event event;
+    int rc;
+
+    while (!in->is_done && (rc = sb_sse_next(&a->sse, &bytes, &event)) == SB_OK) {
+        bool relaying = req->state == DP_REQ_RELAY;
+
+        a->got_event = true;
+        rc = a->dialect->on_event(in, &event, relaying ? dp_relay_buf(req) : &a->held);
+        if (rc != SB_OK)
+            break;
+        if (in->has_error) {
+            fail(a, relaying ? MSG_OUTCOME_STREAM_CUT : outcome_of_error(a));
+            return false;
+        }
+        if (!relaying && in->has_content)
+            first_content(a);
+    }
+    if (!in->is_done && rc != SB_EAGAIN) { /* an event beyond all measure */
+        fail(a, req->state == DP_REQ_RELAY ? MSG_OUTCOME_STREAM_CUT : MSG_OUTCOME_BAD_ANSWER);
+        return false;
+    }
+    return true;
+}
+
+/* After a read: what came goes out as one write, and the limits move on. */
+static void after_events(struct dp_attempt *a)
+{
+    struct dp_request *req = a->req;
+    sb_msec now = sb_loop_now(req->worker->loop);
+
+    if (req->state == DP_REQ_RELAY) {
+        bool told = a->incoming.usage.source == MSG_USAGE_SOURCE_PROVIDER;
+
+        if (is_complete(a) && told) {
+            finish_stream(a, false, false);
+            return;
+        }
+        dp_relay_flush(req);
+        sb_timer_set(&a->limit, now + (is_complete(a) ? GRACE_MSEC : silence(a)));
+        if (req->client != NULL && dp_client_is_full(req->client))
+            dp_conn_pause(a->conn);
+    } else if (a->incoming.is_done) {
+        fail(a, MSG_OUTCOME_BAD_ANSWER);
+    }
+}
+
+/* --- reading ----------------------------------------------------------------- */
+
+static sb_msec parse_retry_after(struct sb_slice value)
+{
+    sb_msec seconds = 0;
+
+    if (value.n == 0 || value.n > 6)
+        return 0; /* dates too: their clocks are not ours */
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] < '0' || value.p[i] > '9')
+            return 0;
+        seconds = seconds * 10 + (sb_msec)(value.p[i] - '0');
+    }
+    return seconds * 1000 < RETRY_AFTER_MAX ? seconds * 1000 : RETRY_AFTER_MAX;
+}
+
+/* false: the attempt has ended. */
+static bool on_head(struct dp_attempt *a, const char *base)
+{
+    struct sb_slice type = sb_http1_value(&a->head, base, SB_SLICE_LIT("content-type"));
+    struct sb_slice coding = sb_http1_value(&a->head, base, SB_SLICE_LIT("content-encoding"));
+    bool good = a->head.status >= 200 && a->head.status <= 299;
+
+    a->status = a->head.status;
+    a->state = DP_ATTEMPT_ANSWER;
+    a->retry_after = parse_retry_after(sb_http1_value(&a->head, base, SB_SLICE_LIT("retry-after")));
+    if (a->status == 429 && a->retry_after == 0)
+        a->retry_after = RETRY_AFTER_MSEC;
+    if (good && coding.n > 0 && !sb_slice_eq_nocase(coding, SB_SLICE_LIT("identity"))) {
+        fail(a, MSG_OUTCOME_BAD_ANSWER);
+        return false;
+    }
+    a->is_stream = good && a->req->facts->stream && type.n >= 17 &&
+                   strncasecmp(type.p, "text/event-stream", 17) == 0;
+    if (a->is_stream)
+        sb_sse_init(&a->sse, EVENT_MAX);
+    else
+        sb_buf_init(&a->in, good ? a->req->worker->conf->answer_hold : ERROR_MAX);
+    return true;
+}
+
+/* A part of a whole answer that did not come in one read. */
+static bool collect(struct dp_attempt *a, struct sb_slice body)
+{
+    bool good = a->status >= 200 && a->status <= 299;
+
+    if (a->is_raw) {
+        dp_relay_raw(a->req, body);
+        return true;
+    }
+    if (sb_buf_append(&a->in, body) == SB_OK)
+        return true;
+    if (!good) /* enough of it is known */
+        return true;
+    if (a->req->facts->stream) {
+        fail(a, MSG_OUTCOME_BAD_ANSWER);
+        return false;
+    }
+    note_first_content(a);
+    a->is_raw = true;
+    dp_relay_begin(a->req);
+    dp_relay_raw_head(a->req, a->head.has_length ? a->head.content_length : UINT64_MAX);
+    dp_relay_raw(a->req, sb_buf_slice(&a->in));
+    dp_relay_raw(a->req, body);
+    sb_buf_clear(&a->in);
+    return true;
+}
+
+/* The message is complete; body: of a whole answer that came in one piece. */
+static void on_done(struct dp_attempt *a, struct sb_slice body, bool clean)
+{
+    clean = clean && a->head.keep_alive;
+    if (a->is_stream) {
+        struct sb_sse_event event;
+
+        if (!a->incoming.is_done && sb_sse_finish(&a->sse, &event) == SB_OK)
+            (void)a->dialect->on_event(&a->incoming, &event, dp_relay_buf(a->req));
+        if (is_complete(a))
+            finish_stream(a, true, clean);
+        else
+            fail(a, a->req->state == DP_REQ_RELAY ? MSG_OUTCOME_STREAM_CUT
+                    : a->got_event                ? MSG_OUTCOME_RESET
+                                                  : MSG_OUTCOME_BAD_ANSWER);
+        return;
+    }
+    if (a->is_raw) {
+        release_conn(a, clean);
+        quiesce(a);
+        settle(a, MSG_OUTCOME_SUCCESS);
+        dp_relay_raw_end(a->req);
+        return;
+    }
+    on_whole(a, body.n > 0 ? body : sb_buf_slice(&a->in), clean);
+}
+
+static void keep_half_head(struct dp_attempt *a, struct sb_slice all)
+{
+    if (a->fields == NULL) {
+        a->fields = sb_mem_new(sizeof(*a->fields) * FIELDS_MAX);
+        memcpy(a->fields, a->head.fields, sizeof(*a->fields) * a->head.fields_n);
+        a->head.fields = a->fields;
+        if (sb_buf_append(&a->half, all) != SB_OK) {
+            fail(a, MSG_OUTCOME_BAD_ANSWER);
+            return;
+        }
+    }
+    a->fed = sb_buf_len(&a->half);
+}
+
+/* Reads an answer on.  false when the attempt has ended. */
+static bool feed(struct dp_attempt *a, struct sb_slice bytes)
+{
+    struct sb_slice input = bytes;
+    const char *base = bytes.p;
+    struct sb_http1_step step;
+
+    a->got_bytes = true;
+    if (a->fields != NULL && a->state == DP_ATTEMPT_WAIT) { /* go on with a half head */
+        if (sb_buf_append(&a->half, bytes) != SB_OK) {
+            fail(a, MSG_OUTCOME_BAD_ANSWER);
+            return false;
+        }
+        base = sb_buf_slice(&a->half).p;
+        input = sb_slice_from(sb_buf_slice(&a->half), a->fed);
+    }
+    while (input.n > 0) {
+        if (sb_http1_execute(&a->parser, &a->head, input, &step) != SB_OK) {
+            fail(a,
+                 a->req->state == DP_REQ_RELAY ? MSG_OUTCOME_STREAM_CUT : MSG_OUTCOME_BAD_ANSWER);
+            return false;
+        }
+        input = sb_slice_from(input, step.used);
+        if (step.got & SB_HTTP1_GOT_HEAD && !on_head(a, base))
+            return false;
+        if (step.got & SB_HTTP1_GOT_DONE && !a->is_stream && !a->is_raw &&
+            sb_buf_len(&a->in) == 0) { /* whole in one piece: nothing to copy */
+            on_done(a, step.got & SB_HTTP1_GOT_BODY ? step.body : SB_SLICE_NONE, input.n == 0);
+            return false;
+        }
+        if (step.got & SB_HTTP1_GOT_BODY &&
+            !(a->is_stream ? on_events(a, step.body) : collect(a, step.body)))
+            return false;
+        if (step.got & SB_HTTP1_GOT_DONE) {
+            on_done(a, SB_SLICE_NONE, input.n == 0);
+            return false;
+        }
+    }
+    if (a->state == DP_ATTEMPT_WAIT) {
+        keep_half_head(a, bytes);
+        return a->state != DP_ATTEMPT_IDLE;
+    }
+    if (a->is_stream)
+        after_events(a);
+    else if (a->is_raw)
+        sb_timer_set(&a->limit, sb_loop_now(a->req->worker->loop) + silence(a));
+    return a->state != DP_ATTEMPT_IDLE;
+}
+
+/* A pooled connection that the provider had closed already: nobody's fault. */
+static bool is_stale(const struct dp_attempt *a)
+{
+    return dp_conn_is_reused(a->conn) && !a->got_bytes && !a->retried_stale;
+}
+
+static void on_broken(struct dp_attempt *a)
+{
+    if (is_stale(a)) {
+        a->req->worker->stats.stale_retries++;
+        a->retried_stale = true;
+        release_conn(a, false);
+        sb_buf_clear(&a->out);
+        start_dial(a, true);
+        return;
+    }
+    if (a->state == DP_ATTEMPT_ANSWER && sb_http1_finish(&a->parser) == SB_OK) {
+        on_done(a, SB_SLICE_NONE, false);
+        return;
+    }
+    if (a->is_stream && is_complete(a))
+        finish_stream(a, true, false);
+    else
+        fail(a, a->req->state == DP_REQ_RELAY ? MSG_OUTCOME_STREAM_CUT : MSG_OUTCOME_RESET);
+}
+
+static void on_readable(struct dp_attempt *a)
+{
+    struct dp_worker *worker = a->req->worker;
+
+    for (int round = 0; round < READ_ROUNDS; round++) {
+        size_t n = 0;
+        int rc = dp_conn_recv(a->conn, worker->scratch, DP_SCRATCH_BYTES, &n);
+
+        if (rc == SB_EAGAIN)
+            return;
+        if (rc != SB_OK) {
+            on_broken(a);
+            return;
+        }
+        if (!feed(a, sb_slice_make(worker->scratch, n)))
+            return;
+        if (n < SHORT_READ || (a->req->client != NULL && dp_client_is_full(a->req->client)))
+            return;
+    }
+}
+
+/* --- sending ----------------------------------------------------------------- */
+
+static void send_rest(struct dp_attempt *a)
+{
+    size_t n = 0;
+    int rc;
+
+    if (sb_buf_len(&a->out) == 0)
+        return;
+    rc = dp_conn_send(a->conn, sb_buf_slice(&a->out), &n);
+    if (rc == SB_EAGAIN)
+        return;
+    if (rc != SB_OK) {
+        /* it may have answered before it read all: 413, 401 */
+        sb_buf_clear(&a->out);
+        on_readable(a);
+        return;
+    }
+    sb_buf_consume(&a->out, n);
+    if (sb_buf_len(&a->out) == 0)
+        sb_buf_clear(&a->out);
+}
+
+static void on_conn_event(struct dp_conn *conn, unsigned events)
+{
+    struct dp_attempt *a = dp_conn_ctx(conn);
+
+    if (events & DP_CONN_WRITE)
+        send_rest(a);
+    if (events & DP_CONN_READ && a->conn == conn && a->state != DP_ATTEMPT_IDLE)
+        on_readable(a);
+}
+
+/* Keeps what the socket did not take. */
+static int keep_rest(struct dp_attempt *a, const struct sb_slice *parts, size_t n, size_t sent)
+{
+    int rc = SB_OK;
+
+    for (size_t i = 0; i < n && rc == SB_OK; i++) {
+        size_t skip = sent < parts[i].n ? sent : parts[i].n;
+
+        sent -= skip;
+        rc = sb_buf_append(&a->out, sb_slice_from(parts[i], skip));
+    }
+    return rc;
+}
+
+/* Fields that differ from request to request, and the end of the head. */
+static int put_last_fields(const struct dp_request *req, size_t body_bytes, struct sb_buf *head)
+{
+    int rc = SB_OK;
+
+    if (req->beta_header.n > 0)
+        rc = sb_http1_put_field(head, SB_SLICE_LIT("x-anthropic-beta"), req->beta_header);
+    if (rc == SB_OK && req->trace_header.n > 0)
+        rc = sb_http1_put_field(head, SB_SLICE_LIT("traceparent"), req->trace_header);
+    if (rc == SB_OK)
+        rc = sb_http1_put_field_u64(head, SB_SLICE_LIT("Content-Length"), body_bytes);
+    return rc == SB_OK ? sb_http1_put_end(head) : rc;
+}
+
+/* Puts the request together and sends it.  Encoded here, not before, so that
+ * it is sent as soon as the connection stands and held only if it must be. */
+static int send_request(struct dp_attempt *a)
+{
+    struct dp_request *req = a->req;
+    struct sb_buf *body = &req->worker->out, *last = &req->worker->head;
+    const struct dp_outgoing outgoing = {
+        .ask = req->facts,
+        .model_json = a->upstream_model_json,
+        .user_json = req->user_json,
+        .drop = a->candidate->dropped,
+        .limit_member = dp_limit_member(a->candidate->endpoint, req->facts),
+        .arena = req->arena,
+    };
+    struct sb_slice parts[3];
+    size_t sent = 0;
+    int rc;
+
+    sb_buf_reset(body);
+    sb_buf_reset(last);
+    rc = dp_outlets_head(req->snapshot->extra, a->candidate, req->facts->api, &parts[0], NULL);
+    if (rc == SB_OK)
+        rc = a->dialect->encode(&outgoing, body);
+    if (rc == SB_OK)
+        rc = put_last_fields(req, sb_buf_len(body), last);
+    if (rc != SB_OK)
+        return rc;
+    parts[1] = sb_buf_slice(last);
+    parts[2] = sb_buf_slice(body);
+    rc = dp_conn_sendv(a->conn, parts, SB_ARRAY_LEN(parts), &sent);
+    if (rc == SB_OK || rc == SB_EAGAIN)
+        rc = keep_rest(a, parts, SB_ARRAY_LEN(parts), sent);
+    sb_buf_reset(body);
+    return rc;
+}
+
+static void on_conn(struct dp_attempt *a)
+{
+    int rc;
+
+    dp_conn_hold(a->conn, on_conn_event, a);
+    sb_http1_init(&a->parser, SB_HTTP1_RESPONSE, &a->req->worker->answer_limits);
+    a->head = (struct sb_http1_head){.fields = a->req->worker->fields, .fields_max = FIELDS_MAX};
+    a->got_bytes = false;
+    a->state = DP_ATTEMPT_WAIT;
+    rc = send_request(a);
+    if (rc == SB_OK)
+        return;
+    if ((rc == SB_ECONNRESET || rc == SB_EIO) && is_stale(a)) {
+        on_broken(a);
+        return;
+    }
+    fail_later(a, rc == SB_ECONNRESET || rc == SB_EIO ? MSG_OUTCOME_RESET : MSG_OUTCOME_INTERNAL);
+}
+
+static void on_taken(struct dp_take *take, struct dp_conn *conn, enum msg_outcome outcome,
+                     const char *text)
+{
+    struct dp_attempt *a = container_of(take, struct dp_attempt, take);
+
+    if (conn == NULL) {
+        dp_log_dial(a->req, outcome, text);
+        fail(a, outcome);
+        return;
+    }
+    a->conn = conn;
+    on_conn(a);
+}
+
+static void start_dial(struct dp_attempt *a, bool fresh)
+{
+    struct dp_request *req = a->req;
+    int rc;
+
+    a->state = DP_ATTEMPT_CONNECT;
+    a->take.cb = on_taken;
+    a->take.connect_timeout = req->worker->conf->connect_timeout;
+    a->take.fresh = fresh;
+    rc = dp_pool_take(req->worker->pool,
+                      dp_outlets_target(req->snapshot->extra, a->candidate->endpoint->provider),
+                      &a->take, &a->conn);
+    if (rc == SB_OK)
+        on_conn(a);
+    else if (rc != SB_EAGAIN)
+        fail_later(a, MSG_OUTCOME_OVERLOADED);
+}
+
+/* --- limits ------------------------------------------------------------------ */
+
+static void on_limit(struct sb_timer *timer)
+{
+    struct dp_attempt *a = container_of(timer, struct dp_attempt, limit);
+
+    if (a->req->state == DP_REQ_RELAY) {
+        if (a->is_stream && is_complete(a))
+            finish_stream(a, false, false);
+        else
+            fail(a, MSG_OUTCOME_STREAM_STALLED);
+        return;
+    }
+    if (a->state == DP_ATTEMPT_CONNECT)
+        fail(a, MSG_OUTCOME_CONNECT_TIMEOUT); /* waited for a free connection */
+    else
+        fail(a,
+             a->req->facts->stream ? MSG_OUTCOME_FIRST_TOKEN_TIMEOUT : MSG_OUTCOME_ATTEMPT_TIMEOUT);
+}
+
+static sb_msec at_most(sb_msec limit, sb_msec other)
+{
+    return other > 0 && other < limit ? other : limit;
+}
+
+/* Time for the first content of a stream, or for a whole answer. */
+static sb_msec attempt_limit(const struct dp_attempt *a, bool is_last)
+{
+    const struct dp_request *req = a->req;
+    const struct dp_conf *conf = req->worker->conf;
+    const struct dp_plan *plan = &req->decision->plan;
+    const struct dp_row *row;
+    sb_msec limit;
+
+    if (!req->facts->stream)
+        return at_most(is_last ? conf->answer_timeout_last : conf->answer_timeout,
+                       plan->attempt_timeout);
+    if (is_last) {
+        limit = conf->first_token_last;
+    } else {
+        limit =
+            FIRST_TOKEN_BASE + (sb_msec)(req->decision->prompt_tokens * 1000 / TOKENS_PER_SECOND);
+        row = dp_tables_find(req->worker->tables, req->snapshot, a->candidate->endpoint);
+        if (dp_row_is_fresh(row, sb_loop_now(req->worker->loop)) &&
+            row->first_token[MSG_PERCENTILES - 1] != MSG_NO_DATA &&
+            row->first_token[MSG_PERCENTILES - 1] * UINT64_C(3) > limit)
+            limit = row->first_token[MSG_PERCENTILES - 1] * UINT64_C(3);
+    }
+    if (req->facts->reasoning)
+        limit *= REASONING_FACTOR;
+    limit = at_most(limit, plan->first_token_timeout);
+    return at_most(limit, plan->attempt_timeout);
+}
+
+/* --- start ------------------------------------------------------------------- */
+
+static void describe(struct dp_attempt *a, const struct dp_candidate *candidate)
+{
+    struct dp_request *req = a->req;
+    const struct dp_snapshot *snapshot = req->snapshot;
+    const struct msg_endpoint *row = candidate->endpoint->row;
+    const struct msg_provider *provider = &snapshot->records->providers[row->provider];
+    const struct msg_model *model = &snapshot->records->models[row->model];
+
+    a->incoming = (struct dp_incoming){
+        .api = req->facts->api,
+        .n = req->facts->n,
+        .id_json = req->generation_json,
+        .model_json = sb_json_quote(req->arena, model->id),
+        .provider_json = sb_json_quote(req->arena, provider->name),
+        .created = req->record.received_at / 1000000,
+        .arena = req->arena,
+    };
+    a->upstream_model_json = sb_json_quote(req->arena, row->upstream_model);
+    req->attempts[req->n_attempts++] = (struct msg_attempt){
+        .endpoint = row->id,
+        .tag = sb_arena_dup(req->arena, row->tag),
+        .model = sb_arena_dup(req->arena, model->id),
+        .credential = candidate->credential != NULL ? candidate->credential->id : 0,
+        .credential_kind = candidate->kind,
+        .started = (uint32_t)a->started_us,
+    };
+}
+
+void dp_attempt_start(struct dp_attempt *a, const struct dp_candidate *candidate, bool is_last)
+{
+    struct dp_request *req = a->req;
+    const struct msg_endpoint *row = candidate->endpoint->row;
+    struct sb_slice head;
+    struct sb_errmsg err;
+
+    SB_BUG_ON(a->state != DP_ATTEMPT_IDLE || req->n_attempts >= MSG_ATTEMPTS_MAX);
+    a->candidate = candidate;
+    a->dialect = dp_outlets_dialect(req->snapshot->extra, row->provider);
+    a->started_us = dp_request_elapsed(req);
+    a->first_token_us = 0;
+    a->status = 0;
+    a->is_stream = a->is_raw = a->retried_stale = a->got_event = false;
+    a->retry_after = 0;
+    a->verdict = (struct dp_verdict){.outcome = MSG_OUTCOME_NONE};
+    sb_buf_init(&a->out, req->body.n * 2 + (1 << 20));
+    sb_buf_init(&a->half, req->worker->conf->head_limit + DP_SCRATCH_BYTES);
+    sb_buf_init(&a->held, HELD_MAX);
+    describe(a, candidate);
+    a->ticket = dp_breakers_begin(req->worker->breakers, row->id,
+                                  candidate->credential != NULL ? candidate->credential->id : 0);
+    a->state = DP_ATTEMPT_CONNECT;
+    sb_timer_set(&a->limit, sb_loop_now(req->worker->loop) + attempt_limit(a, is_last));
+    /* A key that cannot be unsealed is found out before anything is dialled. */
+    if (a->dialect == NULL ||
+        dp_outlets_head(req->snapshot->extra, candidate, req->facts->api, &head, &err) != SB_OK) {
+        dp_log_dial(req, MSG_OUTCOME_CREDENTIAL, a->dialect == NULL ? "no dialect" : err.text);
+        fail_later(a, MSG_OUTCOME_CREDENTIAL);
+        return;
+    }
+    start_dial(a, false);
+}
+
+void dp_attempt_resume(struct dp_attempt *a)
+{
+    if (a->conn != NULL)
+        dp_conn_resume(a->conn);
+}
+
+void dp_attempt_init(struct dp_attempt *a, struct dp_request *req)
+{
+    *a = (struct dp_attempt){.req = req};
+    sb_timer_init(&a->limit, req->worker->loop, on_limit);
+    sb_task_init(&a->later, req->worker->loop, on_later);
+}
+
+void dp_attempt_release(struct dp_attempt *a)
+{
+    dp_attempt_cancel(a, MSG_OUTCOME_INTERNAL);
+    sb_timer_release(&a->limit);
+    sb_task_cancel(&a->later);
+    sb_sse_release(&a->sse);
+    sb_buf_release(&a->out);
+    sb_buf_release(&a->half);
+    sb_buf_release(&a->in);
+    sb_buf_release(&a->held);
+    sb_mem_free(a->fields);
+    a->fields = NULL;
+}

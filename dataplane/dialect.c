@@ -1,0 +1,17 @@
+/* dataplane/dialect.c */
+#include "dataplane/dialect.h"
+
+static const struct dp_dialect *const dialects[] = {&dp_dialect_openai};
+
+const struct dp_dialect *dp_dialect_find(struct sb_slice name)
+{
+    for (size_t i = 0; i < SB_ARRAY_LEN(dialects); i++)
+        if (sb_slice_is(name, dialects[i]->name))
+            return dialects[i];
+    return NULL;
+}
+
+const char *dp_dialect_names(void)
+{
+    return "openai";
+}

@@ -1,0 +1,267 @@
+/* dataplane/failover.c */
+#include "dataplane/failover.h"
+
+#include "common/check.h"
+#include "dataplane/answer.h"
+#include "dataplane/breaker.h"
+#include "dataplane/outcome.h"
+#include "dataplane/relay.h"
+#include "dataplane/request.h"
+#include "dataplane/route/decide.h"
+#include "dataplane/route/view.h"
+#include "dataplane/worker.h"
+
+enum {
+    AGAIN_MIN = 250, /* milliseconds before the first-ranked is tried once more */
+    AGAIN_SPREAD = 250,
+    WAIT_MAX = 5000, /* the longest Retry-After that is waited for */
+    WAITS_MAX = 2,
+};
+
+#define NOWHERE UINT32_MAX
+
+static bool is_tried(const struct dp_failover *f, uint32_t at)
+{
+    return (f->tried[at / 64] >> (at % 64) & 1) != 0;
+}
+
+static bool is_open(const struct dp_failover *f, uint32_t at)
+{
+    const struct dp_candidate *candidate = &f->req->decision->candidates[at];
+
+    return !is_tried(f, at) && (f->used_up >> candidate->model & 1) == 0 &&
+           !(f->house_barred && candidate->kind == MSG_CREDENTIAL_KIND_HOUSE);
+}
+
+static uint32_t n_candidates(const struct dp_failover *f)
+{
+    uint32_t n = f->req->decision->n;
+
+    return n < DP_FAILOVER_CANDIDATES ? n : DP_FAILOVER_CANDIDATES;
+}
+
+/* The first open candidate, of this endpoint and kind when it is given. */
+static uint32_t find_open(const struct dp_failover *f, const struct dp_candidate *like)
+{
+    for (uint32_t at = 0; at < n_candidates(f); at++) {
+        const struct dp_candidate *candidate = &f->req->decision->candidates[at];
+
+        if (is_open(f, at) && (like == NULL || (candidate->endpoint == like->endpoint &&
+                                                candidate->kind == like->kind)))
+            return at;
+    }
+    return NOWHERE;
+}
+
+/* Models that still have open candidates, but for the current one's. */
+static uint32_t later_models(const struct dp_failover *f, uint8_t current)
+{
+    uint32_t models = 0;
+
+    for (uint32_t at = 0; at < n_candidates(f); at++)
+        if (is_open(f, at) && f->req->decision->candidates[at].model != current)
+            models |= UINT32_C(1) << f->req->decision->candidates[at].model;
+    return (uint32_t)__builtin_popcount(models);
+}
+
+static void start(struct dp_failover *f, uint32_t at)
+{
+    struct dp_request *req = f->req;
+
+    f->tried[at / 64] |= UINT64_C(1) << (at % 64);
+    f->current = at;
+    if (req->n_attempts > 0)
+        req->worker->stats.failovers++;
+    dp_attempt_start(&req->attempt, &req->decision->candidates[at],
+                     find_open(f, NULL) == NOWHERE || req->n_attempts + 1 >= DP_ATTEMPTS_TOTAL);
+}
+
+static void pause_for(struct dp_failover *f, sb_msec wait, uint32_t at)
+{
+    f->after_pause = at;
+    sb_timer_set(&f->pause, sb_loop_now(f->req->worker->loop) + wait);
+}
+
+static void on_pause(struct sb_timer *timer)
+{
+    struct dp_failover *f = container_of(timer, struct dp_failover, pause);
+
+    start(f, f->after_pause);
+}
+
+/* --- the end ----------------------------------------------------------------- */
+
+static void give_up(struct dp_request *req, enum msg_outcome outcome, struct dp_error *error)
+{
+    error->requested_models = req->requested_models_json;
+    if (req->head_sent) /* a comment has committed the status */
+        dp_relay_error(req, outcome, error);
+    else
+        dp_request_fail(req, outcome, error);
+}
+
+/* An answer that stands: the request itself is at fault. */
+static void return_answer(struct dp_request *req, enum msg_outcome outcome)
+{
+    const struct dp_attempt *attempt = &req->attempt;
+    struct dp_error error = {
+        .status = attempt->status,
+        .type = "invalid_request",
+        .message = attempt->verdict.message.n > 0
+                       ? attempt->verdict.message
+                       : SB_SLICE_LIT("the provider refused the request"),
+        .provider_code = attempt->status,
+    };
+
+    if (outcome == MSG_OUTCOME_CONTEXT_LENGTH) {
+        error.status = 400;
+        error.type = "context_length_exceeded";
+    } else if (outcome == MSG_OUTCOME_REFUSED) {
+        error.type = "content_policy_violation";
+    } else if (attempt->status == 413) {
+        error.type = "payload_too_large";
+    } else if (attempt->status == 422) {
+        error.type = "unprocessable";
+    }
+    give_up(req, outcome, &error);
+}
+
+/* All candidates are used up. */
+static void exhausted(struct dp_failover *f, enum msg_outcome outcome)
+{
+    struct dp_error error = {.used_up = true, .provider_code = f->provider_code};
+
+    if (f->any_rate_limit && !f->any_unavailable && !f->any_bad_answer) {
+        error.status = 429;
+        error.type = "rate_limit_exceeded";
+        error.message = SB_SLICE_LIT("every provider is at its rate limit");
+        error.availability = "capacity_exhausted";
+        error.retryable = true;
+        error.retry_after = f->retry_after;
+    } else if (f->any_unavailable) {
+        error.status = 503;
+        error.type = "provider_overloaded";
+        error.message = SB_SLICE_LIT("every provider that could serve this request failed");
+        error.availability = "temporarily_unavailable";
+        error.retryable = true;
+        error.retry_after = f->retry_after;
+        error.provider_code = 0;
+    } else {
+        error.status = 502;
+        error.type = "provider_unavailable";
+        error.message = SB_SLICE_LIT("no provider gave an answer that can be used");
+        error.availability = "model_unavailable_upstream";
+    }
+    give_up(f->req, outcome, &error);
+}
+
+/* --- what an outcome leads to ------------------------------------------------ */
+
+static void remember(struct dp_failover *f, enum msg_outcome outcome)
+{
+    const struct dp_attempt *attempt = &f->req->attempt;
+
+    if (outcome == MSG_OUTCOME_RATE_LIMITED) {
+        f->any_rate_limit = true;
+    } else if (outcome == MSG_OUTCOME_CREDENTIAL || outcome == MSG_OUTCOME_NOT_OFFERED ||
+               outcome == MSG_OUTCOME_BAD_ANSWER) {
+        f->any_bad_answer = true;
+        if (attempt->status >= 400)
+            f->provider_code = attempt->status;
+    } else {
+        f->any_unavailable = true;
+    }
+    if (attempt->retry_after > 0 && (f->retry_after == 0 || attempt->retry_after < f->retry_after))
+        f->retry_after = attempt->retry_after;
+}
+
+/* Models whose context is no larger than the current one's are used up. */
+static void bar_smaller_models(struct dp_failover *f, const struct dp_candidate *current)
+{
+    const struct dp_decision *decision = f->req->decision;
+    uint32_t size = current->endpoint->context_length;
+
+    for (uint32_t at = 0; at < n_candidates(f); at++)
+        if (decision->candidates[at].endpoint->context_length <= size)
+            f->tried[at / 64] |= UINT64_C(1) << (at % 64);
+    f->used_up |= UINT32_C(1) << current->model;
+}
+
+/* Nothing is open: perhaps one that was tried may be tried once more. */
+static bool try_once_more(struct dp_failover *f, enum msg_outcome outcome)
+{
+    struct dp_request *req = f->req;
+    const struct dp_candidate *current = &req->decision->candidates[f->current];
+    uint32_t first = 0;
+
+    if (outcome == MSG_OUTCOME_RATE_LIMITED && f->waits < WAITS_MAX &&
+        req->attempt.retry_after <= WAIT_MAX &&
+        !(f->house_barred && current->kind == MSG_CREDENTIAL_KIND_HOUSE) &&
+        dp_request_has_time(req, req->attempt.retry_after)) {
+        f->waits++;
+        pause_for(f, req->attempt.retry_after, f->current);
+        return true;
+    }
+    while (first < n_candidates(f) && (f->used_up >> req->decision->candidates[first].model & 1))
+        first++;
+    if (!dp_outcome_meaning(outcome)->again || f->tried_again || first >= n_candidates(f) ||
+        f->never_again[first / 64] >> (first % 64) & 1 || !dp_request_has_time(req, AGAIN_MIN))
+        return false;
+    f->tried_again = true;
+    pause_for(f, AGAIN_MIN + dp_worker_random(req->worker) % AGAIN_SPREAD, first);
+    return true;
+}
+
+void dp_failover_next(struct dp_request *req, enum msg_outcome outcome)
+{
+    struct dp_failover *f = &req->failover;
+    const struct dp_meaning *meaning = dp_outcome_meaning(outcome);
+    const struct dp_candidate *current = &req->decision->candidates[f->current];
+    bool own = current->kind == MSG_CREDENTIAL_KIND_OWN;
+    enum dp_next next = meaning->next;
+    uint32_t at = NOWHERE;
+
+    remember(f, outcome);
+    if (!meaning->again)
+        f->never_again[f->current / 64] |= UINT64_C(1) << (f->current % 64);
+    if (outcome == MSG_OUTCOME_REFUSED && req->decision->plan.fallback_on_refusal)
+        next = DP_NEXT_MODEL;
+    if (next == DP_NEXT_MODEL)
+        f->used_up |= UINT32_C(1) << current->model;
+    else if (next == DP_NEXT_LARGER)
+        bar_smaller_models(f, current);
+    if (own && meaning->own_retry && !(current->credential->spill && req->decision->plan.spill))
+        f->house_barred = true;
+    /* one attempt is kept for each model that is still to come */
+    if (req->n_attempts + later_models(f, current->model) >= DP_ATTEMPTS_TOTAL)
+        f->used_up |= UINT32_C(1) << current->model;
+    if (next != DP_NEXT_NONE && req->n_attempts < DP_ATTEMPTS_TOTAL) {
+        if (own && meaning->own_retry)
+            at = find_open(f, current);
+        if (at == NOWHERE)
+            at = find_open(f, NULL);
+    }
+    if (at != NOWHERE)
+        start(f, at);
+    else if (next != DP_NEXT_ENDPOINT)
+        return_answer(req, outcome);
+    else if (req->n_attempts >= DP_ATTEMPTS_TOTAL || !try_once_more(f, outcome))
+        exhausted(f, outcome);
+}
+
+void dp_failover_start(struct dp_request *req)
+{
+    dp_request_set_state(req, DP_REQ_ATTEMPT);
+    start(&req->failover, 0);
+}
+
+void dp_failover_init(struct dp_failover *f, struct dp_request *req)
+{
+    *f = (struct dp_failover){.req = req};
+    sb_timer_init(&f->pause, req->worker->loop, on_pause);
+}
+
+void dp_failover_release(struct dp_failover *f)
+{
+    sb_timer_release(&f->pause);
+}

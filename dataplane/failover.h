@@ -1,0 +1,50 @@
+/* dataplane/failover.h - which candidate is next, and what the client is told
+ * when none is (ROUTING.md 8 and 9).
+ *
+ * Candidates are tried in the order of the decision; what an outcome means
+ * for the next one is dataplane/outcome.c's table.  At most DP_ATTEMPTS_TOTAL
+ * attempts, one of them kept for each model that is still to come.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/loop.h"
+#include "proto/vocabulary.h"
+
+struct dp_candidate;
+struct dp_request;
+
+enum {
+    DP_ATTEMPTS_TOTAL = 8,
+    DP_FAILOVER_CANDIDATES = 256, /* of a decision that are looked at */
+};
+
+struct dp_failover {
+    struct dp_request *req;
+    uint64_t tried[DP_FAILOVER_CANDIDATES / 64];       /* bits by place in the decision */
+    uint64_t never_again[DP_FAILOVER_CANDIDATES / 64]; /* likewise: silent, broken, refused */
+    uint32_t used_up;                                  /* bits by model */
+    uint32_t current;                                  /* place of the running or last one */
+    bool house_barred; /* an own key without spill was at its limit */
+    bool tried_again;  /* the first-ranked has had its second go */
+    uint8_t waits;     /* for a Retry-After */
+    struct sb_timer pause;
+    uint32_t after_pause; /* place */
+
+    /* What the attempts said, for the final answer. */
+    bool any_unavailable; /* 5xx, time-outs, connections */
+    bool any_bad_answer;
+    bool any_rate_limit;
+    sb_msec retry_after; /* the smallest */
+    uint16_t provider_code;
+};
+
+void dp_failover_init(struct dp_failover *failover, struct dp_request *req);
+void dp_failover_release(struct dp_failover *failover);
+/* Starts the first candidate. */
+void dp_failover_start(struct dp_request *req);
+/* The current attempt ended like this before any content: the next one, or
+ * the error.  May end the request. */
+void dp_failover_next(struct dp_request *req, enum msg_outcome outcome);

@@ -1,0 +1,112 @@
+/* dataplane/metadata.c */
+#include "dataplane/metadata.h"
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/json.h"
+#include "dataplane/request.h"
+#include "dataplane/route/decide.h"
+#include "dataplane/route/explain.h"
+#include "dataplane/route/requirements.h"
+
+enum { METADATA_MAX = 16 << 20 };
+
+static const char *strategy(const struct dp_request *req)
+{
+    const struct dp_plan *plan = &req->decision->plan;
+
+    if (plan->order.n > 0)
+        return "order";
+    switch (plan->sort) {
+    case MSG_SORT_PRICE:
+        return "price";
+    case MSG_SORT_THROUGHPUT:
+        return "throughput";
+    case MSG_SORT_LATENCY:
+        return "latency";
+    case MSG_SORT_EXACTO:
+    case MSG_SORT_NONE:
+        break;
+    }
+    return req->facts->n_models > 1 ? "fallback" : "direct";
+}
+
+static void add_dropped(struct sb_json *json, uint64_t dropped)
+{
+    sb_json_add_array(json, "dropped_parameters");
+    for (; dropped != 0; dropped &= dropped - 1)
+        sb_json_put_text(json, sb_slice_of(msg_parameter_name(__builtin_ctzll(dropped))));
+    sb_json_close_array(json);
+}
+
+void dp_metadata_make(struct dp_request *req)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf buf;
+    struct sb_json json;
+
+    if (req->metadata_name == NULL || req->decision == NULL || req->decision_json.n > 0)
+        return;
+    sb_buf_init(&buf, METADATA_MAX);
+    sb_json_init(&json, &buf);
+    sb_json_open_object(&json);
+    sb_json_add_text(&json, "requested", req->record.model_asked);
+    sb_json_add_text(&json, "strategy", sb_slice_of(strategy(req)));
+    sb_json_add_text(&json, "summary",
+                     sb_arena_printf(req->arena, "%u of %u endpoints could serve this request",
+                                     req->decision->n, req->decision->endpoints));
+    dp_explain_add_funnel(&json, &req->route, req->decision, req->arena);
+    dp_explain_add_order(&json, req->decision);
+    add_dropped(&json, req->attempt.candidate != NULL ? req->attempt.candidate->dropped : 0);
+    dp_explain_add_warnings(&json, req->decision);
+    sb_json_close_object(&json);
+    if (sb_json_end(&json) == SB_OK)
+        req->decision_json = sb_arena_dup(req->arena, sb_buf_slice(&buf));
+}
+
+static void add_attempts(struct sb_json *json, const struct dp_request *req)
+{
+    sb_json_add_array(json, "attempts");
+    for (uint32_t i = 0; i < req->n_attempts; i++) {
+        const struct msg_attempt *attempt = &req->attempts[i];
+
+        sb_json_open_object(json);
+        sb_json_add_text(json, "endpoint", attempt->tag);
+        sb_json_add_text(json, "model", attempt->model);
+        sb_json_add_i64(json, "status", attempt->status);
+        sb_json_add_text(json, "outcome", sb_slice_of(msg_outcome_name(attempt->outcome)));
+        sb_json_add_i64(json, "ms", attempt->took / 1000);
+        sb_json_close_object(json);
+    }
+    sb_json_close_array(json);
+}
+
+struct sb_slice dp_metadata_json(struct dp_request *req)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf buf;
+    struct sb_json json;
+
+    dp_metadata_make(req);
+    sb_buf_init(&buf, METADATA_MAX);
+    sb_json_init(&json, &buf);
+    sb_json_open_object(&json);
+    sb_json_add_i64(&json, "attempt", req->n_attempts);
+    sb_json_add_bool(&json, "is_byok", req->record.credential_kind == MSG_CREDENTIAL_KIND_OWN);
+    add_attempts(&json, req);
+    sb_json_add_object(&json, "timings");
+    sb_json_add_i64(&json, "first_token_ms", req->record.first_token / 1000);
+    sb_json_add_i64(&json, "total_ms", (int64_t)(dp_request_elapsed(req) / 1000));
+    sb_json_close_object(&json);
+    sb_json_add_object(&json, "snapshot");
+    sb_json_add_u64(&json, "epoch", req->record.version.epoch);
+    sb_json_add_u64(&json, "revision", req->record.version.revision);
+    sb_json_close_object(&json);
+    sb_json_close_object(&json);
+    if (sb_json_end(&json) != SB_OK)
+        return SB_SLICE_LIT("{}");
+    if (req->decision_json.n <= 2)
+        return sb_arena_dup(req->arena, sb_buf_slice(&buf));
+    /* two objects become one */
+    return sb_arena_printf(req->arena, "%.*s,%.*s", (int)req->decision_json.n - 1,
+                           req->decision_json.p, (int)sb_buf_len(&buf) - 1,
+                           sb_buf_slice(&buf).p + 1);
+}

@@ -1,0 +1,17 @@
+/* dataplane/supervisor.h - keeps N workers running on one address.
+ *
+ * Binds one SO_REUSEPORT socket per slot and hands each worker its descriptor,
+ * so that a worker that dies loses no connection that waits to be accepted: its
+ * successor inherits the queue.  Restarts what dies, at once at first, later
+ * with a growing pause; passes SIGTERM, SIGINT and SIGHUP on.
+ */
+#pragma once
+
+struct dp_conf;
+
+/* argv is that of this process; workers are started from the same program
+ * with --slot added.  Returns the exit status. */
+int dp_supervise(const struct dp_conf *conf, int argc, char **argv);
+
+/* Descriptors that a supervisor hands down. */
+enum { DP_LISTEN_FD = 3, DP_STATUS_FD = 4 };
