@@ -113,6 +113,8 @@ static int add_keys(struct sb_keyring *ring, struct sb_slice line, unsigned *no,
         if (rc != SB_OK)
             return rc;
         line = sb_slice_from(line, comma < line.n ? comma + 1 : comma);
+        while (line.n > 0 && line.p[0] == ' ')
+            line = sb_slice_from(line, 1);
     }
     return SB_OK;
 }

@@ -30,6 +30,15 @@ LIBRARY_OWNER = {  # header -> the only files that may include it
     r"microhttpd\.h": {"controlplane/admin/http.c"},
     r"yaml\.h": {"controlplane/yaml.c", "controlplane/ctl/yaml.c"},
 }
+# Who may look into a secret: each line is a place where one can leak.
+SECRET_READERS = {
+    "common/secret.h",  # declares it
+    "common/secret.c",
+    "common/keyring.c",  # parses and writes them
+    "common/buskey.c",  # likewise
+    "common/busauth.c",  # authorised keys: public, read by the same function
+    "common/bus.c",  # hands the CURVE key to libzmq
+}
 BANNED = r"\b(strcpy|strcat|strncpy|strncat|sprintf|vsprintf|gets|strtok|atoi|atol|atof|" \
          r"gmtime|localtime|malloc|calloc|realloc|free|strdup|alloca|system|popen)\s*\("
 BANNED_OK = {"common/mem.c"}
@@ -66,6 +75,10 @@ def check(root, path):
             m = re.search(BANNED, line)
             if m:
                 yield f"{rel}:{no}: {m.group(1)}() is banned"
+    if not rel.startswith("tests/") and rel not in SECRET_READERS:
+        for no, line in enumerate(strip(text).splitlines(), 1):
+            if re.search(r"\bsb_secret_expose\b", line):
+                yield f"{rel}:{no}: not among SECRET_READERS of tests/lint/check_tree.py"
     if re.search(r"(?m)^\s*//", text):
         yield f"{rel}: // comment: those are for debugging, not for commits"
     if len(text.splitlines()) > MAX_LINES[path.suffix]:
