@@ -20,7 +20,9 @@ enum {
     LIVENESS = 3 * HEARTBEAT,  /* a silent peer is given up */
     RECONNECT_FIRST = 1000,    /* the library adds up to as much again at random */
     RECONNECT_LONGEST = 32000, /* and doubles up to here */
-    HANDSHAKE = 10000,
+    /* libzmq may leave a peer that was told "not now" waiting for its whole
+     * handshake time: the shorter, the sooner it tries again. */
+    HANDSHAKE = LIVENESS,
 };
 
 struct sb_bus_socket {

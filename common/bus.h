@@ -66,7 +66,9 @@ void sb_bus_shutdown(void);
 /* SB_EINVAL when CURVE is set up by halves. */
 int sb_bus_socket_new(enum sb_bus_type type, const struct sb_bus_opts *opts,
                       struct sb_bus_socket **ret, struct sb_errmsg *err) SB_MUSTCHECK;
-/* Drops what is still queued.  Remove it from the reactor before. */
+/* Drops what is still queued.  Remove it from the reactor before.  The library
+ * closes in its own time: binding to the same address right afterwards may be
+ * SB_EADDRINUSE once or twice. */
 void sb_bus_socket_destroy(struct sb_bus_socket **sock);
 
 /* Errors of common/busaddr.h, SB_EADDRINUSE, SB_EIO.  A socket may have
@@ -74,7 +76,8 @@ void sb_bus_socket_destroy(struct sb_bus_socket **sock);
 int sb_bus_bind(struct sb_bus_socket *sock, const char *addr, struct sb_errmsg *err) SB_MUSTCHECK;
 int sb_bus_connect(struct sb_bus_socket *sock, const char *addr,
                    struct sb_errmsg *err) SB_MUSTCHECK;
-/* Ends a connection and its reconnecting; drops what is queued for it. */
+/* Ends a connection and its reconnecting, soon: until then messages may still
+ * be taken for it, and are lost with what is queued. */
 int sb_bus_disconnect(struct sb_bus_socket *sock, const char *addr,
                       struct sb_errmsg *err) SB_MUSTCHECK;
 /* What the last bind came to, its port filled in; "" before. */

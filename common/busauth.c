@@ -313,6 +313,8 @@ static void stop_handler(void *ctx)
 
     SB_BUG_ON(atomic_load(&auth->n_held) > 0); /* the door would stand open */
     sb_reactor_remove_handle(auth->reactor, zsock_resolve(auth->handler));
+    /* Closing frees the name only when the library's reaper comes round. */
+    (void)zsock_unbind(auth->handler, ZAP_ENDPOINT);
     zsock_destroy(&auth->handler);
 }
 

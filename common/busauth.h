@@ -8,7 +8,7 @@
  * sb_bus_msg_name().
  *
  * Who is turned away is told "not now": its library tries again every one to
- * two seconds, so a key that is authorised later gets in without a restart.
+ * five seconds, so a key that is authorised later gets in without a restart.
  * (After a plain "no", libzmq gives up for ever.)
  */
 #pragma once

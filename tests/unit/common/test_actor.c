@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "common/bus.h"
+#include "common/loop.h"
 #include "common/mailbox.h"
 #include "common/mem.h"
 #include "common/reactor.h"
@@ -193,6 +194,76 @@ static void an_owner_is_woken_once_per_batch(void **state)
     sb_mailbox_unref(&bell);
 }
 
+/* An owner on a libuv loop, as a worker is: it posts what a turn has gathered
+ * at its end, and takes what came back when it is woken. */
+struct owner {
+    struct sb_loop *loop;
+    struct sb_hook flush;
+    struct sb_wake wake;
+    struct doubler doubler;
+    struct sb_actor *actor;
+    struct sb_mail_batch out;
+    int posted, came, wakes, flushes;
+};
+
+enum { JOBS = 20000, JOBS_PER_TURN = 50 };
+
+static void gather(struct owner *owner)
+{
+    for (int i = 0; i < JOBS_PER_TURN && owner->posted < JOBS; i++)
+        sb_mail_batch_add(&owner->out, make_job(owner->posted++));
+}
+
+static void on_turn_end(struct sb_hook *hook)
+{
+    struct owner *owner = container_of(hook, struct owner, flush);
+
+    owner->flushes += owner->out.n > 0;
+    assert_true(sb_mailbox_post_batch(sb_actor_mailbox(owner->actor), &owner->out));
+}
+
+static void on_woken(struct sb_wake *wake)
+{
+    struct owner *owner = container_of(wake, struct owner, wake);
+    struct sb_mail *chain = sb_mailbox_take(owner->doubler.owner), *mail;
+
+    owner->wakes++;
+    while ((mail = sb_mail_pop(&chain)) != NULL) {
+        assert_int_equal(container_of(mail, struct job, mail)->value, 2 * owner->came++);
+        free_job(mail);
+    }
+    gather(owner);
+    if (owner->came == JOBS)
+        sb_loop_stop(owner->loop);
+}
+
+static void send_wake(void *ctx)
+{
+    sb_wake_send(ctx);
+}
+
+static void a_loop_and_an_actor_exchange_batches(void **state)
+{
+    struct owner owner = {.posted = 0};
+
+    (void)state;
+    assert_int_equal(sb_loop_new(&owner.loop), SB_OK);
+    assert_int_equal(sb_wake_init(&owner.wake, owner.loop, on_woken), SB_OK);
+    assert_int_equal(sb_mailbox_new(send_wake, &owner.wake, &owner.doubler.owner), SB_OK);
+    owner.actor = start(&owner.doubler);
+    sb_hook_add(&owner.flush, owner.loop, on_turn_end);
+    gather(&owner);
+    sb_loop_run(owner.loop);
+    assert_int_equal(owner.came, JOBS);
+    assert_true(owner.wakes <= owner.flushes); /* a batch for a batch, or fewer */
+    sb_actor_stop(&owner.actor);
+    sb_mailbox_close(owner.doubler.owner);
+    sb_mailbox_unref(&owner.doubler.owner);
+    sb_hook_remove(&owner.flush);
+    sb_wake_close(&owner.wake, NULL);
+    sb_loop_destroy(&owner.loop);
+}
+
 static void a_failed_start_says_why(void **state)
 {
     (void)state;
@@ -296,6 +367,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_go_there_and_back),
         cmocka_unit_test(an_owner_is_woken_once_per_batch),
+        cmocka_unit_test(a_loop_and_an_actor_exchange_batches),
         cmocka_unit_test(a_failed_start_says_why),
         cmocka_unit_test(start_and_stop_are_clean_many_times),
         cmocka_unit_test(mail_that_waits_at_the_stop_is_handled_first),
