@@ -131,6 +131,7 @@ static void widen(struct sb_sketch *sketch, double min, double max)
 
 int sb_sketch_add(struct sb_sketch *sketch, double value, uint32_t times)
 {
+    int32_t bucket;
     int rc;
 
     if (!(value >= 0) || value > SB_SKETCH_VALUE_MAX)
@@ -142,10 +143,11 @@ int sb_sketch_add(struct sb_sketch *sketch, double value, uint32_t times)
     if (value < SB_SKETCH_VALUE_MIN) {
         sketch->zeros += times;
     } else {
-        rc = cover(sketch, bucket_of(value), bucket_of(value));
+        bucket = bucket_of(value);
+        rc = cover(sketch, bucket, bucket);
         if (rc != SB_OK)
             return rc;
-        count_at(sketch, bucket_of(value), times);
+        count_at(sketch, bucket, times);
     }
     widen(sketch, value, value);
     sketch->count += times;
