@@ -19,9 +19,12 @@ struct sb_slice {
     size_t n;      /* bytes */
 };
 
-#define SB_SLICE_LIT(text)   ((struct sb_slice){.p = (text), .n = sizeof(text) - 1})
+#define SB_SLICE_LIT(text) ((struct sb_slice){.p = (text), .n = sizeof(text) - 1})
 /* The same for static initialisers. */
-#define SB_SLICE_INIT(text) {.p = (text), .n = sizeof(text) - 1}
+#define SB_SLICE_INIT(text)                                                                        \
+    {                                                                                              \
+        .p = (text), .n = sizeof(text) - 1                                                         \
+    }
 #define SB_SLICE_NONE        ((struct sb_slice){.p = NULL, .n = 0})
 #define SB_SLICE_ARGS(slice) (int)(slice).n, (slice).n > 0 ? (slice).p : ""
 
