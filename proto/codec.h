@@ -21,8 +21,11 @@
 #include "proto/field.h"
 #include "proto/wire.h"
 
+/* A sum is made of them, which parentheses would break. */
+/* NOLINTBEGIN(bugprone-macro-parentheses) */
 #define WIRE_COUNT_F(type, member, max)          +1u
 #define WIRE_COUNT_A(type, member, n, max, each) +1u
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define WIRE_PUT_F(type, member, max)                                                              \
     w->at = #member;                                                                               \
     put_##type(w, &msg->member, (max));

@@ -15,6 +15,7 @@
 
 /* Unsigned numbers: max is the largest that is legal, so that an enum is
  * checked by its table too. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): T is a type. */
 #define WIRE_UNSIGNED(name, T)                                                                     \
     static inline void put_##name(struct wire_writer *w, const T *v, uint64_t max)                 \
     {                                                                                              \
@@ -26,6 +27,7 @@
     {                                                                                              \
         *v = (T)wire_read_u64(r, max);                                                             \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 WIRE_UNSIGNED(u8, uint8_t)
 WIRE_UNSIGNED(u16, uint16_t)
 WIRE_UNSIGNED(u32, uint32_t)

@@ -175,7 +175,7 @@ WIRE_STRUCT(record, RECORD_FIELDS)
 
 WIRE_ENCODER(record)
 
-int msg_record_decode(struct sb_slice bytes, struct sb_arena *arena, struct msg_record *ret_record)
+int msg_record_decode(struct sb_slice bytes, struct sb_arena *arena, struct msg_record *ret_msg)
 {
     struct wire_reader r = wire_reader_init(bytes, arena);
     struct msg_record record;
@@ -186,6 +186,6 @@ int msg_record_decode(struct sb_slice bytes, struct sb_arena *arena, struct msg_
     get_record(&r, &record, 0);
     rc = wire_reader_end(&r);
     if (rc == SB_OK)
-        *ret_record = record;
+        *ret_msg = record;
     return rc;
 }

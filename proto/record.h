@@ -89,10 +89,10 @@ struct msg_record {
  * bytes that are not UTF-8 turned into "?": what a client sent never keeps
  * its record out of the database.  Errors: SB_ETOOBIG (more attempts or
  * evidence than the ceilings), SB_ENOMEM; out is then as before. */
-int msg_record_encode(const struct msg_record *record, struct sb_buf *out) SB_MUSTCHECK;
+int msg_record_encode(const struct msg_record *msg, struct sb_buf *out) SB_MUSTCHECK;
 /* Strings are borrowed from bytes, arrays are in arena.  Fields unknown to
  * this version are skipped, missing ones are zero.  Numbers of a vocabulary
  * are given as they came (a newer worker may know more); an unknown kind is
  * SB_EPARSE.  Errors: SB_EPARSE, SB_ETOOBIG, SB_ENOMEM. */
 int msg_record_decode(struct sb_slice bytes, struct sb_arena *arena,
-                      struct msg_record *ret_record) SB_MUSTCHECK;
+                      struct msg_record *ret_msg) SB_MUSTCHECK;

@@ -41,7 +41,7 @@ struct msg_tables {
 };
 
 /* Errors: SB_ENOMEM, SB_ETOOBIG. */
-int msg_tables_encode(const struct msg_tables *tables, struct sb_buf *out) SB_MUSTCHECK;
+int msg_tables_encode(const struct msg_tables *msg, struct sb_buf *out) SB_MUSTCHECK;
 /* Rows come from arena.  Errors: SB_EPARSE, SB_ETOOBIG, SB_ENOMEM. */
 int msg_tables_decode(struct sb_slice bytes, struct sb_arena *arena,
-                      struct msg_tables *ret_tables) SB_MUSTCHECK;
+                      struct msg_tables *ret_msg) SB_MUSTCHECK;

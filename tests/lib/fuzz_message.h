@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
         sb_buf_init(&first, FUZZ_MESSAGE_OUT_MAX);                                                 \
         sb_buf_init(&second, FUZZ_MESSAGE_OUT_MAX);                                                \
         if (recode(sb_slice_make(data, size), &first) == SB_OK) {                                  \
+            SB_BUG_ON(first.data == NULL);                                                         \
             SB_BUG_ON(recode(sb_buf_slice(&first), &second) != SB_OK);                             \
             SB_BUG_ON(!sb_slice_eq(sb_buf_slice(&first), sb_buf_slice(&second)));                  \
         }                                                                                          \

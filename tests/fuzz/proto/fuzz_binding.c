@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bind_url(sb_slice_make(data, size), &text) != SB_OK)
         return 0;
     origin = sb_buf_slice(&text);
-    SB_BUG_ON(origin.n == 0 || origin.p[origin.n - 1] != '\n');
+    SB_BUG_ON(origin.p == NULL || origin.n == 0 || origin.p[origin.n - 1] != '\n');
     origin.n--;
     origin = sb_slice_from(origin, sizeof("switchboard credential 1\nid 1\ntenant 0:\n"
                                           "provider 1:p\norigin ") -

@@ -69,8 +69,11 @@ static void same_value(struct sb_slice bytes, const msgpack_object *want)
         break;
     case MSGPACK_OBJECT_FLOAT64: {
         double v = wire_read_double(&r);
+        uint64_t got_bits, want_bits;
 
-        SB_BUG_ON(r.error != SB_OK || memcmp(&v, &want->via.f64, sizeof(v)) != 0);
+        memcpy(&got_bits, &v, sizeof(v));
+        memcpy(&want_bits, &want->via.f64, sizeof(v));
+        SB_BUG_ON(r.error != SB_OK || got_bits != want_bits); /* NaN too */
         break;
     }
     case MSGPACK_OBJECT_ARRAY:

@@ -499,6 +499,7 @@ static void a_batch_is_walked_record_by_record(void **state)
 static void a_batch_that_is_cut_or_lies_about_a_length_is_refused(void **state)
 {
     struct sb_slice bulk, record = SB_SLICE_NONE;
+    struct sb_buf fresh;
 
     (void)state;
     assert_int_equal(msg_batch_append(&out, SB_SLICE_LIT("record")), SB_OK);
@@ -511,6 +512,11 @@ static void a_batch_that_is_cut_or_lies_about_a_length_is_refused(void **state)
     assert_int_equal(msg_batch_next(&bulk, &record), SB_ETOOBIG);
     bulk = SB_SLICE_LIT("\x00\x02\x00\x01....");
     assert_int_equal(msg_batch_next(&bulk, &record), SB_ETOOBIG);
+    sb_mem_fail_nth(1);
+    bulk = sb_slice_make(out.data, sb_buf_len(&out));
+    sb_buf_init(&fresh, 100);
+    assert_int_equal(msg_batch_append(&fresh, bulk), SB_ENOMEM);
+    assert_int_equal(sb_buf_len(&fresh), 0);
     bulk = sb_slice_make(out.data, MSG_RECORD_MAX + 1);
     assert_int_equal(msg_batch_append(&out, bulk), SB_ETOOBIG);
 }

@@ -124,8 +124,7 @@ static void a_url_whose_host_is_in_doubt_has_no_origin(void **state)
         "https://good.example\\@evil.example",
         "https://good.example:443@evil.example",
         "https://good%2eexample",
-        "https://b\xc3\xbc"
-        "cher.example",
+        "https://b\303\274cher.example",
         "https://good.example evil.example",
         "https://good.example\t",
         "https://[::1",

@@ -639,6 +639,10 @@ static void another_format_is_told_apart_from_garbage(void **state)
     assert_int_equal(msg_snapshot_decode(SB_SLICE_LIT("\x80"), arena, &got, &err), SB_EPARSE);
     assert_int_equal(msg_snapshot_decode(SB_SLICE_NONE, arena, &got, &err), SB_EPARSE);
     assert_null(got);
+    /* So long that it is not looked at. */
+    assert_int_equal(
+        msg_snapshot_decode(sb_slice_make("", MSG_SNAPSHOT_MAX + 1), arena, &got, &err),
+        SB_ETOOBIG);
 }
 
 static void counts_that_the_bytes_cannot_hold_allocate_nothing(void **state)

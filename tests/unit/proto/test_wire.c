@@ -281,6 +281,10 @@ static void counts_that_the_bytes_cannot_hold_allocate_nothing(void **state)
     sb_mem_fail_nth(1);
     assert_null(wire_read_rows(&r, 4, 1000, &n));
     assert_int_equal(wire_reader_end(&r), SB_ENOMEM);
+    /* A byte that msgpack never uses. */
+    r = wire_reader_init(BYTES(0xc1), arena);
+    wire_skip(&r);
+    assert_int_equal(wire_reader_end(&r), SB_EPARSE);
     /* A map of 2^32 pairs inside a skipped value. */
     r = wire_reader_init(BYTES(0xdf, 0xff, 0xff, 0xff, 0xff, 1, 2, 3), arena);
     wire_skip(&r);
@@ -342,6 +346,11 @@ static void a_writer_that_fails_takes_back_what_it_wrote(void **state)
     assert_int_equal(wire_writer_end(&w), SB_ENOMEM);
     assert_string_equal(w.failed, "second");
     assert_true(sb_slice_is(sb_buf_slice(&out), "kept"));
+    /* A count that msgpack has no room for. */
+    w = wire_writer_init(&out);
+    wire_write_array(&w, (size_t)UINT32_MAX + 1);
+    wire_writer_fail(&w, SB_EINVAL); /* too late: the first error stays */
+    assert_int_equal(wire_writer_end(&w), SB_ETOOBIG);
     /* The buffer's own ceiling counts as well. */
     sb_buf_clear(&out);
     sb_buf_init(&out, 10);
