@@ -104,23 +104,26 @@ static void keep_only_first(struct dp_decision *decision)
     decision->n = kept;
 }
 
-static int refuse(const struct dp_decision *decision, struct sb_errmsg *err)
+static int refuse(struct dp_decision *decision, struct sb_arena *arena, struct sb_errmsg *err)
 {
     struct sb_slice asked = decision->models.at[0].asked;
-    char steps[160] = "";
+    char steps[512] = "";
     size_t n = 0;
 
-    if (decision->endpoints == 0)
-        return sb_err_set(err, SB_ENOENT, "No endpoints found for %.*s.", SB_SLICE_ARGS(asked));
     for (int step = 0; step < DP_STEP_COUNT && n < sizeof(steps); step++) {
-        if (decision->removed[step] == 0)
-            continue;
-        n += (size_t)snprintf(steps + n, sizeof(steps) - n, "%s%s removed %u", n > 0 ? "; " : "",
-                              dp_step_name((enum dp_step)step), decision->removed[step]);
+        if (decision->removed[step] > 0)
+            n +=
+                (size_t)snprintf(steps + n, sizeof(steps) - n, "%s%s removed %u", n > 0 ? "; " : "",
+                                 dp_step_name((enum dp_step)step), decision->removed[step]);
     }
-    return sb_err_set(err, SB_ENOENT,
-                      "No endpoints found for %.*s. Every endpoint was removed during routing: %s.",
-                      SB_SLICE_ARGS(asked), steps);
+    decision->refusal =
+        decision->endpoints == 0
+            ? sb_arena_printf(arena, "No endpoints found for %.*s.", SB_SLICE_ARGS(asked))
+            : sb_arena_printf(arena,
+                              "No endpoints found for %.*s. Every endpoint was removed during "
+                              "routing: %s.",
+                              SB_SLICE_ARGS(asked), steps);
+    return sb_err_set(err, SB_ENOENT, "%.*s", SB_SLICE_ARGS(decision->refusal));
 }
 
 int dp_route_decide(const struct dp_route *route, struct sb_arena *arena,
@@ -171,8 +174,10 @@ int dp_route_decide(const struct dp_route *route, struct sb_arena *arena,
     decision->prompt_tokens = order.model[0].prompt;
     decision->completion_tokens = order.model[0].completion / route->ask->n;
     decision->today = filter.today;
+    decision->refusal = SB_SLICE_NONE;
+    decision->served = NULL;
     if (decision->n == 0)
-        return refuse(decision, err);
+        return refuse(decision, arena, err);
     if (decision->plan.only_first)
         keep_only_first(decision);
     return SB_OK;

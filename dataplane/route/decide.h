@@ -67,6 +67,8 @@ struct dp_decision {
     uint64_t conversation;           /* what the draw was keyed by */
     bool sticky;                     /* it comes back with the conversation */
     int32_t today;
+    struct sb_slice refusal;          /* why there are none; from the arena */
+    const struct dp_endpoint *served; /* for explain.h: the one that did, set by the caller */
 };
 
 /* Errors, with the text for the client in err: SB_EINVAL (400), SB_EACCES

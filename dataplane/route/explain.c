@@ -1,0 +1,450 @@
+/* dataplane/route/explain.c */
+#include "dataplane/route/explain.h"
+
+#include "common/arena.h"
+#include "common/json.h"
+#include "dataplane/route/decide.h"
+#include "dataplane/route/draw.h"
+#include "dataplane/route/reason.h"
+#include "dataplane/route/view.h"
+
+enum { RELAXED = 5 /* ways that are shown */ };
+
+/* --- every endpoint, and all that it fails ------------------------------------------- */
+
+struct judged {
+    const struct dp_endpoint *endpoint;
+    uint32_t failed; /* bits 1 << enum dp_step; 0: available */
+};
+
+struct trial {
+    struct dp_filter filter;
+    struct judged *judged;
+    uint32_t n;
+};
+
+static void try_all(struct trial *trial, const struct dp_route *route,
+                    const struct dp_decision *decision, struct sb_arena *arena)
+{
+    trial->filter = (struct dp_filter){
+        .snapshot = route->snapshot,
+        .tables = route->tables,
+        .ask = route->ask,
+        .plan = &decision->plan,
+        .tenant = route->key->tenant,
+        .now = route->now,
+        .today = decision->today,
+    };
+    trial->n = 0;
+    trial->judged = sb_arena_alloc_raw(arena, decision->endpoints * sizeof(*trial->judged) + 1);
+    for (uint32_t m = 0; m < decision->models.n; m++) {
+        const struct dp_model *model = decision->models.at[m].model;
+
+        for (uint32_t i = 0; i < model->n; i++) {
+            const struct dp_endpoint *endpoint = &route->snapshot->endpoints[model->first + i];
+
+            trial->judged[trial->n++] = (struct judged){
+                .endpoint = endpoint,
+                .failed = dp_filter_all_steps(&trial->filter, endpoint),
+            };
+        }
+    }
+}
+
+static struct sb_slice model_id(const struct trial *trial, const struct dp_endpoint *endpoint)
+{
+    return trial->filter.snapshot->models[endpoint->model].row->id;
+}
+
+/* --- the funnel ------------------------------------------------------------------------- */
+
+static void add_step(struct sb_json *json, const struct trial *trial, enum dp_step step,
+                     uint32_t left, struct sb_arena *arena)
+{
+    uint32_t named = 0;
+
+    sb_json_open_object(json);
+    sb_json_add_text(json, "step", sb_slice_of(dp_step_name(step)));
+    sb_json_add_array(json, "removed");
+    for (uint32_t i = 0; i < trial->n; i++) {
+        const struct judged *one = &trial->judged[i];
+
+        if (one->failed == 0 || __builtin_ctz(one->failed) != (int)step ||
+            named++ >= DP_EXPLAIN_NAMED)
+            continue;
+        sb_json_open_object(json);
+        sb_json_add_text(json, "endpoint", one->endpoint->row->tag);
+        sb_json_add_text(json, "model", model_id(trial, one->endpoint));
+        sb_json_add_text(json, "reason", dp_reason(&trial->filter, one->endpoint, step, arena));
+        sb_json_close_object(json);
+    }
+    sb_json_close_array(json);
+    if (named > DP_EXPLAIN_NAMED)
+        sb_json_add_u64(json, "more", named - DP_EXPLAIN_NAMED);
+    sb_json_add_u64(json, "left", left);
+    sb_json_close_object(json);
+}
+
+static void add_available(struct sb_json *json, const struct trial *trial,
+                          const struct dp_endpoint *selected)
+{
+    uint32_t named = 0;
+
+    sb_json_add_object(json, "endpoints");
+    sb_json_add_u64(json, "total", trial->n);
+    sb_json_add_array(json, "available");
+    for (uint32_t i = 0; i < trial->n; i++) {
+        const struct dp_endpoint *endpoint = trial->judged[i].endpoint;
+
+        if (trial->judged[i].failed != 0 || named++ >= DP_EXPLAIN_NAMED)
+            continue;
+        sb_json_open_object(json);
+        sb_json_add_text(json, "provider",
+                         trial->filter.snapshot->providers[endpoint->provider].row->name);
+        sb_json_add_text(json, "model", model_id(trial, endpoint));
+        sb_json_add_text(json, "endpoint", endpoint->row->tag);
+        sb_json_add_bool(json, "selected", endpoint == selected);
+        sb_json_close_object(json);
+    }
+    sb_json_close_array(json);
+    if (named > DP_EXPLAIN_NAMED)
+        sb_json_add_u64(json, "more", named - DP_EXPLAIN_NAMED);
+    sb_json_close_object(json);
+}
+
+static void add_funnel(struct sb_json *json, const struct trial *trial, struct sb_arena *arena)
+{
+    uint32_t removed[DP_STEP_COUNT] = {0}, left = trial->n;
+
+    for (uint32_t i = 0; i < trial->n; i++) {
+        if (trial->judged[i].failed != 0)
+            removed[__builtin_ctz(trial->judged[i].failed)]++;
+    }
+    sb_json_add_array(json, "funnel");
+    sb_json_open_object(json); /* where it starts */
+    sb_json_add_text(json, "step", SB_SLICE_LIT("models"));
+    sb_json_add_array(json, "removed");
+    sb_json_close_array(json);
+    sb_json_add_u64(json, "left", left);
+    sb_json_close_object(json);
+    for (int step = 0; step < DP_STEP_COUNT; step++) {
+        if (removed[step] == 0)
+            continue;
+        left -= removed[step];
+        add_step(json, trial, (enum dp_step)step, left, arena);
+    }
+    sb_json_close_array(json);
+}
+
+void dp_explain_add_funnel(struct sb_json *json, const struct dp_route *route,
+                           const struct dp_decision *decision, struct sb_arena *arena)
+{
+    struct trial trial;
+
+    try_all(&trial, route, decision, arena);
+    add_available(json, &trial, decision->served);
+    add_funnel(json, &trial, arena);
+}
+
+/* --- what to relax ---------------------------------------------------------------------------- */
+
+/* Few steps before many; of as many, what lets more endpoints in. */
+static bool is_easier(const struct judged *a, uint32_t a_count, const struct judged *b,
+                      uint32_t b_count)
+{
+    int a_steps = __builtin_popcount(a->failed), b_steps = __builtin_popcount(b->failed);
+
+    return a_steps != b_steps ? a_steps < b_steps : a_count > b_count;
+}
+
+static uint32_t count_failing(const struct trial *trial, uint32_t failed)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < trial->n; i++)
+        n += trial->judged[i].failed == failed;
+    return n;
+}
+
+static void add_way(struct sb_json *json, const struct trial *trial, uint32_t failed)
+{
+    uint32_t named = 0;
+
+    sb_json_open_object(json);
+    sb_json_add_array(json, "rules");
+    for (uint32_t steps = failed; steps != 0; steps &= steps - 1)
+        sb_json_put_text(json, sb_slice_of(dp_step_relax((enum dp_step)__builtin_ctz(steps))));
+    sb_json_close_array(json);
+    sb_json_add_array(json, "endpoints");
+    for (uint32_t i = 0; i < trial->n; i++) {
+        if (trial->judged[i].failed == failed && named++ < DP_EXPLAIN_NAMED)
+            sb_json_put_text(json, trial->judged[i].endpoint->row->tag);
+    }
+    sb_json_close_array(json);
+    sb_json_close_object(json);
+}
+
+/* What an endpoint cannot have by any rule of the request: nothing to relax. */
+static bool is_hopeless(uint32_t failed)
+{
+    return (failed & DP_STEP_BIT(DIALECT)) != 0;
+}
+
+static void add_relax(struct sb_json *json, const struct trial *trial)
+{
+    uint32_t shown[RELAXED], n_shown = 0;
+
+    sb_json_add_array(json, "relax");
+    while (n_shown < RELAXED) {
+        const struct judged *best = NULL;
+        uint32_t best_count = 0;
+
+        for (uint32_t i = 0; i < trial->n; i++) {
+            const struct judged *one = &trial->judged[i];
+            bool known = one->failed == 0 || is_hopeless(one->failed);
+            uint32_t count;
+
+            for (uint32_t s = 0; s < n_shown && !known; s++)
+                known = one->failed == shown[s];
+            if (known || (best != NULL && one->failed == best->failed))
+                continue;
+            if (best != NULL && __builtin_popcount(one->failed) > __builtin_popcount(best->failed))
+                continue;
+            count = count_failing(trial, one->failed);
+            if (best == NULL || is_easier(one, count, best, best_count)) {
+                best = one;
+                best_count = count;
+            }
+        }
+        if (best == NULL)
+            break;
+        shown[n_shown++] = best->failed;
+        add_way(json, trial, best->failed);
+    }
+    sb_json_close_array(json);
+}
+
+void dp_explain_add_relax(struct sb_json *json, const struct dp_route *route,
+                          const struct dp_decision *decision, struct sb_arena *arena)
+{
+    struct trial trial;
+
+    try_all(&trial, route, decision, arena);
+    add_relax(json, &trial);
+}
+
+/* --- the order -----------------------------------------------------------------------------------
+ */
+
+static bool same_group(const struct dp_candidate *a, const struct dp_candidate *b)
+{
+    return a->rank.prefix == b->rank.prefix && a->rank.value == b->rank.value;
+}
+
+/* The keys of one endpoint draw together, as the first of them. */
+static bool repeats(const struct dp_candidate *first, const struct dp_candidate *at)
+{
+    return at > first && at[-1].endpoint == at->endpoint;
+}
+
+static void add_candidate(struct sb_json *json, const struct dp_decision *decision,
+                          const struct dp_candidate *at, unsigned group, double share)
+{
+    const struct dp_model *model = decision->models.at[at->model].model;
+
+    sb_json_open_object(json);
+    sb_json_add_text(json, "endpoint", at->endpoint->row->tag);
+    sb_json_add_text(json, "model", model->row->id);
+    sb_json_add_text(json, "credential", sb_slice_of(msg_credential_kind_name(at->kind)));
+    sb_json_add_text(json, "health", sb_slice_of(dp_health_name((enum dp_health)at->health)));
+    sb_json_add_bool(json, "misses_preference", at->misses_preference);
+    sb_json_add_bool(json, "misses_context", at->misses_context);
+    sb_json_add_u64(json, "group", group);
+    sb_json_add_double(json, "cost", at->cost);
+    sb_json_add_double(json, "weight", dp_draw_weight(at->cost));
+    sb_json_add_double(json, "share", share);
+    sb_json_close_object(json);
+}
+
+void dp_explain_add_order(struct sb_json *json, const struct dp_decision *decision)
+{
+    const struct dp_candidate *first = decision->candidates, *end = first + decision->n;
+    unsigned group = 0;
+
+    sb_json_add_array(json, "order");
+    while (first < end) {
+        const struct dp_candidate *next = first;
+        double weights = 0;
+
+        for (; next < end && same_group(first, next); next++)
+            weights += repeats(first, next) ? 0 : dp_draw_weight(next->cost);
+        group++;
+        for (const struct dp_candidate *at = first; at < next; at++)
+            add_candidate(json, decision, at, group, dp_draw_weight(at->cost) / weights);
+        first = next;
+    }
+    sb_json_close_array(json);
+}
+
+/* --- the rest
+ * ---------------------------------------------------------------------------------------- */
+
+void dp_explain_add_warnings(struct sb_json *json, const struct dp_decision *decision)
+{
+    sb_json_add_array(json, "warnings");
+    for (uint32_t i = 0; i < decision->warnings.n && i < DP_WARNINGS_MAX; i++)
+        sb_json_put_text(json, decision->warnings.text[i]);
+    sb_json_close_array(json);
+}
+
+void dp_explain_add_dropped(struct sb_json *json, const struct dp_candidate *candidate)
+{
+    sb_json_add_array(json, "dropped_parameters");
+    for (uint64_t dropped = candidate->dropped; dropped != 0; dropped &= dropped - 1)
+        sb_json_put_text(json, sb_slice_of(msg_parameter_name(__builtin_ctzll(dropped))));
+    sb_json_close_array(json);
+}
+
+const char *dp_explain_strategy(const struct dp_decision *decision, unsigned model)
+{
+    if (model > 0)
+        return "fallback";
+    return sb_slice_starts_with(decision->models.at[0].asked, decision->models.at[0].model->row->id)
+               ? "direct"
+               : "alias";
+}
+
+/* --- refusals
+ * --------------------------------------------------------------------------------------- */
+
+#define PRIVACY_STEPS (DP_STEP_BIT(DATA_COLLECTION) | DP_STEP_BIT(ZDR) | DP_STEP_BIT(DISTILLABLE))
+
+/* The names of reference/openrouter.md 11.3. */
+static const char *availability_code(const struct trial *trial)
+{
+    uint32_t removing = 0;
+
+    for (uint32_t i = 0; i < trial->n; i++)
+        removing |= trial->judged[i].failed & -trial->judged[i].failed; /* the first step */
+    if (trial->n == 0)
+        return "no_endpoints";
+    return (removing & ~PRIVACY_STEPS) == 0 ? "privacy_restricted" : "constraint_filtered";
+}
+
+static void add_excluded_by(struct sb_json *json, const struct trial *trial)
+{
+    uint32_t removing = 0;
+
+    for (uint32_t i = 0; i < trial->n; i++)
+        removing |= trial->judged[i].failed & -trial->judged[i].failed;
+    sb_json_add_array(json, "excluded_by");
+    for (const char *last = NULL; removing != 0; removing &= removing - 1) {
+        const char *name = dp_step_excluded_by((enum dp_step)__builtin_ctz(removing));
+
+        if (last == NULL || strcmp(last, name) != 0) /* of one name are neighbours */
+            sb_json_put_text(json, sb_slice_of(name));
+        last = name;
+    }
+    sb_json_close_array(json);
+}
+
+/* The rule that emptied the set: the last step that removed anything. */
+static void add_constraint(struct sb_json *json, const struct trial *trial, struct sb_arena *arena)
+{
+    const struct judged *last = NULL;
+
+    for (uint32_t i = 0; i < trial->n; i++) {
+        if (last == NULL || __builtin_ctz(trial->judged[i].failed) > __builtin_ctz(last->failed))
+            last = &trial->judged[i];
+    }
+    if (last == NULL)
+        return;
+    sb_json_add_object(json, "constraint");
+    sb_json_add_text(json, "field",
+                     sb_slice_of(dp_step_relax((enum dp_step)__builtin_ctz(last->failed))));
+    sb_json_add_text(json, "detail",
+                     dp_reason(&trial->filter, last->endpoint,
+                               (enum dp_step)__builtin_ctz(last->failed), arena));
+    sb_json_close_object(json);
+}
+
+void dp_explain_refusal(struct sb_json *json, const struct dp_route *route,
+                        const struct dp_decision *decision, struct sb_arena *arena)
+{
+    struct trial trial;
+
+    try_all(&trial, route, decision, arena);
+    sb_json_open_object(json);
+    sb_json_add_object(json, "error");
+    sb_json_add_i64(json, "code", 404);
+    sb_json_add_text(json, "message", decision->refusal);
+    sb_json_add_object(json, "metadata");
+    sb_json_add_text(json, "error_type", SB_SLICE_LIT("not_found"));
+    add_funnel(json, &trial, arena);
+    add_relax(json, &trial);
+    dp_explain_add_warnings(json, decision);
+    sb_json_close_object(json);
+    sb_json_add_object(json, "availability");
+    sb_json_add_text(json, "code", sb_slice_of(availability_code(&trial)));
+    sb_json_add_bool(json, "retryable", false);
+    sb_json_add_array(json, "requested_models");
+    for (uint32_t i = 0; i < decision->models.n; i++)
+        sb_json_put_text(json, decision->models.at[i].asked);
+    sb_json_close_array(json);
+    add_excluded_by(json, &trial);
+    add_constraint(json, &trial, arena);
+    sb_json_close_object(json);
+    sb_json_close_object(json);
+    sb_json_close_object(json);
+}
+
+/* --- whoever asks
+ * ---------------------------------------------------------------------------------------- */
+
+static void add_error(struct sb_json *json, int rc, const struct sb_errmsg *err)
+{
+    sb_json_open_object(json);
+    sb_json_add_object(json, "error");
+    sb_json_add_i64(json, "code", rc == SB_EACCES ? 403 : 400);
+    sb_json_add_text(json, "message", sb_slice_of(err->text));
+    sb_json_close_object(json);
+    sb_json_close_object(json);
+}
+
+int dp_explain(struct sb_json *json, const struct dp_route *route, struct sb_arena *arena,
+               struct sb_errmsg *err)
+{
+    struct dp_decision *decision = sb_arena_alloc_raw(arena, sizeof(*decision));
+    struct dp_route all = *route;
+    int rc;
+
+    all.rank_all = true;
+    rc = dp_route_decide(&all, arena, decision, err);
+    if (rc == SB_ENOENT) {
+        dp_explain_refusal(json, &all, decision, arena);
+        return rc;
+    }
+    if (rc != SB_OK) {
+        add_error(json, rc, err);
+        return rc;
+    }
+    sb_json_open_object(json);
+    sb_json_add_text(json, "requested", route->ask->model[0]);
+    sb_json_add_text(json, "strategy", sb_slice_of(dp_explain_strategy(decision, 0)));
+    sb_json_add_bool(json, "sticky", decision->sticky);
+    sb_json_add_object(json, "expected");
+    sb_json_add_double(json, "prompt_tokens", decision->prompt_tokens);
+    sb_json_add_double(json, "completion_tokens", decision->completion_tokens);
+    sb_json_close_object(json);
+    decision->served = decision->candidates[0].endpoint; /* it would */
+    dp_explain_add_funnel(json, &all, decision, arena);
+    dp_explain_add_relax(json, &all, decision, arena);
+    dp_explain_add_order(json, decision);
+    dp_explain_add_warnings(json, decision);
+    sb_json_add_object(json, "snapshot");
+    sb_json_add_u64(json, "epoch", route->snapshot->records->version.epoch);
+    sb_json_add_u64(json, "revision", route->snapshot->records->version.revision);
+    sb_json_close_object(json);
+    sb_json_close_object(json);
+    return SB_OK;
+}
