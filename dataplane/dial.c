@@ -544,6 +544,7 @@ struct dp_conn *dp_dial(struct dp_dialer *dialer, const struct dp_target *target
     conn->fd = -1;
     conn->tls = target->tls || has_tls_proxy(target);
     sb_list_init(&conn->link);
+    conn->place.conn = conn;
     sb_list_init(&conn->place.link);
     sb_list_init(&conn->place.link_all);
     conn->dial = sb_mem_new(sizeof(*conn->dial));

@@ -150,9 +150,11 @@ const char *dp_conn_peer(const struct dp_conn *conn, char text[DP_CONN_PEER_MAX]
 
 /* Room for the pool, which keeps connections of its own; nobody else's. */
 struct dp_conn_place {
-    struct sb_list link;      /* among the idle of the target, newest first */
+    struct dp_conn *conn;     /* the one whose place this is */
+    struct sb_list link;      /* among the target's idle ones, newest first; or its dials */
     struct sb_list link_all;  /* among all idle, oldest first */
     struct dp_origin *origin; /* NULL when the connection is not the pool's */
+    struct dp_take *take;     /* while dialling: who it is for, or NULL */
     sb_msec since;            /* idle since */
     bool reused;
 };

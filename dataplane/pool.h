@@ -103,7 +103,8 @@ bool dp_take_is_waiting(const struct dp_take *take);
 /* --- giving back -------------------------------------------------------------- */
 
 /* The answer was read to its end, nothing is left to be sent, and both sides
- * keep the connection.  Takes it: no more events.  Sets *conn to NULL. */
+ * keep the connection.  Takes it: no more events.  Sets *conn to NULL.  One
+ * that has ended, or holds bytes beyond the answer, is closed all the same. */
 void dp_pool_give(struct dp_pool *pool, struct dp_conn **conn);
 /* Closes it: cancelled, broken, "Connection: close", bytes beyond the answer. */
 void dp_pool_drop(struct dp_pool *pool, struct dp_conn **conn);
