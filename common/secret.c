@@ -2,6 +2,7 @@
 #include "common/secret.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -24,9 +25,24 @@ _Static_assert(SB_AEAD_TAG == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag");
 _Static_assert(sizeof(struct sb_hash_state) >= sizeof(crypto_generichash_state), "state");
 _Static_assert(_Alignof(struct sb_hash_state) >= _Alignof(crypto_generichash_state), "state");
 
+/* Random bytes at hand, per thread; those of another generation are not
+ * used: a child must not draw what its parent draws. */
+static _Thread_local struct {
+    unsigned generation;
+    size_t left;
+    unsigned char bytes[512];
+} supply;
+static atomic_uint generation = 1;
+
+static void on_fork_child(void)
+{
+    (void)atomic_fetch_add(&generation, 1);
+}
+
 static void start_library(void)
 {
     SB_BUG_ON(sodium_init() < 0);
+    SB_BUG_ON(pthread_atfork(NULL, NULL, on_fork_child) != 0);
 }
 
 /* Before whatever allocates, draws or picks an implementation. */
@@ -134,23 +150,35 @@ uint64_t sb_random_u64(void)
     return value;
 }
 
+/* One byte of the thread's supply.  A call of the kernel for each id would
+ * cost more than the rest of it; a byte is wiped once it is used. */
+static unsigned char supply_byte(void)
+{
+    unsigned now = atomic_load_explicit(&generation, memory_order_relaxed);
+    unsigned char byte;
+
+    if (supply.left == 0 || supply.generation != now) {
+        sb_random_bytes(supply.bytes, sizeof(supply.bytes));
+        supply.left = sizeof(supply.bytes);
+        supply.generation = now;
+    }
+    byte = supply.bytes[--supply.left];
+    *(volatile unsigned char *)&supply.bytes[supply.left] = 0;
+    return byte;
+}
+
 static void random_text(char *text, size_t n)
 {
     static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     enum { EVEN = 256 / 62 * 62 }; /* bytes from here on would favour some characters */
-    unsigned char pool[64];
-    size_t used = sizeof(pool);
 
+    ready();
     for (size_t i = 0; i < n;) {
-        if (used == sizeof(pool)) {
-            sb_random_bytes(pool, sizeof(pool));
-            used = 0;
-        }
-        if (pool[used] < EVEN)
-            text[i++] = alphabet[pool[used] % 62];
-        used++;
+        unsigned char byte = supply_byte();
+
+        if (byte < EVEN)
+            text[i++] = alphabet[byte % 62];
     }
-    sodium_memzero(pool, sizeof(pool));
 }
 
 void sb_random_id(const char *prefix, size_t n, char *text, size_t size)

@@ -1,6 +1,9 @@
 /* tests/unit/common/test_secret.c */
 #include "common/secret.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "common/err.h"
 #include "common/mem.h"
 #include "tests/lib/test.h"
@@ -214,6 +217,30 @@ static void random_values_differ(void **state)
     assert_string_not_equal(id, other);
 }
 
+static void a_child_draws_its_own_ids(void **state)
+{
+    char before[32], mine[32], its[32] = "";
+    int fds[2], status = 0;
+    pid_t child;
+
+    (void)state;
+    sb_random_id("gen-", 22, before, sizeof(before)); /* some supply is at hand */
+    assert_int_equal(pipe(fds), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        sb_random_id("gen-", 22, its, sizeof(its));
+        _exit(write(fds[1], its, sizeof(its)) == (ssize_t)sizeof(its) ? 0 : 1);
+    }
+    sb_random_id("gen-", 22, mine, sizeof(mine));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(read(fds[0], its, sizeof(its)), (ssize_t)sizeof(its));
+    assert_string_not_equal(mine, its);
+    assert_int_equal(close(fds[0]), 0);
+    assert_int_equal(close(fds[1]), 0);
+}
+
 static void an_api_key_has_256_bits(void **state)
 {
     struct sb_secret *key = sb_apikey_new(), *other = sb_apikey_new();
@@ -262,6 +289,7 @@ int main(void)
         cmocka_unit_test(xchacha20_poly1305_matches_the_draft),
         cmocka_unit_test(random_ids_use_their_whole_alphabet_evenly),
         cmocka_unit_test(random_values_differ),
+        cmocka_unit_test(a_child_draws_its_own_ids),
         cmocka_unit_test(an_api_key_has_256_bits),
         cmocka_unit_test(base64_goes_both_ways),
     };
