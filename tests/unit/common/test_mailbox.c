@@ -221,41 +221,66 @@ static void many_threads_lose_nothing_and_keep_their_order(void **state)
     sb_mailbox_unref(&box);
 }
 
-struct guarded {
-    atomic_bool is_gone;
-    atomic_int n_late;
+/* A wake that is still running when its receiver closes. */
+struct slow_wake {
+    struct sb_mailbox *box;
+    atomic_bool is_running, has_close_returned;
+    bool was_late;
 };
 
-static void wake_unless_gone(void *ctx)
+static void wake_slowly(void *ctx)
 {
-    struct guarded *guarded = ctx;
+    struct slow_wake *slow = ctx;
 
-    if (atomic_load(&guarded->is_gone))
-        (void)atomic_fetch_add(&guarded->n_late, 1);
+    atomic_store(&slow->is_running, true);
+    /* A post that is refused shows that the close has begun ... */
+    while (sb_mailbox_post(slow->box, make_item(0, 0)))
+        (void)poll(NULL, 0, 1);
+    /* ... and now it has every chance to return too early. */
+    for (int i = 0; i < 50 && !slow->was_late; i++) {
+        (void)poll(NULL, 0, 1);
+        slow->was_late = atomic_load(&slow->has_close_returned);
+    }
 }
 
-static void no_wake_comes_after_close_has_returned(void **state)
+static void *post_one(void *ctx)
+{
+    (void)sb_mailbox_post(ctx, make_item(0, 0));
+    return NULL;
+}
+
+static void close_waits_for_a_wake_under_way(void **state)
+{
+    struct slow_wake slow = {.was_late = false};
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(sb_mailbox_new(wake_slowly, &slow, &slow.box), SB_OK);
+    assert_int_equal(pthread_create(&thread, NULL, post_one, slow.box), 0);
+    while (!atomic_load(&slow.is_running))
+        (void)poll(NULL, 0, 1);
+    sb_mailbox_close(slow.box);
+    atomic_store(&slow.has_close_returned, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_false(slow.was_late);
+    sb_mailbox_unref(&slow.box);
+}
+
+static void closing_under_fire_loses_no_memory(void **state)
 {
     (void)state;
     for (int round = 0; round < 20; round++) {
         struct sender senders[SENDERS];
         struct sb_mailbox *box = NULL;
-        struct guarded guarded = {.is_gone = false};
 
-        assert_int_equal(sb_mailbox_new(wake_unless_gone, &guarded, &box), SB_OK);
+        n_dropped = 0;
+        assert_int_equal(sb_mailbox_new(NULL, NULL, &box), SB_OK);
         start_senders(senders, box);
-        for (int i = 0; i < round; i++) {
-            struct sb_mail *chain = sb_mailbox_take(box), *mail;
-
-            while ((mail = sb_mail_pop(&chain)) != NULL)
-                sb_mem_free(item_of(mail));
-        }
         sb_mailbox_close(box);
-        atomic_store(&guarded.is_gone, true);
+        sb_mailbox_unref(&box); /* the senders hold their own */
         for (int i = 0; i < SENDERS; i++)
             assert_int_equal(pthread_join(senders[i].thread, NULL), 0);
-        assert_int_equal(guarded.n_late, 0);
-        sb_mailbox_unref(&box);
+        assert_int_equal(n_dropped, SENDERS * EACH);
     }
 }
 
@@ -421,7 +446,8 @@ int main(void)
         cmocka_unit_test(a_closed_mailbox_drops_what_comes),
         cmocka_unit_test(a_reference_outlives_the_receiver),
         cmocka_unit_test(many_threads_lose_nothing_and_keep_their_order),
-        cmocka_unit_test(no_wake_comes_after_close_has_returned),
+        cmocka_unit_test(close_waits_for_a_wake_under_way),
+        cmocka_unit_test(closing_under_fire_loses_no_memory),
         cmocka_unit_test(a_question_waits_for_its_answer),
         cmocka_unit_test(a_late_answer_finds_its_memory),
         cmocka_unit_test(a_question_to_a_closed_mailbox_is_cancelled),
