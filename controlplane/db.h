@@ -42,11 +42,15 @@ struct cp_rows;
 struct sb_buf;
 
 struct cp_db_conf {
-    const char *conninfo;    /* URI or "key=value ..."; borrowed for the call */
+    const char *conninfo;    /* URI or "key=value ..."; all three are copied */
     const char *application; /* shown in pg_stat_activity */
     const char *role;        /* SET ROLE after connecting; NULL: as the login */
     sb_msec connect_timeout; /* 0: 5 s */
     sb_msec query_timeout;   /* 0: 60 s; see cp_db_set_timeout() */
+    /* The server ends a session that asks nothing for so long: how a stopped
+     * process loses its advisory locks.  0: never.  Inside of a transaction
+     * it is 10 s at most, always. */
+    sb_msec idle_timeout;
 };
 
 /* The role that serves; it owns nothing. */
@@ -124,12 +128,14 @@ struct sb_slice cp_rows_bytes(const struct cp_rows *rows, size_t row, int column
 /* timestamptz: microseconds since 1970 UTC; date: days since 1970-01-01. */
 int64_t cp_rows_usec(const struct cp_rows *rows, size_t row, int column);
 int32_t cp_rows_day(const struct cp_rows *rows, size_t row, int column);
-/* Walks a one-dimensional array of text or bytea (raw: cp_rows_bytes() of its
- * column; an empty array has no bytes).  Takes the first element off *raw;
- * false at the end. */
-bool cp_array_next(struct sb_slice *raw, struct sb_slice *ret_element);
-/* How many elements; 0 for what is no such array. */
-size_t cp_array_count(struct sb_slice raw);
+/* The elements of a one-dimensional array of text or bytea: of NULL and of
+ * what is no such array there are none.  raw: cp_rows_bytes() of its column. */
+struct cp_array {
+    struct sb_slice left;
+    size_t n; /* elements left */
+};
+struct cp_array cp_array_open(struct sb_slice raw);
+bool cp_array_next(struct cp_array *array, struct sb_slice *ret_element);
 
 /* --- transactions -------------------------------------------------------------- */
 
@@ -177,5 +183,7 @@ struct cp_notification {
     char channel[64];
     char payload[256];
 };
-/* Reads what has come, never waits.  SB_EAGAIN: nothing; SB_ECONNRESET. */
+/* Reads what has come, never waits.  Other calls on the connection read
+ * notifications, too, and keep them: ask after those as well.  SB_EAGAIN:
+ * nothing; SB_ECONNRESET. */
 int cp_db_notified(struct cp_db *db, struct cp_notification *ret_notification) SB_MUSTCHECK;

@@ -1,0 +1,105 @@
+/* controlplane/copy.c */
+#include "controlplane/copy.h"
+
+#include <string.h>
+
+#include "common/err.h"
+
+/* PostgreSQL counts from 2000-01-01. */
+#define PG_EPOCH_DAYS 10957
+#define PG_EPOCH_USEC (INT64_C(86400000000) * PG_EPOCH_DAYS)
+
+static int put(struct sb_buf *buf, const void *bytes, size_t n)
+{
+    return sb_buf_append(buf, sb_slice_make(bytes, n));
+}
+
+static int put_number(struct sb_buf *buf, uint64_t value, unsigned width)
+{
+    unsigned char bytes[8];
+
+    for (unsigned i = 0; i < width; i++)
+        bytes[i] = (unsigned char)(value >> (8 * (width - 1 - i)));
+    return put(buf, bytes, width);
+}
+
+/* A length and a number of it. */
+static int put_value(struct sb_buf *buf, int64_t value, unsigned width)
+{
+    int rc = put_number(buf, width, 4);
+
+    return rc == SB_OK ? put_number(buf, (uint64_t)value, width) : rc;
+}
+
+int cp_copy_start(struct sb_buf *buf)
+{
+    /* signature, flags, length of the header extension */
+    return put(buf, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+}
+
+int cp_copy_row(struct sb_buf *buf, int16_t columns)
+{
+    return put_number(buf, (uint16_t)columns, 2);
+}
+
+int cp_copy_finish(struct sb_buf *buf)
+{
+    return put_number(buf, UINT16_MAX, 2);
+}
+
+int cp_copy_null(struct sb_buf *buf)
+{
+    return put_number(buf, UINT32_MAX, 4);
+}
+
+int cp_copy_i16(struct sb_buf *buf, int16_t value)
+{
+    return put_value(buf, value, 2);
+}
+
+int cp_copy_i32(struct sb_buf *buf, int32_t value)
+{
+    return put_value(buf, value, 4);
+}
+
+int cp_copy_i64(struct sb_buf *buf, int64_t value)
+{
+    return put_value(buf, value, 8);
+}
+
+int cp_copy_bool(struct sb_buf *buf, bool value)
+{
+    return put_value(buf, value ? 1 : 0, 1);
+}
+
+int cp_copy_bytes(struct sb_buf *buf, struct sb_slice value)
+{
+    int rc;
+
+    if (value.n > INT32_MAX)
+        return SB_ETOOBIG;
+    rc = put_number(buf, value.n, 4);
+    return rc == SB_OK ? sb_buf_append(buf, value) : rc;
+}
+
+int cp_copy_json(struct sb_buf *buf, struct sb_slice value)
+{
+    int rc;
+
+    if (value.n >= INT32_MAX)
+        return SB_ETOOBIG;
+    rc = put_number(buf, value.n + 1, 4);
+    if (rc == SB_OK)
+        rc = sb_buf_append_byte(buf, 1); /* version of jsonb on the wire */
+    return rc == SB_OK ? sb_buf_append(buf, value) : rc;
+}
+
+int cp_copy_usec(struct sb_buf *buf, int64_t usec)
+{
+    return put_value(buf, usec - PG_EPOCH_USEC, 8);
+}
+
+int cp_copy_day(struct sb_buf *buf, int32_t day)
+{
+    return put_value(buf, day - PG_EPOCH_DAYS, 4);
+}
