@@ -50,8 +50,9 @@ enum cp_secret_from { CP_SECRET_NONE, CP_SECRET_ENV, CP_SECRET_FILE, CP_SECRET_V
 
 struct cp_secret_source {
     enum cp_secret_from from;
-    struct sb_slice text; /* name of the variable, path, or the secret; in the arena */
-    struct sb_slice path; /* "providers[0].credential" */
+    struct sb_slice text;    /* name of the variable, path, or the secret; in the arena */
+    struct sb_slice written; /* the same in the document's node, to be wiped as well */
+    struct sb_slice path;    /* "providers[0].credential" */
     uint32_t line;
 };
 
@@ -60,24 +61,28 @@ struct cp_secret_source {
 struct cp_object {
     enum cp_kind kind;
     struct sb_slice name;
-    struct sb_slice json; /* normal form; never a secret */
+    struct sb_slice json; /* normal form, never a secret; empty: it has problems */
     struct sb_slice path; /* "endpoints[3]", for later problems */
     uint32_t line;
     struct cp_secret_source secret; /* keys, credentials */
+    struct sb_slice base_url;       /* providers: what a credential is sealed for */
+    const struct cp_node *node;     /* as written; NULL for a provider's credential */
 };
 
 struct cp_catalog {
+    struct sb_arena *arena; /* borrowed */
     /* All objects of a kind, in the order of the document.  A provider's
      * "credential" is a credential of its own, named by the slug. */
     struct cp_object *objects[CP_KINDS];
+    struct cp_object **by_name[CP_KINDS]; /* the same, sorted */
     size_t n[CP_KINDS];
-    bool named[CP_KINDS]; /* the document has this section, if only empty */
 };
 
-/* Reads a whole document, `version: 1` and sections.  SB_EINVAL: problems has
- * them (also what cp_doc_read() finds); *ret_catalog then holds the objects
- * that are right by themselves, so that more can be found in the store.
- * SB_ENOMEM.  Everything is in arena. */
+/* Reads a whole document, `version: 1` and sections.  Problems
+ * (also those that cp_doc_read() finds) are added to the list; the catalogue is
+ * given all the same, so that more can be found in the store.  SB_EINVAL: the
+ * text is no document at all, there is no catalogue; SB_ENOMEM.  Everything is
+ * in arena. */
 int cp_catalog_read(struct sb_slice text, enum cp_doc_format format, struct sb_arena *arena,
                     struct cp_problems *problems, struct cp_catalog **ret_catalog) SB_MUSTCHECK;
 
@@ -86,6 +91,13 @@ int cp_catalog_read(struct sb_slice text, enum cp_doc_format format, struct sb_a
 int cp_catalog_read_object(enum cp_kind kind, struct sb_slice name, struct sb_slice text,
                            struct sb_arena *arena, struct cp_problems *problems,
                            struct cp_catalog **ret_catalog) SB_MUSTCHECK;
+
+/* The object of that name, or NULL; one that has problems is found, too. */
+struct cp_object *cp_catalog_find(const struct cp_catalog *catalog, enum cp_kind kind,
+                                  struct sb_slice name);
+
+/* Below, equal, above, byte by byte: the order of by_name. */
+int cp_slice_order(struct sb_slice a, struct sb_slice b);
 
 enum { CP_CATALOG_VERSION = 1 };
 /* An endpoint's name: model and tag around this. */

@@ -39,5 +39,10 @@ int cp_compile(struct cp_db *db, uint8_t format, uint64_t term, struct cp_compil
 int cp_compile_read(struct cp_db *db, struct sb_arena *arena, struct msg_snapshot **ret_snapshot,
                     struct sb_errmsg *err) SB_MUSTCHECK;
 
+/* The same inside of a transaction that the caller has begun (REPEATABLE READ);
+ * what the database said is in cp_db_last_error(). */
+int cp_compile_records(struct cp_db *db, struct sb_arena *arena,
+                       struct msg_snapshot **ret_snapshot) SB_MUSTCHECK;
+
 /* How many versions' bytes are kept. */
 enum { CP_COMPILED_KEPT = 8 };

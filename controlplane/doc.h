@@ -34,6 +34,7 @@ struct cp_node {
     uint32_t n;            /* LIST, MAP: children */
     uint32_t line;         /* from 1; 0 unknown (JSON) */
     uint32_t weight;       /* nodes at and below, aliases counted each time */
+    uint8_t height;        /* levels at and below */
     uint8_t kind;          /* enum cp_node_kind */
     uint8_t style;         /* enum cp_node_style; SCALAR */
 };
@@ -41,7 +42,8 @@ struct cp_node {
 enum {
     CP_DOC_BYTES_MAX = 64 << 20,
     CP_DOC_NODES_MAX = 4000000, /* with aliases counted each time */
-    CP_DOC_DEPTH_MAX = 32,
+    CP_DOC_DEPTH_MAX = 32,      /* levels, aliases followed */
+    CP_DOC_MEMBERS_MAX = 4096,  /* of one map */
 };
 
 enum cp_doc_format {
@@ -68,6 +70,11 @@ int cp_node_i64(const struct cp_node *node, int64_t *ret_number) SB_MUSTCHECK;
 int cp_node_decimal(const struct cp_node *node, struct sb_slice *ret_text) SB_MUSTCHECK;
 /* "text", "number", "list", "map", "null", ...: static. */
 const char *cp_node_describe(const struct cp_node *node);
+
+/* RFC 7396: target with what patch changes.  Neither is touched; the result
+ * shares their nodes.  target may be NULL. */
+struct cp_node *cp_node_merge(const struct cp_node *target, const struct cp_node *patch,
+                              struct sb_arena *arena);
 
 /* Writes the value as JSON; plain scalars become null, true, false or a number
  * when they look so in YAML 1.2's core schema, else a string. */

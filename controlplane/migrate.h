@@ -26,6 +26,8 @@ unsigned cp_migrate_latest(void);
  * partitions.  Owner only; any number of daemons may do it. */
 int cp_partitions_make(struct cp_db *owner, int32_t first_day, unsigned days,
                        struct sb_errmsg *err) SB_MUSTCHECK;
+/* What is kept for a time of its own. */
+enum cp_history { CP_HISTORY_AUDIT, CP_HISTORY_TELEMETRY };
 /* Drops the partitions of days before day, and counts them. */
-int cp_partitions_drop(struct cp_db *owner, int32_t day, unsigned *ret_dropped,
-                       struct sb_errmsg *err) SB_MUSTCHECK;
+int cp_partitions_drop(struct cp_db *owner, enum cp_history history, int32_t day,
+                       unsigned *ret_dropped, struct sb_errmsg *err) SB_MUSTCHECK;

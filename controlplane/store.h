@@ -63,6 +63,12 @@ struct cp_made_key {
     const struct sb_secret *secret; /* destroyed with the arena */
 };
 
+/* A sentence about what was left as it is, or needs doing. */
+struct cp_note {
+    struct cp_note *next;
+    struct sb_slice text;
+};
+
 struct cp_result {
     struct msg_version version; /* newest after the change; on a dry run, that it would be */
     bool changed;               /* a revision was made, or would be */
@@ -71,7 +77,7 @@ struct cp_result {
      * "after", "secret_changed"}, at most CP_DIFFERENCE_MAX of them. */
     struct sb_slice difference;
     struct cp_made_key *made;
-    struct sb_slice notes; /* JSON array of sentences: what was left as it is, and why */
+    struct cp_note *notes;
 };
 enum { CP_DIFFERENCE_MAX = 1000 };
 
@@ -109,7 +115,7 @@ int cp_store_delete(struct cp_store *store, enum cp_kind kind, struct sb_slice n
                     const struct cp_change *change, struct cp_answer *answer) SB_MUSTCHECK;
 /* Makes a new revision in which everything is as it was after that revision.
  * Revoked keys stay revoked, deleted credentials deleted, secrets as they are:
- * notes says where that makes a difference. */
+ * notes says where that makes a difference.  SB_ENOENT: no such revision yet. */
 int cp_store_rollback(struct cp_store *store, uint64_t revision, const struct cp_change *change,
                       struct cp_answer *answer) SB_MUSTCHECK;
 

@@ -1,0 +1,6 @@
+-- As upsert_providers.sql.
+INSERT INTO tenants (name, from_file, revision)
+SELECT c.name, coalesce($2::boolean, was_from_file(c.kind, c.name)), $1::bigint
+  FROM audit_changes c
+ WHERE c.revision = $1::bigint AND c.kind = 'tenants' AND c.after IS NOT NULL
+ON CONFLICT (name) DO UPDATE SET revision = EXCLUDED.revision
