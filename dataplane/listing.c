@@ -249,11 +249,11 @@ void dp_serve_model(struct dp_request *req)
     SB_CLEANUP(sb_buf_release) struct sb_buf body;
     struct sb_json json;
 
+    sb_buf_init(&body, LISTING_MAX);
     if (model == NULL) {
         not_found(req);
         return;
     }
-    sb_buf_init(&body, LISTING_MAX);
     sb_json_init(&json, &body);
     /* OpenRouter wraps it in "data"; OpenAI's GET /v1/models/{id} does not */
     if (wrapped) {
@@ -343,11 +343,11 @@ void dp_serve_model_endpoints(struct dp_request *req)
     SB_CLEANUP(sb_buf_release) struct sb_buf body;
     struct sb_json json;
 
+    sb_buf_init(&body, LISTING_MAX);
     if (model == NULL) {
         not_found(req);
         return;
     }
-    sb_buf_init(&body, LISTING_MAX);
     sb_json_init(&json, &body);
     sb_json_open_object(&json);
     sb_json_add_object(&json, "data");

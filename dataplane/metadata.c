@@ -44,9 +44,9 @@ void dp_metadata_make(struct dp_request *req)
     SB_CLEANUP(sb_buf_release) struct sb_buf buf;
     struct sb_json json;
 
+    sb_buf_init(&buf, METADATA_MAX);
     if (req->metadata_name == NULL || req->decision == NULL || req->decision_json.n > 0)
         return;
-    sb_buf_init(&buf, METADATA_MAX);
     sb_json_init(&json, &buf);
     sb_json_open_object(&json);
     sb_json_add_text(&json, "requested", req->record.model_asked);

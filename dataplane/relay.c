@@ -21,6 +21,7 @@ void dp_relay_begin(struct dp_request *req)
     struct msg_attempt *note = &req->attempts[req->n_attempts - 1];
 
     dp_request_set_state(req, DP_REQ_RELAY);
+    req->status = 200;
     req->served_tag = note->tag;
     req->record.model_served = note->model;
     req->record.tag = note->tag;

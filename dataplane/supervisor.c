@@ -115,9 +115,11 @@ static void on_exit_of(struct supervisor *sup, pid_t pid, int status, sb_msec no
         if (now - slot->started >= HEALTHY_MSEC)
             slot->pause = 0;
         slot->start_at = now + slot->pause;
-        sb_log_warn(SUPER, "worker ended, starting it again slot=%u worker_pid=%d %s=%d in_ms=%d",
-                    i, (int)pid, WIFSIGNALED(status) ? "signal" : "status",
-                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (int)slot->pause);
+        sb_log_warn(SUPER,
+                    "worker ended, starting it again slot=%u worker_pid=%d signal=%d status=%d "
+                    "in_ms=%d",
+                    i, (int)pid, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                    WIFEXITED(status) ? WEXITSTATUS(status) : 0, (int)slot->pause);
         slot->pause = slot->pause == 0              ? PAUSE_MIN
                       : slot->pause * 2 > PAUSE_MAX ? PAUSE_MAX
                                                     : slot->pause * 2;
