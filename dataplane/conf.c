@@ -30,8 +30,6 @@ static const struct sb_conf_item items[] = {
      NULL},
     {"name", SB_CONF_STRING, AT(name), 1, 48, NULL, 0, "Listening",
      "name of this host in the fleet; default: the host name", NULL},
-    {"home", SB_CONF_STRING, AT(home), 1, 4000, ".switchboard/worker", 0, "Listening",
-     "directory of spool and last good snapshot", NULL},
     {"log-format", SB_CONF_ENUM, AT(log_format), 0, 0, "logfmt", 0, "Listening", "form of the log",
      log_formats},
     {"log-level", SB_CONF_STRING, AT(log_level), 1, 256, "info", SB_CONF_RELOAD, "Listening",
@@ -98,6 +96,8 @@ static const struct sb_conf_item items[] = {
     {"pool-idle-timeout", SB_CONF_MSEC, AT(pool_idle_timeout), 100, 60 * MINUTE, "60s", 0,
      "Providers", "time an idle connection is kept", NULL},
 
+    {"spool", SB_CONF_STRING, AT(spool), 1, 4000, ".switchboard/spool", 0, "Records",
+     "directory of records not yet stored and of the last good snapshot", NULL},
     {"spool-limit", SB_CONF_SIZE, AT(spool_limit), MIB(1), GIB(4096), "4GiB", 0, "Records",
      "bytes of records waiting for the control plane; 503 beyond", NULL},
     {"spool-sync", SB_CONF_MSEC, AT(spool_sync), 1, MINUTE, "100ms", 0, "Records",

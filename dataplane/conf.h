@@ -19,7 +19,6 @@ struct dp_conf {
     int64_t slot; /* of a supervised worker; -1 in the supervisor */
     const char *status;
     const char *name;
-    const char *home;
     int log_format; /* enum sb_log_format */
     const char *log_level;
     /* control plane */
@@ -56,6 +55,7 @@ struct dp_conf {
     int64_t pool_idle;
     sb_msec pool_idle_timeout;
     /* records */
+    const char *spool; /* directory */
     uint64_t spool_limit;
     sb_msec spool_sync;
     /* end */

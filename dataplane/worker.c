@@ -275,7 +275,7 @@ void dp_worker_run(struct dp_worker *worker)
 static int open_records(struct dp_worker *worker, struct sb_errmsg *err)
 {
     const struct dp_spool_conf spool = {
-        .home = worker->conf->home,
+        .home = worker->conf->spool,
         .worker = worker->name,
         .limit = worker->conf->spool_limit,
     };
