@@ -324,35 +324,43 @@ static int read_response_format(const struct reader *reader)
     return SB_OK;
 }
 
+/* Bits of a list of modalities; 0 when it is not one. */
+static uint32_t modality_bits(const struct reader *reader, struct sb_slice value)
+{
+    struct sb_splice_member table[MSG_MODALITY_COUNT];
+    struct sb_splice list;
+    struct sb_slice text;
+    uint32_t bits = 0;
+
+    sb_splice_init(&list, table, SB_ARRAY_LEN(table));
+    if (sb_splice_type_of(value) != SB_SPLICE_ARRAY ||
+        sb_splice_scan(&list, value, SB_SPLICE_DEPTH, NULL) != SB_OK || list.count > list.n)
+        return 0;
+    for (uint32_t i = 0; i < list.n; i++) {
+        int modality = -1;
+
+        if (sb_splice_get_string(sb_splice_value(&list, &table[i]), reader->arena, &text) == SB_OK)
+            modality = msg_modality_parse(text);
+        if (modality < 0)
+            return 0;
+        bits |= 1U << modality;
+    }
+    return bits;
+}
+
 static int read_modalities(const struct reader *reader)
 {
     struct dp_requirements *ask = reader->ask;
-    struct sb_splice_member table[MSG_MODALITY_COUNT];
-    struct sb_splice list;
-    struct sb_slice value, text;
-    int modality;
+    struct sb_slice value;
 
-    if (!value_of(reader, DP_MEMBER_MODALITIES, &value)) {
-        ask->output_modalities = ask->api == MSG_API_EMBEDDINGS ? 1U << MSG_MODALITY_EMBEDDINGS
-                                                                : 1U << MSG_MODALITY_TEXT;
+    ask->output_modalities =
+        1U << (ask->api == MSG_API_EMBEDDINGS ? MSG_MODALITY_EMBEDDINGS : MSG_MODALITY_TEXT);
+    if (!value_of(reader, DP_MEMBER_MODALITIES, &value))
         return SB_OK;
-    }
-    sb_splice_init(&list, table, SB_ARRAY_LEN(table));
-    if (sb_splice_type_of(value) == SB_SPLICE_ARRAY &&
-        sb_splice_scan(&list, value, SB_SPLICE_DEPTH, NULL) == SB_OK && list.count == list.n) {
-        for (uint32_t i = 0; i < list.n; i++) {
-            if (sb_splice_get_string(sb_splice_value(&list, &table[i]), reader->arena, &text) !=
-                SB_OK)
-                break;
-            modality = msg_modality_parse(text);
-            if (modality < 0)
-                break;
-            ask->output_modalities |= 1U << modality;
-        }
-        if (list.n > 0 && ask->output_modalities != 0)
-            return SB_OK;
-    }
-    return wrong(reader, DP_MEMBER_MODALITIES, "a list of text, image, audio, video");
+    ask->output_modalities = modality_bits(reader, value);
+    if (ask->output_modalities == 0)
+        return wrong(reader, DP_MEMBER_MODALITIES, "a list of text, image, audio, video");
+    return SB_OK;
 }
 
 /* --- the request's own rules ----------------------------------------------------------------- */

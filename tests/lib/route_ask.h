@@ -136,11 +136,11 @@ static inline void ask_write(struct ask *ask, const char *members)
     for (size_t i = 0; i < n; i++)
         assert_int_equal(sb_buf_append_byte(&ask->body, members[i] == '\'' ? '"' : members[i]),
                          SB_OK);
-    if (strstr(members, "'model'") == NULL && strstr(members, "\"model\"") == NULL) {
+    if (strstr(members, "'model':") == NULL && strstr(members, "\"model\":") == NULL) {
         assert_int_equal(sb_buf_printf(&ask->body, "%s\"model\":\"m/a\"", between), SB_OK);
         between = ",";
     }
-    if (strstr(members, "'messages'") == NULL && strstr(members, "\"messages\"") == NULL)
+    if (strstr(members, "'messages':") == NULL && strstr(members, "\"messages\":") == NULL)
         assert_int_equal(sb_buf_printf(&ask->body,
                                        "%s\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]",
                                        between),

@@ -143,7 +143,7 @@ static inline struct world *world_from(yyjson_doc *doc)
     const struct dp_view_options options = {.dialects = dialects};
     struct world *world = sb_mem_new(sizeof(*world));
     struct sb_errmsg err = {.text = ""};
-    yyjson_val *endpoint;
+    yyjson_val *endpoint, *model, *props;
     uint8_t hash[MSG_HASH_BYTES];
     size_t i, n;
 
@@ -151,6 +151,8 @@ static inline struct world *world_from(yyjson_doc *doc)
     world->arena = sb_arena_new(65536);
     yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "endpoints"), i, n, endpoint)
         world_endpoint(world, endpoint);
+    yyjson_obj_foreach(yyjson_obj_get(yyjson_doc_get_root(doc), "models"), i, n, model, props)(void)
+        world_model(world, sb_json_text(model)); /* those without endpoints */
     qsort(world->endpoints, world->records.n_endpoints, sizeof(world->endpoints[0]),
           world_by_model_and_tag);
     world_credentials(world);
