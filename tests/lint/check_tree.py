@@ -39,6 +39,8 @@ SECRET_READERS = {
     "common/busauth.c",  # authorised keys: public, read by the same function
     "common/bus.c",  # hands the CURVE key to libzmq
     "dataplane/outlet.c",  # writes the provider's key into the request's head
+    "controlplane/admin/token.c",  # hashes the admin token
+    "controlplane/admin/written.c",  # shows a made API key, once
 }
 BANNED = r"\b(strcpy|strcat|strncpy|strncat|sprintf|vsprintf|gets|strtok|atoi|atol|atof|" \
          r"gmtime|localtime|malloc|calloc|realloc|free|strdup|alloca|system|popen)\s*\("

@@ -1,0 +1,205 @@
+/* controlplane/admin/admin.c - see admin.h for the contract. */
+#include "controlplane/admin/admin.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/mem.h"
+#include "controlplane/admin/call.h"
+#include "controlplane/admin/routes.h"
+#include "controlplane/admin/stats.h"
+
+struct cp_admin {
+    struct cp_admin_world world;
+    struct cp_admin_stats stats;
+    struct cp_http *http;
+    char *token_file, *release;
+    pthread_rwlock_t lock;
+    struct cp_tokens *tokens; /* under lock */
+};
+
+/* --- from a request to its handler --------------------------------------------------- */
+
+static struct cp_call *make_call(struct cp_admin *admin, struct cp_http_request *request,
+                                 struct cp_http_reply *reply)
+{
+    struct cp_call *call = sb_arena_alloc(request->arena, sizeof(*call));
+
+    call->world = &admin->world;
+    call->request = request;
+    call->reply = reply;
+    call->arena = request->arena;
+    cp_problems_init(&call->problems, call->arena);
+    request->user = call;
+    return call;
+}
+
+static int check_token(struct cp_admin *admin, struct cp_call *call)
+{
+    struct sb_slice field = cp_http_header(call->request, "Authorization");
+    int rc;
+
+    (void)pthread_rwlock_rdlock(&admin->lock);
+    rc = cp_tokens_check(admin->tokens, field, &call->who, &call->err);
+    (void)pthread_rwlock_unlock(&admin->lock);
+    if (rc != SB_OK)
+        cp_http_reply_field(call->reply, "WWW-Authenticate", "Bearer");
+    return rc;
+}
+
+/* No path is told from another before the token was seen. */
+static int find_route(struct cp_admin *admin, struct cp_call *call, unsigned *ret_status)
+{
+    struct sb_slice raw[CP_TARGET_ARGS_MAX] = {SB_SLICE_NONE, SB_SLICE_NONE};
+    char *allow = sb_arena_alloc(call->arena, CP_ALLOW_MAX);
+    int rc = cp_target_parse(call->request->target, call->arena, &call->target, &call->err);
+
+    if (rc != SB_OK)
+        return rc;
+    call->route = cp_route_find(call->request->method, call->target.path, raw, allow);
+    if (call->route == NULL || !call->route->is_open) {
+        rc = check_token(admin, call);
+        if (rc != SB_OK)
+            return rc;
+    }
+    if (call->route == NULL) {
+        *ret_status = *allow != '\0' ? 405 : 404;
+        if (*allow != '\0')
+            cp_http_reply_field(call->reply, "Allow", allow);
+        return SB_ENOENT;
+    }
+    for (int i = 0; rc == SB_OK && i < CP_TARGET_ARGS_MAX; i++)
+        rc = cp_target_unescape(raw[i], false, call->arena, &call->args[i]);
+    return rc == SB_OK ? rc : sb_err_set(&call->err, rc, "a bad escape in the path");
+}
+
+/* A filter with a typing mistake must not become no filter. */
+static void check_params(struct cp_call *call)
+{
+    for (size_t i = 0; i < call->target.n_params; i++) {
+        struct sb_slice name = call->target.params[i].name;
+        const struct cp_route_param *param = cp_route_find_param(call->route, name);
+        bool is_repeated = false;
+
+        for (size_t j = 0; j < i; j++)
+            is_repeated |= sb_slice_eq(call->target.params[j].name, name);
+        if (param == NULL)
+            cp_problems_add(&call->problems, name, 0, "there is no such parameter");
+        else if (is_repeated)
+            cp_problems_add(&call->problems, name, 0, "is given twice");
+    }
+}
+
+static bool on_head(void *ctx, struct cp_http_request *request, struct cp_http_reply *reply)
+{
+    struct cp_admin *admin = ctx;
+    struct cp_call *call = make_call(admin, request, reply);
+    unsigned status = 0;
+    int rc = find_route(admin, call, &status);
+
+    if (rc == SB_OK) {
+        check_params(call);
+        rc = cp_call_check(call);
+    }
+    if (rc == SB_OK)
+        return true;
+    if (status == 405)
+        cp_call_refuse(call, 405, "method_not_allowed", "this path has other methods");
+    else if (status == 404)
+        cp_call_refuse(call, 404, "not_found", "there is no such path; see /openapi.json");
+    else
+        cp_call_fail(call, rc);
+    cp_admin_stats_count(&admin->stats, reply->status);
+    return false;
+}
+
+static void on_serve(void *ctx, struct cp_http_request *request, struct cp_http_reply *reply)
+{
+    struct cp_admin *admin = ctx;
+    struct cp_call *call = request->user;
+    int rc = call->route->serve(call);
+
+    if (rc != SB_OK)
+        cp_call_fail(call, rc);
+    cp_stores_give(admin->world.stores, &call->store);
+    cp_admin_stats_count(&admin->stats, reply->status);
+}
+
+static void on_refuse_size(void *ctx, struct cp_http_request *request, struct cp_http_reply *reply)
+{
+    struct cp_admin *admin = ctx;
+    struct cp_call *call = request->user;
+
+    (void)sb_err_set(&call->err, SB_ETOOBIG, "the body is over %d bytes", CP_HTTP_BODY_MAX);
+    cp_call_fail(call, SB_ETOOBIG);
+    cp_admin_stats_count(&admin->stats, reply->status);
+}
+
+static const struct cp_http_ops ops = {
+    .head = on_head, .serve = on_serve, .refuse_size = on_refuse_size};
+
+/* --- start and stop ----------------------------------------------------------------------- */
+
+int cp_admin_start(const struct cp_admin_conf *conf, struct cp_admin **ret_admin,
+                   struct sb_errmsg *err)
+{
+    struct cp_admin *admin = sb_mem_new(sizeof(*admin));
+    int rc;
+
+    (void)pthread_rwlock_init(&admin->lock, NULL);
+    admin->token_file = sb_mem_strdup(conf->token_file);
+    admin->release = sb_mem_strdup(conf->release);
+    admin->world = (struct cp_admin_world){
+        .live = conf->live,
+        .stores = cp_stores_new(&conf->store),
+        .release = admin->release,
+        .stats = &admin->stats,
+    };
+    rc = cp_tokens_load(admin->token_file, &admin->tokens, err);
+    if (rc == SB_OK)
+        rc = cp_http_start(conf->listen, &ops, admin, &admin->http, err);
+    if (rc != SB_OK) {
+        cp_admin_stop(&admin);
+        return rc;
+    }
+    *ret_admin = admin;
+    return SB_OK;
+}
+
+int cp_admin_reload(struct cp_admin *admin, struct sb_errmsg *err)
+{
+    struct cp_tokens *fresh = NULL, *old;
+    int rc = cp_tokens_load(admin->token_file, &fresh, err);
+
+    if (rc != SB_OK)
+        return rc;
+    (void)pthread_rwlock_wrlock(&admin->lock);
+    old = admin->tokens;
+    admin->tokens = fresh;
+    (void)pthread_rwlock_unlock(&admin->lock);
+    cp_tokens_destroy(&old);
+    return SB_OK;
+}
+
+void cp_admin_stop(struct cp_admin **admin)
+{
+    struct cp_admin *old = *admin;
+
+    if (old == NULL)
+        return;
+    cp_http_stop(&old->http);
+    cp_stores_destroy(&old->world.stores);
+    cp_tokens_destroy(&old->tokens);
+    (void)pthread_rwlock_destroy(&old->lock);
+    sb_mem_free(old->token_file);
+    sb_mem_free(old->release);
+    sb_mem_free(old);
+    *admin = NULL;
+}
+
+unsigned cp_admin_port(const struct cp_admin *admin)
+{
+    return cp_http_port(admin->http);
+}

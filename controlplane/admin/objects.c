@@ -1,0 +1,109 @@
+/* controlplane/admin/objects.c - providers, models, endpoints, tenants, keys,
+ * policies, credentials: all are served alike. */
+#include "controlplane/admin/call.h"
+#include "controlplane/admin/routes.h"
+#include "controlplane/admin/written.h"
+
+static enum cp_kind kind_of(const struct cp_call *call)
+{
+    return (enum cp_kind)call->route->kind;
+}
+
+/* The revision goes out with what was read, to be sent back in If-Match.  It is
+ * read before the object, so that a change in between makes a needless conflict
+ * at worst. */
+static int tag_reply(struct cp_call *call)
+{
+    struct msg_version head;
+    int rc = cp_call_store(call);
+
+    if (rc == SB_OK)
+        rc = cp_store_head(call->store, &head);
+    if (rc != SB_OK)
+        return rc;
+    cp_call_tag(call, head.revision);
+    return SB_OK;
+}
+
+int cp_serve_list(struct cp_call *call)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf list;
+    struct cp_page page;
+    int rc;
+
+    sb_buf_init(&list, CP_HTTP_ANSWER_MAX);
+    rc = cp_call_page(call, &page);
+    if (rc == SB_OK)
+        rc = tag_reply(call);
+    if (rc == SB_OK)
+        rc = cp_store_list(call->store, kind_of(call), &page, &list);
+    if (rc != SB_OK)
+        return rc;
+    return cp_call_reply_list(call, sb_buf_slice(&list), page.cursor);
+}
+
+static int say_missing(struct cp_call *call)
+{
+    return sb_err_set(&call->err, SB_ENOENT, "there is no %s '%.*s'", cp_kind_one(kind_of(call)),
+                      call->args[0].n < 150 ? (int)call->args[0].n : 150, call->args[0].p);
+}
+
+int cp_serve_get(struct cp_call *call)
+{
+    struct sb_json json;
+    int rc = tag_reply(call);
+
+    if (rc != SB_OK)
+        return rc;
+    cp_call_json(call, 200, &json);
+    rc = cp_store_get(call->store, kind_of(call), call->args[0], &call->reply->body);
+    if (rc == SB_ENOENT)
+        return say_missing(call);
+    return rc == SB_OK ? sb_buf_append_byte(&call->reply->body, '\n') : rc;
+}
+
+int cp_serve_put(struct cp_call *call)
+{
+    enum cp_doc_format format;
+    struct cp_change change;
+    struct cp_answer answer;
+    struct sb_slice body = call->request->body;
+    int rc = cp_written_format(call, &format); /* the store tells them apart by itself */
+
+    if (rc == SB_OK)
+        rc = cp_written_begin(call, &change, &answer);
+    if (rc != SB_OK)
+        return rc;
+    if (body.n == 0) /* all of a new key, or of a tenant, is its name */
+        body = SB_SLICE_LIT("{}");
+    rc = cp_store_put(call->store, kind_of(call), call->args[0], body, &change, &answer);
+    return cp_written_reply(call, rc, &change, &answer, true);
+}
+
+int cp_serve_patch(struct cp_call *call)
+{
+    enum cp_doc_format format;
+    struct cp_change change;
+    struct cp_answer answer;
+    int rc = cp_written_format(call, &format);
+
+    if (rc == SB_OK)
+        rc = cp_written_begin(call, &change, &answer);
+    if (rc != SB_OK)
+        return rc;
+    rc = cp_store_patch(call->store, kind_of(call), call->args[0], call->request->body, &change,
+                        &answer);
+    return cp_written_reply(call, rc, &change, &answer, false);
+}
+
+int cp_serve_delete(struct cp_call *call)
+{
+    struct cp_change change;
+    struct cp_answer answer;
+    int rc = cp_written_begin(call, &change, &answer);
+
+    if (rc != SB_OK)
+        return rc;
+    rc = cp_store_delete(call->store, kind_of(call), call->args[0], &change, &answer);
+    return cp_written_reply(call, rc, &change, &answer, false);
+}

@@ -1,0 +1,200 @@
+/* controlplane/admin/routes.c */
+#include "controlplane/admin/routes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "controlplane/catalog.h"
+
+#define PAGE_PARAMS                                                                                \
+    {"limit", CP_PARAM_OF_NUMBER, "how many at most, 1 to 1000 (default 100)", NULL},              \
+    {                                                                                              \
+        "cursor", CP_PARAM_OF_TEXT, "next_cursor of the page before", NULL                         \
+    }
+#define CHANGE_PARAMS                                                                              \
+    {"dry_run", CP_PARAM_OF_FLAG, "find out what would change, change nothing", NULL},             \
+        {"force", CP_PARAM_OF_FLAG, "even when it removes more than half", NULL},                  \
+    {                                                                                              \
+        "note", CP_PARAM_OF_TEXT, "why; kept with the revision", NULL                              \
+    }
+#define NO_MORE_PARAMS                                                                             \
+    {                                                                                              \
+        NULL, CP_PARAM_OF_TEXT, NULL, NULL                                                         \
+    }
+
+static const struct cp_route_param no_params[] = {NO_MORE_PARAMS};
+static const struct cp_route_param page_params[] = {PAGE_PARAMS, NO_MORE_PARAMS};
+static const struct cp_route_param change_params[] = {CHANGE_PARAMS, NO_MORE_PARAMS};
+static const struct cp_route_param apply_params[] = {
+    {"prune", CP_PARAM_OF_FLAG, "remove what files made and this one does not name", NULL},
+    CHANGE_PARAMS,
+    NO_MORE_PARAMS,
+};
+static const struct cp_route_param revision_params[] = {
+    {"since", CP_PARAM_OF_NUMBER, "show all that changed after that revision", NULL},
+    NO_MORE_PARAMS,
+};
+static const struct cp_route_param explain_params[] = {
+    {"worker", CP_PARAM_OF_TEXT, "name of the worker to ask (default: any)", NULL},
+    {"key", CP_PARAM_OF_TEXT, "name of the key to decide for (default: the first)", NULL},
+    NO_MORE_PARAMS,
+};
+
+#define V1 "/admin/v1/"
+
+#define KIND_ROUTES(NAME, section, one)                                                            \
+    {.method = "GET",                                                                              \
+     .path = V1 section,                                                                           \
+     .serve = cp_serve_list,                                                                       \
+     .kind = CP_##NAME,                                                                            \
+     .params = page_params,                                                                        \
+     .answer = CP_ANSWER_LIST,                                                                     \
+     .id = "list_" section,                                                                        \
+     .summary = "All " section ", by name"},                                                       \
+        {.method = "GET",                                                                          \
+         .path = V1 section "/{name...}",                                                          \
+         .serve = cp_serve_get,                                                                    \
+         .kind = CP_##NAME,                                                                        \
+         .params = no_params,                                                                      \
+         .answer = CP_ANSWER_OBJECT,                                                               \
+         .id = "get_" one,                                                                         \
+         .summary = "One " one},                                                                   \
+        {.method = "PUT",                                                                          \
+         .path = V1 section "/{name...}",                                                          \
+         .serve = cp_serve_put,                                                                    \
+         .kind = CP_##NAME,                                                                        \
+         .params = change_params,                                                                  \
+         .body = CP_BODY_OBJECT,                                                                   \
+         .answer = CP_ANSWER_CHANGE,                                                               \
+         .id = "put_" one,                                                                         \
+         .summary = "Make or replace one " one},                                                   \
+        {.method = "PATCH",                                                                        \
+         .path = V1 section "/{name...}",                                                          \
+         .serve = cp_serve_patch,                                                                  \
+         .kind = CP_##NAME,                                                                        \
+         .params = change_params,                                                                  \
+         .body = CP_BODY_PATCH,                                                                    \
+         .answer = CP_ANSWER_CHANGE,                                                               \
+         .id = "patch_" one,                                                                       \
+         .summary = "Change members of one " one},                                                 \
+        {.method = "DELETE",                                                                       \
+         .path = V1 section "/{name...}",                                                          \
+         .serve = cp_serve_delete,                                                                 \
+         .kind = CP_##NAME,                                                                        \
+         .params = change_params,                                                                  \
+         .answer = CP_ANSWER_CHANGE,                                                               \
+         .id = "delete_" one,                                                                      \
+         .summary = "Remove one " one},
+
+#define OPEN(path_, serve_, answer_, id_, summary_)                                                \
+    {                                                                                              \
+        .method = "GET", .path = path_, .serve = serve_, .is_open = true, .params = no_params,     \
+        .answer = answer_, .id = id_, .summary = summary_                                          \
+    }
+
+const struct cp_route cp_routes[] = {
+    OPEN("/healthz", cp_serve_healthz, CP_ANSWER_OBJECT, "healthz", "Whether the process is alive"),
+    OPEN("/readyz", cp_serve_readyz, CP_ANSWER_OBJECT, "readyz", "Whether changes can be taken"),
+    OPEN("/metrics", cp_serve_metrics, CP_ANSWER_TEXT, "metrics", "Numbers for Prometheus"),
+    OPEN("/openapi.json", cp_serve_openapi, CP_ANSWER_OBJECT, "openapi", "This description"),
+    {.method = "GET",
+     .path = V1 "status",
+     .serve = cp_serve_status,
+     .params = no_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "status",
+     .summary = "Leader, database, fleet and revision at a glance"},
+    CP_KIND_MAP(KIND_ROUTES) /* each row ends with a comma */
+    {.method = "GET",
+     .path = V1 "catalog",
+     .serve = cp_serve_catalog,
+     .params = no_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "get_catalog",
+     .summary = "The whole configuration as one document"},
+    {.method = "PUT",
+     .path = V1 "catalog",
+     .serve = cp_serve_apply,
+     .params = apply_params,
+     .body = CP_BODY_DOCUMENT,
+     .answer = CP_ANSWER_CHANGE,
+     .id = "apply_catalog",
+     .summary = "Apply a document: everything, or nothing and the list of problems"},
+    {.method = "GET",
+     .path = V1 "revisions",
+     .serve = cp_serve_revisions,
+     .params = page_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "list_revisions",
+     .summary = "Who changed how much, and when; newest first"},
+    {.method = "GET",
+     .path = V1 "revisions/{revision}",
+     .serve = cp_serve_revision,
+     .params = revision_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "get_revision",
+     .summary = "One revision with what it changed"},
+    {.method = "POST",
+     .path = V1 "revisions/{revision}/rollback",
+     .serve = cp_serve_rollback,
+     .params = change_params,
+     .answer = CP_ANSWER_CHANGE,
+     .id = "rollback",
+     .summary = "Make everything as it was after that revision, as a new one"},
+    {.method = "GET",
+     .path = V1 "workers",
+     .serve = cp_serve_workers,
+     .params = no_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "list_workers",
+     .summary = "The fleet: version held, state, last seen, load, spool"},
+    {.method = "GET",
+     .path = V1 "tables",
+     .serve = cp_serve_tables,
+     .params = no_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "list_tables",
+     .summary = "What is measured of each endpoint"},
+    {.method = "POST",
+     .path = V1 "explain",
+     .serve = cp_serve_explain,
+     .params = explain_params,
+     .body = CP_BODY_REQUEST,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "explain",
+     .summary = "What a live worker would do with a request, without sending anything"},
+};
+const size_t cp_routes_n = sizeof(cp_routes) / sizeof(cp_routes[0]);
+
+static void allow_method(char allow[CP_ALLOW_MAX], const char *method)
+{
+    size_t n = strlen(allow);
+
+    (void)snprintf(allow + n, CP_ALLOW_MAX - n, "%s%s", n > 0 ? ", " : "", method);
+}
+
+const struct cp_route *cp_route_find(const char *method, struct sb_slice path,
+                                     struct sb_slice ret_args[CP_TARGET_ARGS_MAX],
+                                     char allow[CP_ALLOW_MAX])
+{
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+
+    allow[0] = '\0';
+    for (size_t i = 0; i < cp_routes_n; i++) {
+        if (!cp_target_match(cp_routes[i].path, path, ret_args))
+            continue;
+        if (strcmp(cp_routes[i].method, wanted) == 0)
+            return &cp_routes[i];
+        allow_method(allow, cp_routes[i].method);
+    }
+    return NULL;
+}
+
+const struct cp_route_param *cp_route_find_param(const struct cp_route *route, struct sb_slice name)
+{
+    for (const struct cp_route_param *one = route->params; one->name != NULL; one++) {
+        if (sb_slice_is(name, one->name))
+            return one;
+    }
+    return NULL;
+}
