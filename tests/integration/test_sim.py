@@ -3,6 +3,7 @@ import base64
 import concurrent.futures
 import json
 import math
+import signal
 import socket
 import ssl
 import struct
@@ -509,6 +510,21 @@ def test_tls_serves_whole_and_streamed_answers(certificate, http):
             sim.requests()[0]["connection"]}
         sim.behave(tokens=100000, token_bytes=100)
         assert len(events(post(http, sim, STREAM, stream=True))) == 100003
+
+
+def test_a_tls_client_may_leave_in_the_rudest_way(certificate):
+    context = ssl.create_default_context(cafile=str(certificate[0]))
+    with Sim("--hold-after", "2", tls=certificate) as sim:
+        connection = context.wrap_socket(raw_connection(sim), server_hostname="localhost")
+        connection.sendall(raw_post(STREAM))
+        sim.wait(held=1)
+        # an end and a reset that are seen at once: what TLS then writes gives SIGPIPE
+        sim.process.send_signal(signal.SIGSTOP)
+        connection.shutdown(socket.SHUT_WR)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        sim.process.send_signal(signal.SIGCONT)
+        assert sim.wait(streams_aborted=1, open_streams="0-0")["answered"] == 0
 
 
 def test_tls_refuses_a_client_that_speaks_only_h2(certificate):

@@ -201,6 +201,7 @@ int main(int argc, char **argv)
     struct flags flags = {.port = 0};
     int status = 0;
 
+    (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
     fill_items(items);
     if (sb_conf_start(&spec, argc, argv, &flags, &status)) {
         int rc = run(&flags, &err);
