@@ -113,6 +113,7 @@ int sim_tls_read(struct sim_tls *tls, char *bytes, size_t n, size_t *ret_n)
 
     if (got <= 0)
         return result_of(tls, got);
+    tls->wants_write = false;
     *ret_n = (size_t)got;
     return SB_OK;
 }
@@ -123,11 +124,12 @@ int sim_tls_write(struct sim_tls *tls, const char *bytes, size_t n, size_t *ret_
 
     if (put <= 0)
         return result_of(tls, put);
+    tls->wants_write = false;
     *ret_n = (size_t)put;
     return SB_OK;
 }
 
-bool sim_tls_read_wants_write(const struct sim_tls *tls)
+bool sim_tls_wants_write(const struct sim_tls *tls)
 {
     return tls->wants_write;
 }

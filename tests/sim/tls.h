@@ -26,7 +26,7 @@ void sim_tls_destroy(struct sim_tls **tls);
  * writable, see below); SB_EEOF: closed in good form; SB_ECONNRESET: else. */
 int sim_tls_read(struct sim_tls *tls, char *bytes, size_t n, size_t *ret_n) SB_MUSTCHECK;
 int sim_tls_write(struct sim_tls *tls, const char *bytes, size_t n, size_t *ret_n) SB_MUSTCHECK;
-/* After a read that gave SB_EAGAIN: it is writing that it waits for. */
-bool sim_tls_read_wants_write(const struct sim_tls *tls);
+/* The last read or write gave SB_EAGAIN, and waits until the socket is writable. */
+bool sim_tls_wants_write(const struct sim_tls *tls);
 /* Tells the peer that nothing more will come. */
 void sim_tls_shutdown(struct sim_tls *tls);
