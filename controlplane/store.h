@@ -48,8 +48,8 @@ struct cp_db *cp_store_db(struct cp_store *store);
 #define CP_ANY_REVISION UINT64_MAX
 
 struct cp_change {
-    struct sb_slice author; /* who; never empty */
-    struct sb_slice note;   /* why, or empty */
+    struct sb_slice author; /* who; 1 to MSG_NAME_MAX bytes */
+    struct sb_slice note;   /* why, or empty; MSG_TEXT_MAX bytes at most */
     uint64_t if_match;      /* only if this is the newest revision, or CP_ANY_REVISION */
     bool dry_run;           /* find out, change nothing */
     bool force;             /* may remove more than half */

@@ -38,6 +38,7 @@ SECRET_READERS = {
     "common/buskey.c",  # likewise
     "common/busauth.c",  # authorised keys: public, read by the same function
     "common/bus.c",  # hands the CURVE key to libzmq
+    "controlplane/enter.c",  # hashes API keys, seals credentials
     "dataplane/outlet.c",  # writes the provider's key into the request's head
     "controlplane/admin/token.c",  # hashes the admin token
     "controlplane/admin/written.c",  # shows a made API key, once
