@@ -110,9 +110,8 @@ static int put_own_fields(struct dp_request *req, struct sb_buf *out)
 
     if (req->generation_n > 0)
         rc = sb_http1_put_field(out, SB_SLICE_LIT("X-Generation-Id"), dp_request_generation(req));
-    if (rc == SB_OK && req->snapshot_text_n > 0)
-        rc = sb_http1_put_field(out, SB_SLICE_LIT("X-Switchboard-Snapshot"),
-                                sb_slice_make(req->snapshot_text, req->snapshot_text_n));
+    if (rc == SB_OK && req->snapshot_text.n > 0)
+        rc = sb_http1_put_field(out, SB_SLICE_LIT("X-Switchboard-Snapshot"), req->snapshot_text);
     if (rc == SB_OK && req->served_tag.n > 0 && !req->comment_sent)
         rc = sb_http1_put_field(out, SB_SLICE_LIT("X-Switchboard-Endpoint"), req->served_tag);
     if (rc == SB_OK && req->generation_n > 0 && !req->comment_sent && req->is_routed)

@@ -1,7 +1,6 @@
 /* dataplane/bill.c */
 #include "dataplane/bill.h"
 
-#include "common/arena.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/json.h"
@@ -68,13 +67,12 @@ static void add_money(struct sb_json *json, const char *name, int64_t amount)
 }
 
 struct sb_slice dp_usage_json(const struct msg_usage *usage, const struct dp_bill *bill,
-                              int64_t charged, bool is_byok, struct sb_arena *arena)
+                              int64_t charged, bool is_byok, struct sb_buf *out)
 {
-    SB_CLEANUP(sb_buf_release) struct sb_buf buf;
+    size_t start = sb_buf_len(out);
     struct sb_json json;
 
-    sb_buf_init(&buf, 4096);
-    sb_json_init(&json, &buf);
+    sb_json_init(&json, out);
     sb_json_open_object(&json);
     sb_json_add_u64(&json, "prompt_tokens", usage->prompt_tokens);
     sb_json_add_u64(&json, "completion_tokens", usage->completion_tokens);
@@ -96,5 +94,5 @@ struct sb_slice dp_usage_json(const struct msg_usage *usage, const struct dp_bil
     sb_json_close_object(&json);
     if (sb_json_end(&json) != SB_OK)
         return SB_SLICE_NONE;
-    return sb_arena_dup(arena, sb_buf_slice(&buf));
+    return sb_slice_from(sb_buf_slice(out), start);
 }

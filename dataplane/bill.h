@@ -15,7 +15,7 @@
 #include "proto/record.h"
 #include "proto/snapshot.h"
 
-struct sb_arena;
+struct sb_buf;
 
 struct dp_bill {
     int64_t prompt, completion; /* 1e-15 USD; prompt with caches and pictures */
@@ -34,7 +34,7 @@ struct dp_bill dp_bill_make(const struct dp_prices *prices, const struct msg_usa
 /* Fills what the provider did not tell. */
 void dp_usage_estimate(struct msg_usage *usage, double prompt_tokens, uint64_t content_bytes);
 
-/* The "usage" object of an answer (ROUTING.md 9), in the arena.  charged: what
- * the tenant pays. */
+/* The "usage" object of an answer (ROUTING.md 9), appended to out, where the
+ * slice lies.  charged: what the tenant pays. */
 struct sb_slice dp_usage_json(const struct msg_usage *usage, const struct dp_bill *bill,
-                              int64_t charged, bool is_byok, struct sb_arena *arena);
+                              int64_t charged, bool is_byok, struct sb_buf *out);

@@ -2,6 +2,8 @@
 #include "dataplane/failover.h"
 
 #include "common/check.h"
+#include "common/err.h"
+#include "common/json.h"
 #include "dataplane/answer.h"
 #include "dataplane/breaker.h"
 #include "dataplane/outcome.h"
@@ -91,9 +93,25 @@ static void on_pause(struct sb_timer *timer)
 
 /* --- the end ----------------------------------------------------------------- */
 
+/* The models that were asked for, as a JSON array. */
+static struct sb_slice requested_models(struct dp_request *req)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf buf;
+    struct sb_json json;
+
+    sb_buf_init(&buf, 64 * 1024);
+    sb_json_init(&json, &buf);
+    sb_json_open_array(&json);
+    for (uint32_t i = 0; i < req->decision->models.n; i++)
+        sb_json_put_text(&json, req->decision->models.at[i].asked);
+    sb_json_close_array(&json);
+    return sb_json_end(&json) == SB_OK ? sb_arena_dup(req->arena, sb_buf_slice(&buf))
+                                       : SB_SLICE_NONE;
+}
+
 static void give_up(struct dp_request *req, enum msg_outcome outcome, struct dp_error *error)
 {
-    error->requested_models = req->requested_models_json;
+    error->requested_models = requested_models(req);
     if (req->head_sent) /* a comment has committed the status */
         dp_relay_error(req, outcome, error);
     else

@@ -43,23 +43,6 @@ static void refuse_json(struct dp_request *req, const struct sb_splice_error *er
                                error->offset, error->reason));
 }
 
-/* Names that were asked for, as a JSON array: for the record and for errors. */
-static void note_models(struct dp_request *req)
-{
-    SB_CLEANUP(sb_buf_release) struct sb_buf buf;
-    struct sb_json json;
-
-    req->record.model_asked = sb_arena_dup(req->arena, req->facts->model[0]);
-    sb_buf_init(&buf, 64 * 1024);
-    sb_json_init(&json, &buf);
-    sb_json_open_array(&json);
-    for (uint32_t i = 0; i < req->facts->n_models; i++)
-        sb_json_put_text(&json, req->facts->model[i]);
-    sb_json_close_array(&json);
-    if (sb_json_end(&json) == SB_OK)
-        req->requested_models_json = sb_arena_dup(req->arena, sb_buf_slice(&buf));
-}
-
 /* The filters left nothing: 404 with the funnel. */
 static void refuse_all(struct dp_request *req)
 {
@@ -153,7 +136,7 @@ static void serve(struct dp_request *req, enum msg_api api)
         refuse(req, 400, "invalid_request", sb_slice_of(err.text));
         return;
     }
-    note_models(req);
+    req->record.model_asked = sb_arena_dup(req->arena, req->facts->model[0]);
     fill_route(req);
     req->decision = sb_arena_alloc_raw(req->arena, sizeof(*req->decision));
     rc = dp_route_decide(&req->route, req->arena, req->decision, &err);

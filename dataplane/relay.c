@@ -51,7 +51,8 @@ void dp_relay_settle(struct dp_request *req)
     req->record.upstream_cost = bill.total;
     req->record.cost = own ? 0 : bill.total;
     req->record.finish_reason = in->finish_reason;
-    in->usage_json = dp_usage_json(&in->usage, &bill, bill.total, own, req->arena);
+    sb_buf_reset(&req->worker->usage);
+    in->usage_json = dp_usage_json(&in->usage, &bill, bill.total, own, &req->worker->usage);
     if (req->metadata_name != NULL) {
         in->metadata_name = req->metadata_name;
         in->metadata_json = dp_metadata_json(req);

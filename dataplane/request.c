@@ -153,12 +153,10 @@ static void authenticate(struct dp_request *req, struct sb_slice field)
 static void note_key(struct dp_request *req)
 {
     const struct dp_key *key = req->key;
-    struct msg_version version = req->snapshot->records->version;
-    int n = snprintf(req->snapshot_text, sizeof(req->snapshot_text), "%" PRIu64 ".%" PRIu64,
-                     version.epoch, version.revision);
 
-    req->snapshot_text_n = (uint8_t)n;
-    req->record.version = version;
+    req->snapshot_text = sb_arena_dup(
+        req->arena, sb_slice_make(req->worker->snapshot_text, req->worker->snapshot_text_n));
+    req->record.version = req->snapshot->records->version;
     req->record.key = key->row->id;
     req->record.tenant = key->tenant->row->id;
     req->record.key_name = sb_arena_dup(req->arena, key->row->name);
@@ -168,13 +166,22 @@ static void note_key(struct dp_request *req)
 static void make_generation(struct dp_request *req)
 {
     static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    int n = snprintf(req->generation, sizeof(req->generation), "gen-%" PRId64 "-",
-                     req->record.received_at / 1000000);
-    uint64_t bits = dp_worker_random(req->worker);
+    struct dp_worker *worker = req->worker;
+    int64_t second = req->record.received_at / 1000000;
+    uint64_t bits = dp_worker_random(worker);
+    size_t n;
 
+    if (second != worker->generation_second) {
+        worker->generation_second = second;
+        worker->generation_start_n =
+            (uint8_t)snprintf(worker->generation_start, sizeof(worker->generation_start),
+                              "gen-%" PRId64 "-", second);
+    }
+    n = worker->generation_start_n;
+    memcpy(req->generation, worker->generation_start, n);
     for (int i = 0; i < 20; i++) {
         if (i == 10)
-            bits = dp_worker_random(req->worker);
+            bits = dp_worker_random(worker);
         req->generation[n++] = digits[bits % 62];
         bits /= 62;
     }

@@ -57,7 +57,6 @@ const char *dp_req_state_name(enum dp_req_state state);
 
 enum {
     DP_GENERATION_MAX = 48,
-    DP_SNAPSHOT_TEXT_MAX = 48,
     DP_COMMENT_MSEC = 5000, /* between comments while a stream waits */
 };
 
@@ -94,7 +93,7 @@ struct dp_request {
     struct dp_requirements *facts; /* what the body asks for; its flags stay valid to the end */
     struct dp_route route;
     struct dp_decision *decision; /* candidates in order, while the snapshot is pinned */
-    struct sb_slice user_json, generation_json, requested_models_json;
+    struct sb_slice user_json, generation_json;
     double prompt_tokens; /* estimate */
     bool is_routed;
 
@@ -111,8 +110,7 @@ struct dp_request {
     /* Answer */
     char generation[DP_GENERATION_MAX];
     uint8_t generation_n;
-    char snapshot_text[DP_SNAPSHOT_TEXT_MAX]; /* "epoch.revision" */
-    uint8_t snapshot_text_n;
+    struct sb_slice snapshot_text; /* "epoch.revision" */
     struct sb_slice served_tag; /* of the endpoint whose answer is relayed */
     bool head_sent;
     bool comment_sent; /* the head went out with the first comment: less in it */

@@ -52,6 +52,9 @@ void dp_worker_adopt_snapshot(struct dp_worker *worker, struct dp_snapshot **tak
     *taken = NULL;
     worker->stats.snapshots++;
     worker->adopted_at = (int64_t)(sb_clock_wall(worker->clock) / 1000000);
+    worker->snapshot_text_n = (uint8_t)snprintf(
+        worker->snapshot_text, sizeof(worker->snapshot_text), "%" PRIu64 ".%" PRIu64,
+        worker->snapshot->records->version.epoch, worker->snapshot->records->version.revision);
     targets = dp_outlets_targets(worker->snapshot->extra, &n);
     dp_pool_retain(worker->pool, targets, n);
     dp_snapshot_unref(&old); /* requests in flight hold their own */
@@ -334,6 +337,7 @@ static void init_buffers(struct dp_worker *worker)
     worker->arenas = sb_arena_cache_new(DP_ARENA_BYTES, ARENAS_KEPT);
     sb_buf_init(&worker->out, OUT_MAX);
     sb_buf_init(&worker->head, OUT_MAX);
+    sb_buf_init(&worker->usage, OUT_MAX);
     sb_buf_init(&worker->record, MSG_RECORD_MAX);
     worker->request_limits = (struct sb_http1_limits){
         .target_bytes = (uint32_t)conf->target_limit,
@@ -465,6 +469,7 @@ void dp_worker_destroy(struct dp_worker **worker)
     sb_arena_cache_destroy(&old->arenas);
     sb_buf_release(&old->out);
     sb_buf_release(&old->head);
+    sb_buf_release(&old->usage);
     sb_buf_release(&old->record);
     sb_mem_free(old->scratch);
     sb_mem_free(old->fields);

@@ -76,6 +76,7 @@ struct dp_worker {
     char *scratch;                 /* DP_SCRATCH_BYTES: what was read */
     struct sb_buf out;             /* a body being put together, for either side */
     struct sb_buf head;            /* its head */
+    struct sb_buf usage;           /* the "usage" of an answer */
     struct sb_buf record;          /* an encoded record */
     struct sb_http1_field *fields; /* DP_CLIENT_FIELDS_MAX: of a head that came whole */
     struct sb_arena_cache *arenas;
@@ -84,6 +85,11 @@ struct dp_worker {
     struct dp_stats stats;
     uint64_t random[2]; /* state of dp_worker_random() */
     char name[64];      /* in the fleet: "host-0" */
+    char snapshot_text[48]; /* "epoch.revision" of the snapshot */
+    uint8_t snapshot_text_n;
+    char generation_start[32]; /* "gen-<second>-", of the current second */
+    uint8_t generation_start_n;
+    int64_t generation_second;
     bool from_disk;     /* the snapshot is not confirmed by a daemon */
     int64_t adopted_at; /* unix seconds */
     uint64_t requests_done;

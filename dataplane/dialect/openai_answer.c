@@ -303,10 +303,10 @@ static int put_identity(struct dp_incoming *in, const struct sb_splice *doc,
 {
     int rc = SB_OK;
 
-    if (in->api != MSG_API_EMBEDDINGS) {
+    if (in->api != MSG_API_EMBEDDINGS && sb_splice_find(doc, SB_SLICE_LIT("created")) == NULL) {
         int n = snprintf(created, 24, "%" PRId64, in->created);
 
-        rc = need(edits, doc, SB_SLICE_LIT("created"), sb_slice_make(created, (size_t)n));
+        rc = sb_splice_append(edits, SB_SLICE_LIT("created"), sb_slice_make(created, (size_t)n));
     }
     if (rc == SB_OK)
         rc = put(edits, doc, SB_SLICE_LIT("id"), in->id_json);
