@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -36,7 +37,8 @@ struct slot {
 
 struct supervisor {
     const struct dp_conf *conf;
-    char **argv; /* with room for --slot and its value at the end */
+    char program[PATH_MAX]; /* read at the start: the file may be replaced meanwhile */
+    char **argv;            /* with room for --slot and its value at the end */
     int argc;
     struct slot *slots;
     unsigned n_slots;
@@ -78,7 +80,7 @@ static void run_worker(const struct supervisor *sup, const struct slot *slot, co
         _exit(126);
     sup->argv[sup->argc] = (char *)(uintptr_t) "--slot";
     sup->argv[sup->argc + 1] = (char *)(uintptr_t)number;
-    (void)execv("/proc/self/exe", sup->argv);
+    (void)execv(sup->program, sup->argv);
     _exit(127);
 }
 
@@ -213,7 +215,15 @@ int dp_supervise(const struct dp_conf *conf, int argc, char **argv)
     struct supervisor sup = {.conf = conf, .argc = argc, .n_slots = (unsigned)conf->workers};
     struct sb_errmsg err;
     int status = 0;
+    ssize_t n;
 
+    n = readlink("/proc/self/exe", sup.program, sizeof(sup.program) - 1);
+    if (n <= 0) {
+        sb_log_error(SUPER, "cannot start: the program's own path is not known reason=%s",
+                     strerror(errno));
+        return 1;
+    }
+    sup.program[n] = '\0';
     sup.argv = sb_mem_new((size_t)(argc + 3) * sizeof(*sup.argv));
     memcpy(sup.argv, argv, (size_t)argc * sizeof(*argv));
     sup.slots = sb_mem_new(sup.n_slots * sizeof(*sup.slots));
