@@ -12,72 +12,76 @@ struct cursor {
     const char *p, *end;
 };
 
-static char skip_space(struct cursor *c)
+enum { SHORT_STRING = 16 };
+
+static inline const char *skip_space(const char *p, const char *end)
 {
-    while (c->p < c->end && (*c->p == ' ' || *c->p == '\n' || *c->p == '\r' || *c->p == '\t'))
-        c->p++;
-    return c->p < c->end ? *c->p : '\0';
+    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        p++;
+    return p;
 }
 
-/* From an opening quote to behind the closing one. */
-static void skip_string(struct cursor *c)
+/* From an opening quote to behind the closing one.  Most strings are names and
+ * roles, shorter than a call of memchr() is worth. */
+static inline const char *skip_string(const char *p, const char *end)
 {
-    const char *start = ++c->p;
+    const char *start = ++p;
+    const char *near = end - p > SHORT_STRING ? p + SHORT_STRING : end;
 
-    while (c->p < c->end) {
-        const char *quote = memchr(c->p, '"', (size_t)(c->end - c->p)), *slash = quote;
+    for (; p < near && *p != '\\'; p++) {
+        if (*p == '"')
+            return p + 1;
+    }
+    while (p < end) {
+        const char *quote = memchr(p, '"', (size_t)(end - p)), *slash = quote;
 
         if (quote == NULL)
             break;
         while (slash > start && slash[-1] == '\\')
             slash--;
-        c->p = quote + 1;
+        p = quote + 1;
         if (((quote - slash) & 1) == 0) /* an even number of backslashes escapes themselves */
-            return;
+            return p;
     }
-    c->p = c->end;
+    return end;
 }
 
-static void skip_value(struct cursor *c)
+static const char *skip_nested(const char *p, const char *end)
 {
     unsigned depth = 0;
 
-    for (; c->p < c->end;) {
-        switch (skip_space(c)) {
+    while (p < end) {
+        switch (*p) {
         case '"':
-            skip_string(c);
-            break;
+            p = skip_string(p, end);
+            continue;
         case '{':
         case '[':
             depth++;
-            c->p++;
-            continue;
+            break;
         case '}':
         case ']':
-            depth--;
-            c->p++;
+            if (--depth == 0)
+                return p + 1;
             break;
-        case ',':
-        case ':':
-            c->p++;
-            continue;
         default:
-            while (c->p < c->end && memchr(",:]} \n\r\t", *c->p, 8) == NULL)
-                c->p++;
+            break;
         }
-        if (depth == 0)
-            return;
+        p++;
     }
+    return end;
 }
 
-static struct sb_slice take_value(struct cursor *c)
+/* From the first byte of a value to behind its last. */
+static inline const char *skip_value(const char *p, const char *end)
 {
-    const char *start;
-
-    (void)skip_space(c);
-    start = c->p;
-    skip_value(c);
-    return sb_slice_make(start, (size_t)(c->p - start));
+    if (p < end && *p == '"')
+        return skip_string(p, end);
+    if (p < end && (*p == '{' || *p == '['))
+        return skip_nested(p, end);
+    while (p < end && memchr(",]} \n\r\t", *p, 7) == NULL)
+        p++;
+    return p;
 }
 
 static struct cursor enter(struct sb_slice value)
@@ -85,42 +89,44 @@ static struct cursor enter(struct sb_slice value)
     return (struct cursor){.p = value.p + 1, .end = value.p + value.n};
 }
 
+/* Past a comma, when there is one. */
+static inline const char *skip_comma(const char *p, const char *end)
+{
+    p = skip_space(p, end);
+    return p < end && *p == ',' ? skip_space(p + 1, end) : p;
+}
+
 /* The next element of an array that was entered. */
 static bool next_element(struct cursor *c, struct sb_slice *ret_value)
 {
-    char at = skip_space(c);
+    const char *start = skip_comma(c->p, c->end);
 
-    if (at == ',') {
-        c->p++;
-        at = skip_space(c);
-    }
-    if (at == ']' || at == '\0')
+    if (start >= c->end || *start == ']')
         return false;
-    *ret_value = take_value(c);
+    c->p = skip_value(start, c->end);
+    *ret_value = sb_slice_make(start, (size_t)(c->p - start));
     return true;
 }
 
 /* The next member of an object that was entered; the name as written. */
 static bool next_member(struct cursor *c, struct sb_slice *ret_name, struct sb_slice *ret_value)
 {
-    char at = skip_space(c);
+    const char *name = skip_comma(c->p, c->end), *behind, *value;
 
-    if (at == ',') {
-        c->p++;
-        at = skip_space(c);
-    }
-    if (at != '"')
+    if (name >= c->end || *name != '"')
         return false;
-    *ret_name = take_value(c);
-    *ret_name = sb_slice_make(ret_name->p + 1, ret_name->n - 2);
-    if (skip_space(c) == ':')
-        c->p++;
-    *ret_value = take_value(c);
+    behind = skip_string(name, c->end);
+    value = skip_space(behind, c->end);
+    if (value < c->end && *value == ':')
+        value = skip_space(value + 1, c->end);
+    c->p = skip_value(value, c->end);
+    *ret_name = sb_slice_make(name + 1, (size_t)(behind - name) - 2);
+    *ret_value = sb_slice_make(value, (size_t)(c->p - value));
     return true;
 }
 
-/* Compares a string as written, escapes and all, with a plain word. */
-static bool text_is(struct sb_slice written, const char *word)
+/* Compares a string that has escapes, as written, with a plain word. */
+static bool escaped_text_is(struct sb_slice written, const char *word)
 {
     size_t at = 0;
 
@@ -147,6 +153,16 @@ static bool text_is(struct sb_slice written, const char *word)
     }
     return at == written.n;
 }
+
+/* Nobody escapes letters, but it is legal: what is longer may be the word. */
+static inline bool text_is(struct sb_slice written, struct sb_slice word)
+{
+    if (written.n == word.n)
+        return memcmp(written.p, word.p, word.n) == 0;
+    return written.n > word.n && memchr(written.p, '\\', written.n) != NULL &&
+           escaped_text_is(written, word.p);
+}
+#define TEXT_IS(written, literal) text_is(written, SB_SLICE_LIT(literal))
 
 static struct sb_slice unquoted(struct sb_slice string)
 {
@@ -186,13 +202,13 @@ static void read_part(struct dp_content *content, struct sb_slice part)
         return;
     }
     while (next_member(&c, &name, &value)) {
-        if (text_is(name, "type") && is_string(value))
+        if (TEXT_IS(name, "type") && is_string(value))
             type = unquoted(value);
-        else if (text_is(name, "text") && is_string(value))
+        else if (TEXT_IS(name, "text") && is_string(value))
             text = unquoted(value);
     }
     for (size_t i = 0; i < sizeof(part_types) / sizeof(part_types[0]); i++) {
-        if (text_is(type, part_types[i].type)) {
+        if (text_is(type, sb_slice_of(part_types[i].type))) {
             modality = part_types[i].modality;
             break;
         }
@@ -237,20 +253,20 @@ static void read_message(struct dp_content *content, struct sb_slice message)
     struct sb_slice name, value, role = SB_SLICE_NONE, said = SB_SLICE_NONE;
 
     while (next_member(&c, &name, &value)) {
-        if (text_is(name, "role")) {
+        if (TEXT_IS(name, "role")) {
             role = is_string(value) ? unquoted(value) : SB_SLICE_NONE;
-        } else if (text_is(name, "content")) {
+        } else if (TEXT_IS(name, "content")) {
             said = value;
             read_content(content, value);
-        } else if (text_is(name, "images") && sb_splice_type_of(value) == SB_SPLICE_ARRAY) {
+        } else if (TEXT_IS(name, "images") && sb_splice_type_of(value) == SB_SPLICE_ARRAY) {
             read_parts(content, value); /* what an image model said before */
-        } else if (!text_is(name, "audio")) {
+        } else if (!TEXT_IS(name, "audio")) {
             content->text_bytes += value.n; /* tool calls, reasoning, names */
         }
     }
-    if (content->first_user.n == 0 && text_is(role, "user"))
+    if (content->first_user.n == 0 && TEXT_IS(role, "user"))
         content->first_user = said;
-    if (content->first_system.n == 0 && (text_is(role, "system") || text_is(role, "developer")))
+    if (content->first_system.n == 0 && (TEXT_IS(role, "system") || TEXT_IS(role, "developer")))
         content->first_system = said;
     content->messages++;
 }

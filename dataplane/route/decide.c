@@ -91,6 +91,19 @@ static struct sb_slice session_of(const struct dp_route *route, const struct dp_
     return route->session;
 }
 
+/* A header has the limits of the member that it stands for. */
+static int check_session(struct sb_slice session, struct sb_errmsg *err)
+{
+    size_t characters = 0;
+
+    for (size_t i = 0; i < session.n; i++)
+        characters += ((unsigned char)session.p[i] & 0xc0) != 0x80;
+    if (characters <= MSG_SESSION_ID_MAX)
+        return SB_OK;
+    return sb_err_set(err, SB_EINVAL, "x-session-id: %zu characters; at most %d are allowed",
+                      characters, MSG_SESSION_ID_MAX);
+}
+
 /* allow_fallbacks: false: the first-ranked endpoint with its keys, in the
  * classes that are allowed, and nothing else. */
 static void keep_only_first(struct dp_decision *decision)
@@ -144,8 +157,10 @@ int dp_route_decide(const struct dp_route *route, struct sb_arena *arena,
     struct survivor *survivors;
     bool cheaper_cached;
     uint32_t n;
-    int rc = merge_rules(route, arena, decision, err);
+    int rc = check_session(route->session, err);
 
+    if (rc == SB_OK)
+        rc = merge_rules(route, arena, decision, err);
     if (rc != SB_OK)
         return rc;
     rc = dp_models_resolve(route->snapshot, route->ask, route->key->policy, &decision->models, err);

@@ -79,11 +79,22 @@ static bool fails_order(const struct dp_plan *plan, const struct dp_endpoint *en
     return false;
 }
 
+static bool is_over(int64_t price, sb_money limit)
+{
+    return limit >= 0 && price > limit;
+}
+
 /* What an endpoint does not charge for keeps every limit. */
 static bool fails_max_price(const struct dp_plan *plan, const struct dp_endpoint *endpoint)
 {
+    if (is_over(endpoint->prompt, plan->max_price[MSG_PRICE_PROMPT]) ||
+        is_over(endpoint->completion, plan->max_price[MSG_PRICE_COMPLETION]) ||
+        is_over(endpoint->request, plan->max_price[MSG_PRICE_REQUEST]))
+        return true;
+    if (!plan->limits_pieces)
+        return false;
     for (int kind = 0; kind < MSG_PRICE_COUNT; kind++) {
-        if (plan->max_price[kind] >= 0 && endpoint->row->price[kind] > plan->max_price[kind])
+        if (is_over(endpoint->row->price[kind], plan->max_price[kind]))
             return true;
     }
     return false;

@@ -50,13 +50,9 @@ static double expected_completion(const struct dp_order *order, const struct dp_
 static double cost_at(const struct dp_order *order, const struct dp_endpoint *endpoint,
                       uint32_t model)
 {
-    double cost;
-
-    if (order->sticky)
-        return endpoint->base;
-    cost = order->model[model].prompt * endpoint->prompt +
-           order->model[model].completion * endpoint->completion + endpoint->request;
-    return cost > DP_COST_MIN ? cost : DP_COST_MIN;
+    return order->sticky ? endpoint->base
+                         : dp_endpoint_cost(endpoint, order->model[model].prompt,
+                                            order->model[model].completion);
 }
 
 static double sort_value(enum msg_sort sort, double cost, const struct dp_row *row, sb_msec now)
@@ -140,21 +136,13 @@ static uint32_t class_bit(const struct dp_plan *plan, enum msg_credential_kind k
 
 /* --- keeping the best --------------------------------------------------------------------- */
 
-/* Whether an entry can enter the list; its score is not known yet, but cannot
- * be below `least`. */
-static bool may_enter(const struct dp_entry *best, uint32_t n, uint32_t max,
-                      const struct dp_rank *rank, double least)
+/* Whether a rank can enter the list; its score is the least that it can be. */
+static bool may_enter(const struct dp_order *order, uint32_t model, const struct dp_rank *rank)
 {
-    const struct dp_rank *last;
+    uint32_t n = order->model[model].n;
 
-    if (n < max)
-        return true;
-    last = &best[n - 1].rank;
-    if (rank->prefix != last->prefix)
-        return rank->prefix < last->prefix;
-    if (rank->value != last->value)
-        return rank->value < last->value;
-    return least < last->score;
+    return order->keep_all || n < order->model[model].max ||
+           dp_rank_before(rank, &order->model[model].best[n - 1].rank);
 }
 
 static void keep(struct dp_order *order, const struct dp_entry *entry)
@@ -183,7 +171,7 @@ void dp_order_init(struct dp_order *order, const struct dp_models *models)
     const struct dp_plan *plan = filter->plan;
     const struct dp_requirements *ask = filter->ask;
 
-    order->measured = filter->tables != NULL && dp_tables_count(filter->tables) > 0;
+    order->needs_rows = plan->prefers || dp_tables_have_marks(filter->tables, filter->now);
     order->n_models = models->n;
     for (uint32_t i = 0; i < models->n; i++) {
         const struct dp_model *model = models->at[i].model;
@@ -197,6 +185,8 @@ void dp_order_init(struct dp_order *order, const struct dp_models *models)
             order->model[i].sort = suffix; /* said of this model alone */
         if (plan->order.n > 0)
             order->model[i].sort = MSG_SORT_NONE;
+        order->needs_rows |=
+            order->model[i].sort == MSG_SORT_THROUGHPUT || order->model[i].sort == MSG_SORT_LATENCY;
         order->model[i].n = 0;
         order->model[i].max = 2 * model->n; /* both classes */
         if (!order->keep_all && order->model[i].max > DP_ATTEMPTS_MAX)
@@ -206,40 +196,53 @@ void dp_order_init(struct dp_order *order, const struct dp_models *models)
     }
 }
 
+/* The row that matters to this order, or NULL. */
+static const struct dp_row *row_of(const struct dp_order *order, const struct dp_endpoint *endpoint)
+{
+    const struct dp_filter *filter = order->filter;
+
+    return order->needs_rows ? dp_tables_find(filter->tables, filter->snapshot, endpoint) : NULL;
+}
+
 void dp_order_add(struct dp_order *order, const struct dp_endpoint *endpoint, uint32_t model)
 {
     const struct dp_filter *filter = order->filter;
     const struct dp_plan *plan = filter->plan;
-    const struct dp_row *row =
-        order->measured ? dp_tables_find(filter->tables, filter->snapshot, endpoint) : NULL;
-    struct dp_entry entry = {.endpoint = endpoint, .model = (uint8_t)model};
+    const struct dp_row *row = row_of(order, endpoint);
+    const bool misses = misses_preference(filter, row);
+    const bool too_long = misses_context(order, endpoint, model);
+    const double cost = cost_at(order, endpoint, model);
+    const double uniform = dp_draw_uniform(order->conversation, endpoint->mix);
+    const double least = dp_draw_score_least(uniform, cost);
+    struct dp_rank rank = {
+        .prefix =
+            (uint32_t)(misses || too_long) << BEHIND_BIT | dp_refs_find(plan->order, endpoint),
+        .value = sort_value(order->model[model].sort, cost, row, filter->now),
+        .score = least, /* until it is worth the logarithm */
+    };
     enum msg_credential_kind kinds[2];
-    uint32_t n_kinds = dp_classes_of(filter, endpoint, kinds), prefix;
-    double uniform = dp_draw_uniform(order->conversation, endpoint->mix), least;
+    uint32_t n_kinds = dp_classes_of(filter, endpoint, kinds);
 
-    entry.cost = cost_at(order, endpoint, model);
-    entry.misses_preference = misses_preference(filter, row);
-    entry.misses_context = misses_context(order, endpoint, model);
-    entry.rank.value = sort_value(order->model[model].sort, entry.cost, row, filter->now);
-    entry.rank.score = -1;
-    least = dp_draw_score_least(uniform, entry.cost);
-
-    prefix = (uint32_t)(entry.misses_preference || entry.misses_context) << BEHIND_BIT |
-             dp_refs_find(plan->order, endpoint);
     if (!plan->sort_across_models)
-        prefix |= model << MODEL_BIT;
-
+        rank.prefix |= model << MODEL_BIT;
     for (uint32_t i = 0; i < n_kinds; i++) {
-        entry.kind = (uint8_t)kinds[i];
-        entry.rank.prefix = prefix | class_bit(plan, kinds[i]);
+        struct dp_rank mine = rank;
+
+        mine.prefix |= class_bit(plan, kinds[i]);
         if (!plan->order_is_closed && !class_is_healthy(order, endpoint, row, kinds[i]))
-            entry.rank.prefix |= UNHEALTHY;
-        if (!may_enter(order->model[model].best, order->model[model].n,
-                       order->keep_all ? UINT32_MAX : order->model[model].max, &entry.rank, least))
+            mine.prefix |= UNHEALTHY;
+        if (!may_enter(order, model, &mine))
             continue;
-        if (entry.rank.score < 0)
-            entry.rank.score = dp_draw_score(uniform, entry.cost);
-        keep(order, &entry);
+        mine.score = dp_draw_score(uniform, cost);
+        keep(order, &(struct dp_entry){
+                        .rank = mine,
+                        .endpoint = endpoint,
+                        .cost = cost,
+                        .kind = (uint8_t)kinds[i],
+                        .model = (uint8_t)model,
+                        .misses_preference = misses,
+                        .misses_context = too_long,
+                    });
     }
 }
 
@@ -251,10 +254,8 @@ static void make_pair(const struct dp_order *order, const struct dp_entry *entry
     const uint64_t limits = UINT64_C(1) << MSG_PARAMETER_MAX_TOKENS |
                             UINT64_C(1) << MSG_PARAMETER_MAX_COMPLETION_TOKENS;
     const struct dp_filter *filter = order->filter;
-    const struct dp_row *row =
-        order->measured ? dp_tables_find(filter->tables, filter->snapshot, entry->endpoint) : NULL;
-    enum dp_health health =
-        pair_health(order, entry->endpoint, row, (enum msg_credential_kind)entry->kind, credential);
+    enum dp_health health = pair_health(order, entry->endpoint, row_of(order, entry->endpoint),
+                                        (enum msg_credential_kind)entry->kind, credential);
 
     *ret_pair = (struct dp_candidate){
         .endpoint = entry->endpoint,

@@ -80,7 +80,7 @@ struct dp_order {
     const struct dp_health_source *health; /* NULL: all good */
     uint64_t conversation;
     bool sticky;
-    bool measured; /* there are tables */
+    bool needs_rows; /* anything of the tables matters to this order */
     bool keep_all;
     struct sb_arena *arena;
     uint32_t n_models;

@@ -28,8 +28,6 @@ uint32_t dp_classes_of(const struct dp_filter *filter, const struct dp_endpoint 
         dp_snapshot_own_keys(filter->snapshot, filter->tenant, endpoint->provider).n > 0)
         ret_kinds[n++] = MSG_CREDENTIAL_KIND_OWN;
     if (endpoint->has_house && filter->plan->house_allowed)
-        ret_kinds[n++] = filter->snapshot->providers[endpoint->provider].keyless
-                             ? MSG_CREDENTIAL_KIND_NONE
-                             : MSG_CREDENTIAL_KIND_HOUSE;
+        ret_kinds[n++] = (enum msg_credential_kind)endpoint->house;
     return n;
 }

@@ -163,6 +163,8 @@ static void add_limits(struct dp_plan *plan, const struct msg_rules *said)
         plan->steps |= DP_STEP_BIT(MAX_PRICE);
         for (int kind = 0; kind < MSG_PRICE_COUNT; kind++)
             plan->max_price[kind] = lower(plan->max_price[kind], said->max_price[kind]);
+        plan->limits_pieces |=
+            said->max_price[MSG_PRICE_IMAGE] >= 0 || said->max_price[MSG_PRICE_AUDIO] >= 0;
     }
     if (msg_rules_say(said, MSG_RULE_MAX_COST)) {
         plan->steps |= DP_STEP_BIT(MAX_COST);

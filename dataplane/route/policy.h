@@ -66,6 +66,7 @@ struct dp_plan {
     struct msg_countries operator_allow, operator_deny;
     uint32_t quantizations;                        /* bits; all when not said */
     sb_money max_price[MSG_PRICE_COUNT], max_cost; /* -1 no limit */
+    bool limits_pieces; /* max_price names more than prompt, completion and request */
     struct {
         struct msg_cutoffs min_throughput, max_latency;
         bool unknown_ok;

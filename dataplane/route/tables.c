@@ -11,8 +11,9 @@ enum { SLOTS_MIN = 64, MEAN_LIFE = 1000 /* milliseconds */ };
 struct dp_tables {
     struct dp_row *row; /* never moves relative to its number while the tables live */
     uint32_t n, room;
-    uint32_t *slot; /* open addressing by dp_mix(id): numbers of rows, or DP_NONE */
-    uint32_t slots; /* a power of two, at least twice room */
+    uint32_t *slot;       /* open addressing by dp_mix(id): numbers of rows, or DP_NONE */
+    uint32_t slots;       /* a power of two, at least twice room */
+    sb_msec marked_until; /* no outage and no cooldown ends later */
     uint64_t epoch, term, sequence;
 };
 
@@ -136,6 +137,10 @@ static void merge_row(struct dp_tables *tables, const struct msg_table_row *from
         .uptime = from->uptime,
         .mean_completion = from->mean_completion,
     };
+    if (row->outage_until > tables->marked_until)
+        tables->marked_until = row->outage_until;
+    if (row->cooldown_until > tables->marked_until)
+        tables->marked_until = row->cooldown_until;
     memcpy(row->first_token, from->first_token, sizeof(row->first_token));
     memcpy(row->throughput, from->throughput, sizeof(row->throughput));
 }
@@ -166,6 +171,7 @@ int dp_tables_apply(struct dp_tables *tables, const struct msg_tables *message, 
         return rc;
     if (message->complete) {
         tables->n = 0;
+        tables->marked_until = 0;
         if (tables->slots > 0)
             memset(tables->slot, 0xff, tables->slots * sizeof(*tables->slot));
     }
@@ -180,6 +186,11 @@ int dp_tables_apply(struct dp_tables *tables, const struct msg_tables *message, 
 uint64_t dp_tables_sequence(const struct dp_tables *tables)
 {
     return tables->sequence;
+}
+
+bool dp_tables_have_marks(const struct dp_tables *tables, sb_msec now)
+{
+    return tables != NULL && now < tables->marked_until;
 }
 
 size_t dp_tables_count(const struct dp_tables *tables)

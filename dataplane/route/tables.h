@@ -46,6 +46,9 @@ uint64_t dp_tables_sequence(const struct dp_tables *tables);
 /* How many rows it holds. */
 size_t dp_tables_count(const struct dp_tables *tables);
 
+/* Whether any row may hold an outage mark or a cooldown that still counts. */
+bool dp_tables_have_marks(const struct dp_tables *tables, sb_msec now);
+
 /* The row of an endpoint, or NULL; tables may be NULL.  Remembers its place
  * in the snapshot's cache. */
 const struct dp_row *dp_tables_find(const struct dp_tables *tables,

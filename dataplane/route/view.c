@@ -131,22 +131,25 @@ static uint32_t number_tag(struct dp_snapshot *snap, uint32_t endpoint)
     return snap->n_tags++;
 }
 
+/* An embedding has no completions: -1. */
+static int64_t offered(int64_t price)
+{
+    return price > 0 ? price : 0;
+}
+
 static void build_endpoint(struct dp_endpoint *endpoint, const struct msg_endpoint *row)
 {
     const uint64_t limits = UINT64_C(1) << MSG_PARAMETER_MAX_TOKENS |
                             UINT64_C(1) << MSG_PARAMETER_MAX_COMPLETION_TOKENS;
-    double prompt = sb_money_as_double(row->price[MSG_PRICE_PROMPT]);
-    double completion = sb_money_as_double(row->price[MSG_PRICE_COMPLETION]);
-    int64_t per_request = row->price[MSG_PRICE_REQUEST];
     int64_t cached = row->price[MSG_PRICE_CACHE_READ];
 
     *endpoint = (struct dp_endpoint){
         .row = row,
         .mix = dp_mix(row->id),
         .parameters = row->parameters | ((row->parameters & limits) != 0 ? limits : 0),
-        .prompt = prompt > 0 ? prompt : 0, /* an embedding has no completions: -1 */
-        .completion = completion > 0 ? completion : 0,
-        .request = per_request > 0 ? sb_money_as_double(per_request) : 0,
+        .prompt = offered(row->price[MSG_PRICE_PROMPT]),
+        .completion = offered(row->price[MSG_PRICE_COMPLETION]),
+        .request = offered(row->price[MSG_PRICE_REQUEST]),
         .model = row->model,
         .provider = row->provider,
         .context_length = row->context_length,
@@ -158,10 +161,7 @@ static void build_endpoint(struct dp_endpoint *endpoint, const struct msg_endpoi
         .input_modalities = (uint16_t)row->input_modalities,
         .output_modalities = (uint16_t)row->output_modalities,
     };
-    endpoint->base =
-        BASE_PROMPT * endpoint->prompt + BASE_COMPLETION * endpoint->completion + endpoint->request;
-    if (endpoint->base < DP_COST_MIN)
-        endpoint->base = DP_COST_MIN;
+    endpoint->base = dp_endpoint_cost(endpoint, BASE_PROMPT, BASE_COMPLETION);
     for (int claim = 0; claim < MSG_ENDPOINT_CLAIMS; claim++)
         endpoint->holds_through[claim] = claim_holds_through(&row->claim[claim], MSG_TRI_YES);
     endpoint->located_through = located_through(row, endpoint->region);
@@ -253,6 +253,8 @@ static int build_credentials(struct builder *b)
         const struct dp_provider *provider = &snap->providers[snap->endpoints[i].provider];
 
         snap->endpoints[i].has_house = provider->keyless || provider->house.n > 0;
+        snap->endpoints[i].house =
+            provider->keyless ? MSG_CREDENTIAL_KIND_NONE : MSG_CREDENTIAL_KIND_HOUSE;
     }
     return SB_OK;
 }

@@ -28,26 +28,26 @@ struct dp_tables;
 /* Where an endpoint computes: a number of proto/country.h, or one of these. */
 enum { DP_REGION_UNKNOWN = -1, DP_REGION_EU = -2, DP_REGION_GLOBAL = -3 };
 
-/* What every decision reads of every endpoint: two cache lines, prices as
- * floating point since they only order; bills are made from row->price. */
+/* What every decision reads of every endpoint: two cache lines. */
 struct dp_endpoint {
     const struct msg_endpoint *row; /* all the rest */
     uint64_t mix;                   /* its id, scrambled: what the draw joins to a conversation */
     uint64_t parameters;            /* as the row's, max_tokens and max_completion_tokens being
                                        one: both or none */
-    double prompt, completion;      /* USD per token */
-    double request;                 /* USD */
-    double base;                    /* USD of 750 prompt, 250 completion tokens and one request,
-                                       at least DP_COST_MIN */
-    uint32_t number;                /* index in snapshot->endpoints, and in records->endpoints */
-    uint32_t model, provider;       /* indexes */
-    uint32_t tag;                   /* number of the tag, without regard to case */
+    int64_t prompt, completion, request; /* prices as the row's, 0 where it has none */
+    double base;              /* USD of 750 prompt, 250 completion tokens and one request,
+                                 at least DP_COST_MIN */
+    uint32_t number;          /* index in snapshot->endpoints, and in records->endpoints */
+    uint32_t model, provider; /* indexes */
+    uint32_t tag;             /* number of the tag, without regard to case */
     uint32_t context_length, max_prompt_tokens, max_completion_tokens; /* 0: no own limit */
     int32_t holds_through[MSG_ENDPOINT_CLAIMS]; /* last day, by claim; INT32_MIN when it is not a
                                                    yes with evidence */
     int32_t located_through; /* last day on which evidence says that it is where region says */
     int16_t region;          /* country or DP_REGION_ */
     uint8_t quantization;
+    uint8_t house;       /* kind of the house's candidates: HOUSE, or NONE where nobody needs a
+                            key; meaningful when has_house */
     bool cheaper_cached; /* a cached prompt costs less than a fresh one */
     bool dialect_known;  /* this worker speaks its provider's */
     bool has_house;      /* house candidates are possible: the operator has a key, or nobody
@@ -167,6 +167,18 @@ uint32_t dp_snapshot_find_tag(const struct dp_snapshot *snapshot, struct sb_slic
 /* A tenant's keys for a provider, in their sequence; n is 0 without any. */
 struct dp_credentials dp_snapshot_own_keys(const struct dp_snapshot *snapshot,
                                            const struct dp_tenant *tenant, uint32_t provider);
+
+/* USD that so many tokens and one request cost there, at least DP_COST_MIN; for
+ * weights, bills are exact. */
+static inline double dp_endpoint_cost(const struct dp_endpoint *endpoint, double prompt,
+                                      double completion)
+{
+    double cost = (prompt * (double)endpoint->prompt + completion * (double)endpoint->completion +
+                   (double)endpoint->request) *
+                  1e-15;
+
+    return cost > DP_COST_MIN ? cost : DP_COST_MIN;
+}
 
 static inline const struct dp_endpoint *dp_model_endpoints(const struct dp_snapshot *snapshot,
                                                            const struct dp_model *model)

@@ -681,9 +681,52 @@ static void the_plan_tells_timeouts_claims_and_permissions(void **state)
     world_free(&world);
 }
 
+static void a_decision_takes_no_memory_but_its_arenas(void **state)
+{
+    uint64_t seed = 66;
+
+    (void)state;
+    for (int c = 0; c < 20; c++) {
+        struct world *world = random_world(&seed, NULL);
+        struct ask *ask = ask_new(world);
+        struct request request = random_request(&seed);
+        struct sb_arena *arena = sb_arena_new(65536);
+        struct sb_errmsg err;
+
+        random_tables(world, &seed);
+        ask_with(ask, &request, "'sort': 'price'");
+        sb_mem_fail_nth(1);
+        assert_int_equal(dp_route_decide(&ask->route, arena, &ask->decision, &err), ask->rc);
+        assert_null(sb_mem_try(1)); /* ours is the first */
+        sb_mem_fail_nth(0);
+        sb_arena_destroy(&arena);
+        ask_free(&ask);
+        world_free(&world);
+    }
+}
+
+static void a_session_header_has_the_limit_of_the_member(void **state)
+{
+    struct world *world = world_new("{'endpoints': [{'tag': 'a'}]}");
+    struct ask *ask = ask_new(world);
+    char text[257];
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    ask->session = sb_slice_make(text, 256);
+    assert_int_equal(ask_for(ask, ""), SB_OK);
+    ask->session = sb_slice_make(text, 257);
+    assert_int_equal(ask_for(ask, ""), SB_EINVAL);
+    assert_string_equal(ask->err.text, "x-session-id: 257 characters; at most 256 are allowed");
+    ask_free(&ask);
+    world_free(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_decision_takes_no_memory_but_its_arenas),
+        cmocka_unit_test(a_session_header_has_the_limit_of_the_member),
         cmocka_unit_test(candidates_are_exactly_those_that_keep_every_hard_rule),
         cmocka_unit_test(soft_preferences_change_no_set),
         cmocka_unit_test(tightening_never_adds_an_endpoint),
