@@ -29,7 +29,8 @@ SELECT p.slug AS name,
            'privacy_policy_url', p.privacy_policy_url,
            'terms_of_service_url', p.terms_of_service_url,
            'status_page_url', p.status_page_url,
-           'data_policy', CASE WHEN p.no_training IS NOT NULL OR p.zdr IS NOT NULL
+           -- of a composite, IS NOT NULL would mean that no part is null
+           'data_policy', CASE WHEN NOT (p.no_training IS NULL AND p.zdr IS NULL)
                                THEN jsonb_build_object('no_training', p.no_training, 'zdr', p.zdr) END
        )) AS object,
        object_extra(p.id, p.from_file, p.revision) AS extra

@@ -94,6 +94,8 @@ static const char everything[] =
     "     terms_of_service_url: \"https://x/t\", status_page_url: \"https://x/s\",\n"
     "     data_policy: {no_training: {value: yes, evidence: dpa, attested_by: me,\n"
     "       attested_on: 2026-01-01, expires_on: 2027-01-01}, zdr: unknown}}\n"
+    "  - {slug: half, dialect: openai, base_url: \"http://h\","
+    " data_policy: {zdr: {value: yes, evidence: dpa}}}\n"
     "models:\n"
     "  - {id: a/b, name: B, description: \"two\\nlines\", created: 2025-01-31, context_length: "
     "1000,\n"
@@ -125,7 +127,7 @@ static void applying_the_same_again_makes_no_revision(void **state)
 {
     (void)state;
     fixture_apply(everything);
-    assert_int_equal(fx.answer.result.added, 8);
+    assert_int_equal(fx.answer.result.added, 9);
     fixture_apply(everything);
     if (fx.answer.result.changed)
         fail_msg("%.*s", SB_SLICE_ARGS(fx.answer.result.difference));
