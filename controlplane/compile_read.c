@@ -21,12 +21,9 @@ struct reading {
     struct sb_arena *arena;
     struct msg_snapshot *snapshot;
     struct place *providers, *models, *policies, *tenants; /* sorted by id */
+    /* what providers claim for all their endpoints, by index */
+    struct msg_claim (*claims)[MSG_ENDPOINT_CLAIMS];
 };
-
-#define CLAIM(column)                                                                              \
-    "(" column ").value, (" column ").evidence, (" column ").attested_by, (" column                \
-    ").attested_on, (" column ").expires_on"
-enum { CLAIM_COLUMNS = 5 };
 
 /* --- helpers ------------------------------------------------------------------- */
 
@@ -89,15 +86,25 @@ static uint32_t index_of(const struct place *places, size_t n, int64_t id)
     return found != NULL ? found->index : MSG_NONE;
 }
 
-static struct msg_claim read_claim(const struct cp_rows *rows, size_t row, int column)
+/* False: there is none. */
+static bool read_claim(const struct cp_rows *rows, size_t row, int column,
+                       struct msg_claim *ret_claim)
 {
-    int value = msg_tri_parse(cp_rows_bytes(rows, row, column));
+    struct cp_record record = cp_record_open(cp_rows_bytes(rows, row, column));
+    struct sb_slice value, evidence, by, on, until;
+    int tri;
 
-    return (struct msg_claim){.value = (uint8_t)(value > 0 ? value : MSG_TRI_UNKNOWN),
-                              .evidence = cp_rows_bytes(rows, row, column + 1),
-                              .attested_by = cp_rows_bytes(rows, row, column + 2),
-                              .attested_on = cp_rows_day(rows, row, column + 3),
-                              .expires_on = cp_rows_day(rows, row, column + 4)};
+    if (!cp_record_next(&record, &value) || !cp_record_next(&record, &evidence) ||
+        !cp_record_next(&record, &by) || !cp_record_next(&record, &on) ||
+        !cp_record_next(&record, &until))
+        return false;
+    tri = msg_tri_parse(value);
+    *ret_claim = (struct msg_claim){.value = (uint8_t)(tri > 0 ? tri : MSG_TRI_UNKNOWN),
+                                    .evidence = evidence,
+                                    .attested_by = by,
+                                    .attested_on = cp_record_day(on),
+                                    .expires_on = cp_record_day(until)};
+    return true;
 }
 
 typedef int parse_fn(struct sb_slice text);
@@ -165,7 +172,9 @@ static int read_providers(struct reading *reading)
         P_TERMS,
         P_STATUS,
         P_HEADERS,
-        P_QUERY = P_HEADERS + 2
+        P_QUERY = P_HEADERS + 2,
+        P_ZDR = P_QUERY + 2,
+        P_NO_TRAINING
     };
     struct msg_snapshot *snapshot = reading->snapshot;
     struct cp_rows *rows = NULL;
@@ -174,14 +183,16 @@ static int read_providers(struct reading *reading)
                    "SELECT id, slug, name, dialect, base_url, headquarters,"
                    " coalesce(auth_header, 'authorization'), proxy, ca_file, max_connections,"
                    " max_in_flight, privacy_policy_url, terms_of_service_url, status_page_url,"
-                   " " PAIRS("headers") ", " PAIRS("query") " FROM providers ORDER BY slug",
+                   " " PAIRS("headers") ", " PAIRS("query") ", zdr, no_training FROM providers"
+                                                            " ORDER BY slug",
                    &rows, &n);
 
     if (rc != SB_OK)
         return rc;
     snapshot->providers = section(reading, n, sizeof(struct msg_provider));
     reading->providers = places_of(reading, rows);
-    if (snapshot->providers == NULL || reading->providers == NULL)
+    reading->claims = section(reading, n, sizeof(*reading->claims));
+    if (snapshot->providers == NULL || reading->providers == NULL || reading->claims == NULL)
         return SB_ENOMEM;
     snapshot->n_providers = n;
     for (size_t i = 0; rc == SB_OK && i < n; i++) {
@@ -203,6 +214,8 @@ static int read_providers(struct reading *reading)
         rc = read_pairs(reading, rows, i, P_HEADERS, &p->headers, &p->n_headers);
         if (rc == SB_OK)
             rc = read_pairs(reading, rows, i, P_QUERY, &p->query, &p->n_query);
+        (void)read_claim(rows, i, P_ZDR, &reading->claims[i][MSG_CLAIM_ZDR]);
+        (void)read_claim(rows, i, P_NO_TRAINING, &reading->claims[i][MSG_CLAIM_NO_TRAINING]);
     }
     return rc;
 }
@@ -240,16 +253,14 @@ static int read_models(struct reading *reading)
     struct msg_snapshot *snapshot = reading->snapshot;
     struct cp_rows *rows = NULL;
     size_t n;
-    int rc = query(
-        reading,
-        "SELECT m.id, m.model, m.name, m.description, m.created, m.context_length,"
-        " m.input_modalities, m.output_modalities, m.image_tokens, a.aliases,"
-        " " CLAIM(
-            "m.distillable") " FROM models m LEFT JOIN"
-                             " (SELECT model_id, array_agg(alias ORDER BY position) AS aliases"
-                             " FROM model_aliases GROUP BY model_id) a ON a.model_id = m.id ORDER "
-                             "BY m.model",
-        &rows, &n);
+    int rc =
+        query(reading,
+              "SELECT m.id, m.model, m.name, m.description, m.created, m.context_length,"
+              " m.input_modalities, m.output_modalities, m.image_tokens, a.aliases,"
+              " m.distillable FROM models m LEFT JOIN"
+              " (SELECT model_id, array_agg(alias ORDER BY position) AS aliases FROM model_aliases"
+              " GROUP BY model_id) a ON a.model_id = m.id ORDER BY m.model",
+              &rows, &n);
 
     if (rc != SB_OK)
         return rc;
@@ -270,8 +281,8 @@ static int read_models(struct reading *reading)
                                     cp_rows_bytes(rows, i, M_INPUT), msg_modality_parse),
                                 .output_modalities = (uint32_t)read_bits(
                                     cp_rows_bytes(rows, i, M_OUTPUT), msg_modality_parse),
-                                .image_tokens = u32(rows, i, M_IMAGE),
-                                .distillable = read_claim(rows, i, M_DISTILLABLE)};
+                                .image_tokens = u32(rows, i, M_IMAGE)};
+        (void)read_claim(rows, i, M_DISTILLABLE, &m->distillable);
         rc = read_aliases(reading, cp_rows_bytes(rows, i, M_ALIASES), m);
     }
     return rc;
@@ -425,9 +436,7 @@ enum {
     " e.output_modalities, e.supported_parameters, e.price_prompt, e.price_completion,"            \
     " e.price_request, e.price_image, e.price_image_output, e.price_audio, e.price_audio_output,"  \
     " e.price_cache_read, e.price_cache_write, e.price_reasoning, e.price_web_search,"             \
-    " " CLAIM("e.eu_resident") ", " CLAIM("coalesce(e.zdr, p.zdr)") ", " CLAIM(                    \
-        "coalesce(e.no_training, p.no_training)") " FROM endpoints e JOIN providers p ON p.id = "  \
-                                                  "e.provider_id"
+    " e.eu_resident, e.zdr, e.no_training FROM endpoints e"
 
 _Static_assert(MSG_PRICE_PROMPT == 0 && MSG_PRICE_COMPLETION == 1 && MSG_PRICE_REQUEST == 2 &&
                    MSG_PRICE_IMAGE == 3 && MSG_PRICE_IMAGE_OUTPUT == 4 && MSG_PRICE_AUDIO == 5 &&
@@ -499,7 +508,8 @@ static void read_endpoint(const struct reading *reading, const struct cp_rows *r
                               ? -1
                               : cp_rows_i64(rows, i, E_PRICES + price);
     for (int claim = 0; claim < MSG_ENDPOINT_CLAIMS; claim++)
-        e->claim[claim] = read_claim(rows, i, E_CLAIMS + claim * CLAIM_COLUMNS);
+        if (!read_claim(rows, i, E_CLAIMS + claim, &e->claim[claim]) && e->provider != MSG_NONE)
+            e->claim[claim] = reading->claims[e->provider][claim];
 }
 
 static int read_endpoints(struct reading *reading)

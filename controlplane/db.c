@@ -613,6 +613,41 @@ bool cp_array_next(struct cp_array *array, struct sb_slice *ret_element)
     return true;
 }
 
+/* The number of parts; then type, length and bytes of each. */
+struct cp_record cp_record_open(struct sb_slice raw)
+{
+    struct cp_record record = {.n = 0};
+
+    if (raw.n < 4 || number_at(raw.p, 4) < 0)
+        return record;
+    record.n = (size_t)number_at(raw.p, 4);
+    record.left = sb_slice_from(raw, 4);
+    return record;
+}
+
+bool cp_record_next(struct cp_record *record, struct sb_slice *ret_part)
+{
+    int64_t n;
+
+    if (record->n == 0 || record->left.n < 8)
+        return false;
+    n = number_at(record->left.p + 4, 4);
+    record->left = sb_slice_from(record->left, 8);
+    record->n--;
+    if (n < 0) /* NULL */
+        n = 0;
+    if ((size_t)n > record->left.n)
+        return false;
+    *ret_part = sb_slice_make(record->left.p, (size_t)n);
+    record->left = sb_slice_from(record->left, (size_t)n);
+    return true;
+}
+
+int32_t cp_record_day(struct sb_slice part)
+{
+    return part.n == 4 ? (int32_t)number_at(part.p, 4) + PG_EPOCH_DAYS : 0;
+}
+
 /* --- transactions ------------------------------------------------------------------- */
 
 int cp_db_begin(struct cp_db *db, enum cp_isolation isolation)

@@ -137,6 +137,18 @@ struct cp_array {
 struct cp_array cp_array_open(struct sb_slice raw);
 bool cp_array_next(struct cp_array *array, struct sb_slice *ret_element);
 
+/* The parts of a composite value (raw: cp_rows_bytes() of its column), in their
+ * order; NULL and what is no composite has none. */
+struct cp_record {
+    struct sb_slice left;
+    size_t n; /* parts left */
+};
+struct cp_record cp_record_open(struct sb_slice raw);
+/* A part that is NULL has no bytes. */
+bool cp_record_next(struct cp_record *record, struct sb_slice *ret_part);
+/* A part that is a date: days since 1970-01-01; 0 for NULL. */
+int32_t cp_record_day(struct sb_slice part);
+
 /* --- transactions -------------------------------------------------------------- */
 
 enum cp_isolation {

@@ -296,6 +296,47 @@ static void a_server_that_does_not_answer_costs_only_the_timeout(void **state)
     assert_int_equal(cp_db_ping(db), SB_OK);
 }
 
+static void composites_are_walked_part_by_part(void **state)
+{
+    SB_CLEANUP(cp_db_destroy) struct cp_db *db = fresh();
+    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
+    struct cp_record record;
+    struct sb_slice part;
+
+    (void)state;
+    assert_int_equal(
+        cp_db_query(db, "SELECT ROW('a'::text, NULL::text, '2026-03-01'::date), NULL::date",
+                    CP_NO_PARAMS, &rows),
+        SB_OK);
+    record = cp_record_open(cp_rows_bytes(rows, 0, 0));
+    assert_int_equal(record.n, 3);
+    assert_true(cp_record_next(&record, &part) && sb_slice_is(part, "a"));
+    assert_true(cp_record_next(&record, &part) && part.n == 0);
+    assert_int_equal(cp_record_day(part), 0);
+    assert_true(cp_record_next(&record, &part));
+    assert_int_equal(cp_record_day(part), 20513);
+    assert_false(cp_record_next(&record, &part));
+    record = cp_record_open(cp_rows_bytes(rows, 0, 1));
+    assert_false(cp_record_next(&record, &part));
+}
+
+static void the_server_ends_a_session_that_asks_nothing_for_too_long(void **state)
+{
+    struct cp_db_conf conf = {.conninfo = pg_cluster_database(&cluster), .idle_timeout = 50};
+    SB_CLEANUP(cp_db_destroy) struct cp_db *stopped = NULL;
+    SB_CLEANUP(cp_db_destroy) struct cp_db *heir = connect_as(cluster.conninfo, NULL);
+    struct pollfd pfd = {.events = POLLIN};
+
+    (void)state;
+    assert_int_equal(cp_db_new(&conf, &stopped, NULL), SB_OK);
+    assert_int_equal(cp_db_script(stopped, "SELECT pg_advisory_lock(1)"), SB_OK);
+    /* As a stopped leader: the lock is free without its doing anything. */
+    assert_int_equal(cp_db_script(heir, "SELECT pg_advisory_lock(1)"), SB_OK);
+    pfd.fd = cp_db_fd(stopped);
+    assert_int_equal(poll(&pfd, 1, 10000), 1);
+    assert_int_equal(cp_db_ping(stopped), SB_ECONNRESET);
+}
+
 static void a_server_that_is_down_is_an_error_that_names_it(void **state)
 {
     struct cp_db_conf conf = {.conninfo = "host=/nonexistent user=x password=hush dbname=y"};
@@ -337,6 +378,8 @@ int main(void)
         cmocka_unit_test(notifications_arrive_and_survive_a_reset),
         cmocka_unit_test(a_lost_connection_stays_lost_until_it_is_reset),
         cmocka_unit_test(a_server_that_does_not_answer_costs_only_the_timeout),
+        cmocka_unit_test(composites_are_walked_part_by_part),
+        cmocka_unit_test(the_server_ends_a_session_that_asks_nothing_for_too_long),
         cmocka_unit_test(a_server_that_is_down_is_an_error_that_names_it),
     };
 
