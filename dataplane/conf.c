@@ -70,6 +70,8 @@ static const struct sb_conf_item items[] = {
      "time between requests of one connection", NULL},
     {"write-timeout", SB_CONF_MSEC, AT(write_timeout), 10, 60 * MINUTE, "60s", 0, "Clients",
      "time without progress for a client that does not read", NULL},
+    {"comment-interval", SB_CONF_MSEC, AT(comment_interval), 10, 10 * MINUTE, "5s", 0, "Clients",
+     "time between comments while a stream waits for its first content", NULL},
     {"cors-origin", SB_CONF_STRING, AT(cors_origin), 0, 256, NULL, 0, "Clients",
      "origin that browsers may call from, or *; off without", NULL},
     {"trusted-proxy", SB_CONF_STRING, AT(trusted_proxy), 0, 1024, NULL, 0, "Clients",

@@ -41,6 +41,7 @@ struct dp_conf {
     sb_msec body_timeout;
     sb_msec idle_timeout;
     sb_msec write_timeout;
+    sb_msec comment_interval;
     const char *cors_origin;
     const char *trusted_proxy;
     /* providers */

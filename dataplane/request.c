@@ -545,5 +545,7 @@ static void on_comment(struct sb_timer *timer)
 
 void dp_request_arm_comment(struct dp_request *req)
 {
-    sb_timer_set(&req->comment, sb_loop_now(req->worker->loop) + DP_COMMENT_MSEC);
+    struct dp_worker *worker = req->worker;
+
+    sb_timer_set(&req->comment, sb_loop_now(worker->loop) + worker->conf->comment_interval);
 }

@@ -57,7 +57,6 @@ const char *dp_req_state_name(enum dp_req_state state);
 
 enum {
     DP_GENERATION_MAX = 48,
-    DP_COMMENT_MSEC = 5000, /* between comments while a stream waits */
 };
 
 struct dp_request {
@@ -164,7 +163,7 @@ void dp_request_fail(struct dp_request *req, enum msg_outcome outcome,
 void dp_request_done(struct dp_request *req);
 /* The body is not needed any more: first content is on its way. */
 void dp_request_drop_body(struct dp_request *req);
-/* The next comment of a stream that waits, DP_COMMENT_MSEC from now. */
+/* The next comment of a stream that waits, conf->comment_interval from now. */
 void dp_request_arm_comment(struct dp_request *req);
 /* Whether the deadline leaves so much time. */
 bool dp_request_has_time(const struct dp_request *req, sb_msec wait);
