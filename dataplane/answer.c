@@ -124,6 +124,16 @@ static int put_own_fields(struct dp_request *req, struct sb_buf *out)
     return rc;
 }
 
+/* What the version does not imply by itself. */
+static int put_connection(const struct dp_request *req, struct sb_buf *out)
+{
+    if (!req->keep_alive)
+        return sb_buf_append_text(out, "Connection: close\r\n");
+    if (req->client != NULL && !dp_client_takes_chunks(req->client)) /* HTTP/1.0 */
+        return sb_buf_append_text(out, "Connection: keep-alive\r\n");
+    return SB_OK;
+}
+
 int dp_answer_head(struct dp_request *req, struct sb_buf *out, int status, const char *content_type,
                    uint64_t length)
 {
@@ -140,8 +150,10 @@ int dp_answer_head(struct dp_request *req, struct sb_buf *out, int status, const
                                     (req->retry_after + 999) / 1000);
     if (rc == SB_OK && req->used_up)
         rc = sb_buf_append_text(out, "X-Should-Retry: false\r\n");
-    if (rc == SB_OK && req->keep_alive == false)
-        rc = sb_buf_append_text(out, "Connection: close\r\n");
+    if (rc == SB_OK && req->allow != NULL)
+        rc = sb_http1_put_field(out, SB_SLICE_LIT("Allow"), sb_slice_of(req->allow));
+    if (rc == SB_OK)
+        rc = put_connection(req, out);
     if (rc != SB_OK)
         return rc;
     if (length != UINT64_MAX)
@@ -187,6 +199,7 @@ void dp_answer_error(struct dp_request *req, const struct dp_error *error)
     sb_buf_init(&body, 16 << 20);
     req->retry_after = error->retry_after;
     req->used_up = error->used_up;
+    req->allow = error->allow;
     if (dp_error_write(error, &body) != SB_OK) {
         sb_buf_reset(&body);
         if (sb_buf_append_text(

@@ -31,6 +31,7 @@ struct dp_error {
     int provider_code;         /* HTTP status of the provider; 0 none */
     sb_msec retry_after;       /* 0 none; rounded up to seconds */
     bool used_up;              /* attempts are used up: the client need not retry */
+    const char *allow;         /* methods that the path takes, of a 405; NULL none */
 };
 
 /* Appends the envelope's JSON. */

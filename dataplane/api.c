@@ -56,7 +56,7 @@ static bool takes(const struct dp_api *api, enum sb_http1_method method)
 const struct dp_api *dp_api_find(struct sb_slice *path, enum sb_http1_method method, bool is_status,
                                  struct dp_error *refusal)
 {
-    bool known = false;
+    const char *allow = NULL;
 
     if (sb_slice_starts_with(*path, SB_SLICE_LIT("/api/v1/")))
         *path = sb_slice_from(*path, 4);
@@ -65,13 +65,14 @@ const struct dp_api *dp_api_find(struct sb_slice *path, enum sb_http1_method met
             continue;
         if (takes(&apis[i], method))
             return &apis[i];
-        known = true;
+        allow = apis[i].post ? "POST" : "GET, HEAD";
     }
     *refusal = (struct dp_error){
-        .status = known ? 405 : 404,
-        .type = known ? "invalid_request" : "not_found",
-        .message = known ? SB_SLICE_LIT("this method is not served here")
-                         : SB_SLICE_LIT("there is nothing at this path"),
+        .status = allow != NULL ? 405 : 404,
+        .type = allow != NULL ? "invalid_request" : "not_found",
+        .message = allow != NULL ? SB_SLICE_LIT("this method is not served here")
+                                 : SB_SLICE_LIT("there is nothing at this path"),
+        .allow = allow,
     };
     return NULL;
 }

@@ -116,6 +116,7 @@ struct dp_request {
     bool is_chunked;
     bool keep_alive; /* what the head says */
     bool used_up;
+    const char *allow; /* methods that the path takes, of a 405; NULL none */
     sb_msec retry_after;
     uint16_t status;
     uint64_t answer_bytes;
