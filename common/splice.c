@@ -329,8 +329,10 @@ static inline const byte *add_member(struct scan *s, const byte *start, const by
     member->name_escaped = s->escaped;
     member->hash = SB_UNLIKELY(s->escaped) ? hash_escaped(name) : sb_splice_hash(name);
     for (const struct sb_splice_member *other = doc->members; other < member; other++) {
-        if (SB_UNLIKELY(other->hash == member->hash) && is_same_name(doc, other, member))
+        if (SB_UNLIKELY(other->hash == member->hash) && is_same_name(doc, other, member)) {
+            s->current = member; /* for the error to name it */
             return fail(s, SB_EEXIST, start - 1, "doubled member name");
+        }
     }
     doc->n++;
     doc->count++;

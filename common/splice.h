@@ -79,7 +79,8 @@ struct sb_splice {
 struct sb_splice_error {
     size_t offset;          /* of the first byte that cannot be accepted */
     const char *reason;     /* e.g. "doubled member name" */
-    struct sb_slice member; /* outermost member that holds the place, name as written; or none */
+    struct sb_slice member; /* outermost member that holds the place, or the doubled one, name
+                               as written; or none */
 };
 
 /* members may be NULL with max 0, to validate something that is no object. */

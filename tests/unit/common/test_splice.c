@@ -158,7 +158,7 @@ static void an_error_names_the_place(void **state)
         {"{\"a\" 1}", "colon expected", "a", 5, SB_EPARSE},
         {"{\"a\":1}x", "more text behind the value", "", 7, SB_EPARSE},
         {"{\"a\":{\"b\":[{", "text ends too early", "a", 12, SB_EPARSE},
-        {"{\"a\":1,\"\\u0061\":2}", "doubled member name", "", 7, SB_EEXIST},
+        {"{\"a\":1,\"\\u0061\":2}", "doubled member name", "\\u0061", 7, SB_EEXIST},
         {"{\"a\":{\"b\":[{\"c\":[1]}]}}", "nested too deep", "a", 16, SB_ETOOBIG},
         {"{\"a\":1,\"b\":2,\"c\":3}", "too many members", "", 13, SB_ETOOBIG},
     };
