@@ -6,6 +6,7 @@
 #include "common/json.h"
 #include "dataplane/answer.h"
 #include "dataplane/breaker.h"
+#include "dataplane/metadata.h"
 #include "dataplane/outcome.h"
 #include "dataplane/relay.h"
 #include "dataplane/request.h"
@@ -112,10 +113,14 @@ static struct sb_slice requested_models(struct dp_request *req)
 static void give_up(struct dp_request *req, enum msg_outcome outcome, struct dp_error *error)
 {
     error->requested_models = requested_models(req);
-    if (req->head_sent) /* a comment has committed the status */
+    if (req->head_sent) { /* a comment has committed the status */
         dp_relay_error(req, outcome, error);
-    else
-        dp_request_fail(req, outcome, error);
+        return;
+    }
+    error->decision_name = req->metadata_name;
+    if (req->metadata_name != NULL)
+        error->decision = dp_metadata_json(req);
+    dp_request_fail(req, outcome, error);
 }
 
 /* An answer that stands: the request itself is at fault. */
