@@ -11,6 +11,7 @@ static const struct dp_api apis[] = {
     {"/v1/embeddings", false, true, true, true, true, false, true, dp_serve_embeddings},
     {"/v1/models", true, false, true, false, false, false, true, dp_serve_models},
     {"/v1/models/count", true, false, true, false, false, false, true, dp_serve_models_count},
+    {"/v1/models/*", true, false, true, false, false, false, true, dp_serve_model},
     {"/v1/model/*/*", true, false, true, false, false, false, true, dp_serve_model},
     {"/v1/models/*/*", true, false, true, false, false, false, true, dp_serve_model},
     {"/v1/models/*/*/endpoints", true, false, true, false, false, false, true,
@@ -100,8 +101,9 @@ static int hex_of(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* %41 and + as in forms; a broken escape stays as it is. */
-static struct sb_slice unescape(struct sb_arena *arena, struct sb_slice text)
+/* %41, and + as in forms when it stands for a space; a broken escape stays as
+ * it is. */
+static struct sb_slice unescape(struct sb_arena *arena, struct sb_slice text, bool is_form)
 {
     char *out = sb_arena_alloc_raw(arena, text.n + 1);
     size_t n = 0;
@@ -112,10 +114,15 @@ static struct sb_slice unescape(struct sb_arena *arena, struct sb_slice text)
             out[n++] = (char)(hex_of(text.p[i + 1]) << 4 | hex_of(text.p[i + 2]));
             i += 2;
         } else {
-            out[n++] = text.p[i] == '+' ? ' ' : text.p[i];
+            out[n++] = is_form && text.p[i] == '+' ? ' ' : text.p[i];
         }
     }
     return sb_slice_make(out, n);
+}
+
+struct sb_slice dp_api_name(struct dp_request *req, unsigned n)
+{
+    return unescape(req->arena, dp_api_segment(req->path, n), false);
 }
 
 struct sb_slice dp_api_query(struct dp_request *req, struct sb_slice name)
@@ -128,7 +135,7 @@ struct sb_slice dp_api_query(struct dp_request *req, struct sb_slice name)
         size_t equals = sb_slice_find(pair, '=');
 
         if (sb_slice_eq(sb_slice_make(pair.p, equals), name))
-            return equals < pair.n ? unescape(req->arena, sb_slice_from(pair, equals + 1))
+            return equals < pair.n ? unescape(req->arena, sb_slice_from(pair, equals + 1), true)
                                    : SB_SLICE_NONE;
         left = sb_slice_from(left, end < left.n ? end + 1 : end);
     }

@@ -27,6 +27,8 @@ const struct dp_api *dp_api_find(struct sb_slice *path, enum sb_http1_method met
                                  struct dp_error *refusal);
 /* Segment n of a path, from 0: "v1" of "/v1/models"; empty beyond the end. */
 struct sb_slice dp_api_segment(struct sb_slice path, unsigned n);
+/* The same, unescaped into the request's arena. */
+struct sb_slice dp_api_name(struct dp_request *req, unsigned n);
 /* The value of a query member, unescaped into the request's arena; empty when
  * it is absent. */
 struct sb_slice dp_api_query(struct dp_request *req, struct sb_slice name);

@@ -231,13 +231,15 @@ void dp_serve_models_count(struct dp_request *req)
     finish(req, &json, &body);
 }
 
-/* The model of /v1/model/{author}/{slug} and its kin; NULL: 404. */
+/* The model of /v1/model/{author}/{slug} and its kin; NULL: 404.  OpenAI's
+ * client escapes the slash of an id: all of it is one segment then. */
 static const struct dp_model *model_of(struct dp_request *req)
 {
-    struct sb_slice author = dp_api_segment(req->path, 2), slug = dp_api_segment(req->path, 3);
-    const struct dp_model *model = dp_snapshot_find_model(
-        req->snapshot,
-        sb_arena_printf(req->arena, "%.*s/%.*s", SB_SLICE_ARGS(author), SB_SLICE_ARGS(slug)));
+    struct sb_slice author = dp_api_name(req, 2), slug = dp_api_name(req, 3);
+    struct sb_slice id = slug.n == 0 ? author
+                                     : sb_arena_printf(req->arena, "%.*s/%.*s",
+                                                       SB_SLICE_ARGS(author), SB_SLICE_ARGS(slug));
+    const struct dp_model *model = dp_snapshot_find_model(req->snapshot, id);
 
     return model != NULL && dp_policy_allows_model(req->key->policy, model->row->id) ? model : NULL;
 }
