@@ -144,7 +144,8 @@ void dp_openai_read_error(struct sb_slice value, struct sb_arena *arena,
     struct sb_splice doc;
 
     if (sb_splice_type_of(value) == SB_SPLICE_STRING) {
-        (void)!sb_splice_get_string(value, arena, ret_message);
+        if (sb_splice_get_string(value, arena, ret_message) == SB_OK)
+            *ret_message = sb_arena_dup(arena, *ret_message); /* the answer goes before it */
         return;
     }
     sb_splice_init(&doc, table, SB_ARRAY_LEN(table));
