@@ -79,14 +79,14 @@ static void settle(struct dp_attempt *a, enum msg_outcome outcome)
         dp_log_attempt(req, note);
 }
 
-/* Back to IDLE; what the answer said stays to be looked at. */
+/* Back to IDLE; what the answer said stays to be looked at, and with it the
+ * bytes that it came in: in, and half for an answer whose head came in parts. */
 static void quiesce(struct dp_attempt *a)
 {
     dp_pool_cancel(a->req->worker->pool, &a->take);
     sb_timer_cancel(&a->limit);
     sb_task_cancel(&a->later);
     sb_buf_clear(&a->out);
-    sb_buf_clear(&a->half);
     sb_mem_free(a->fields);
     a->fields = NULL;
     a->state = DP_ATTEMPT_IDLE;
@@ -101,6 +101,7 @@ static void fail(struct dp_attempt *a, enum msg_outcome outcome)
     quiesce(a);
     settle(a, outcome);
     sb_buf_clear(&a->held);
+    sb_buf_clear(&a->half);
     sb_buf_clear(&a->in);
     if (relaying)
         dp_relay_fail(a->req, outcome);
@@ -308,10 +309,12 @@ static bool on_head(struct dp_attempt *a, const char *base)
     }
     a->is_stream = good && a->req->facts->stream && type.n >= 17 &&
                    strncasecmp(type.p, "text/event-stream", 17) == 0;
-    if (a->is_stream)
+    if (a->is_stream) {
+        sb_sse_release(&a->sse); /* of a former attempt, which may have ended inside an event */
         sb_sse_init(&a->sse, EVENT_MAX);
-    else
+    } else {
         sb_buf_init(&a->in, good ? a->req->worker->conf->answer_hold : ERROR_MAX);
+    }
     return true;
 }
 
