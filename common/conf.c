@@ -7,6 +7,7 @@
 
 #include "common/buf.h"
 #include "common/check.h"
+#include "common/closest.h"
 #include "common/confvalue.h"
 
 enum {
@@ -69,57 +70,20 @@ static void check_table(const struct sb_conf_spec *spec)
 
 /* --- did you mean --------------------------------------------------------- */
 
-/* Levenshtein's distance: letters to insert, delete or change. */
-static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-    unsigned row[NAME_MAX_LEN + 1]; /* distances of a's beginning to all beginnings of b */
-
-    for (unsigned j = 0; j <= b_len; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= a_len; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = i;
-        for (unsigned j = 1; j <= b_len; j++) {
-            unsigned change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            unsigned shorter = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-
-            diagonal = row[j];
-            row[j] = change < shorter ? change : shorter;
-        }
-    }
-    return row[b_len];
-}
-
-static void consider(struct sb_slice wrong, const char *name, const char **best, unsigned *score)
-{
-    unsigned d = distance(wrong.p, wrong.n, name, strlen(name));
-
-    if (wrong.n >= 3 && strncmp(name, wrong.p, wrong.n) == 0)
-        d = 1; /* a beginning of it */
-    if (d < *score) {
-        *score = d;
-        *best = name;
-    }
-}
-
 static int unknown_flag(const struct sb_conf_spec *spec, struct sb_slice wrong,
                         struct sb_errmsg *err)
 {
-    const char *best = NULL;
-    unsigned score = (unsigned)wrong.n / 3 + 2; /* a swap is two, and more is something else */
+    struct sb_closest guess = sb_closest_begin(wrong);
 
-    if (wrong.n < NAME_MAX_LEN) {
-        for (size_t i = 0; i < spec->n_items; i++)
-            consider(wrong, spec->items[i].name, &best, &score);
-        for (size_t i = 0; i < SB_ARRAY_LEN(actions); i++)
-            consider(wrong, actions[i].name, &best, &score);
-    }
-    if (best == NULL)
+    for (size_t i = 0; i < spec->n_items; i++)
+        sb_closest_try(&guess, spec->items[i].name);
+    for (size_t i = 0; i < SB_ARRAY_LEN(actions); i++)
+        sb_closest_try(&guess, actions[i].name);
+    if (guess.best == NULL)
         return sb_err_set(err, SB_EINVAL, "--%.*s is no setting; --help shows all",
                           (int)(wrong.n < 60 ? wrong.n : 60), wrong.p);
     return sb_err_set(err, SB_EINVAL, "--%.*s is no setting; did you mean --%s?", (int)wrong.n,
-                      wrong.p, best);
+                      wrong.p, guess.best);
 }
 
 /* --- collecting the texts --------------------------------------------------- */

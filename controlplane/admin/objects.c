@@ -4,6 +4,8 @@
 #include "controlplane/admin/routes.h"
 #include "controlplane/admin/written.h"
 
+enum { PUT_TRIES = 10 /* when others keep changing something */ };
+
 static enum cp_kind kind_of(const struct cp_call *call)
 {
     return (enum cp_kind)call->route->kind;
@@ -62,12 +64,51 @@ int cp_serve_get(struct cp_call *call)
     return rc == SB_OK ? sb_buf_append_byte(&call->reply->body, '\n') : rc;
 }
 
+/* If-None-Match: *, the object must not be there.  That is checked before the
+ * change, which then takes place only if nothing else has changed since. */
+static int check_absent(struct cp_call *call, struct cp_change *change)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf object;
+    struct msg_version head;
+    int rc = cp_store_head(call->store, &head);
+
+    sb_buf_init(&object, CP_HTTP_BODY_MAX);
+    if (rc == SB_OK)
+        rc = cp_store_get(call->store, kind_of(call), call->args[0], &object);
+    if (rc == SB_OK)
+        return sb_err_set(&call->err, SB_EEXIST, "there is a %s '%.*s' already",
+                          cp_kind_one(kind_of(call)),
+                          call->args[0].n < 150 ? (int)call->args[0].n : 150, call->args[0].p);
+    if (rc != SB_ENOENT)
+        return rc;
+    change->if_match = head.revision;
+    return SB_OK;
+}
+
+static int put_new(struct cp_call *call, struct sb_slice body, struct cp_change *change,
+                   struct cp_answer *answer)
+{
+    int rc = SB_ECONFLICT;
+
+    for (int i = 0; rc == SB_ECONFLICT && i < PUT_TRIES; i++) {
+        rc = check_absent(call, change);
+        if (rc != SB_OK) {
+            answer->err = call->err;
+            return rc;
+        }
+        cp_answer_init(answer, call->arena);
+        rc = cp_store_put(call->store, kind_of(call), call->args[0], body, change, answer);
+    }
+    return rc;
+}
+
 int cp_serve_put(struct cp_call *call)
 {
+    bool must_be_new = sb_slice_is(cp_http_header(call->request, "If-None-Match"), "*");
+    struct sb_slice body = call->request->body;
     enum cp_doc_format format;
     struct cp_change change;
     struct cp_answer answer;
-    struct sb_slice body = call->request->body;
     int rc = cp_written_format(call, &format); /* the store tells them apart by itself */
 
     if (rc == SB_OK)
@@ -76,7 +117,10 @@ int cp_serve_put(struct cp_call *call)
         return rc;
     if (body.n == 0) /* all of a new key, or of a tenant, is its name */
         body = SB_SLICE_LIT("{}");
-    rc = cp_store_put(call->store, kind_of(call), call->args[0], body, &change, &answer);
+    if (must_be_new)
+        rc = put_new(call, body, &change, &answer);
+    else
+        rc = cp_store_put(call->store, kind_of(call), call->args[0], body, &change, &answer);
     return cp_written_reply(call, rc, &change, &answer, true);
 }
 

@@ -1,0 +1,47 @@
+/* controlplane/ctl/cmd_files.c - files with keys; these ask no control plane. */
+#include "common/buskey.h"
+#include "common/keyring.h"
+#include "controlplane/ctl/commands.h"
+#include "controlplane/ctl/ctl.h"
+
+static int finish(struct ctl *ctl, int rc, const struct sb_errmsg *err)
+{
+    return rc == SB_OK ? CTL_DONE : ctl_fail(ctl, "%s", err->text);
+}
+
+int ctl_run_keyring_new(struct ctl *ctl)
+{
+    const char *path = ctl->args.operands[0];
+    struct sb_errmsg err = {.text = ""};
+    int rc = sb_keyring_generate(path, &err);
+
+    if (rc == SB_OK) {
+        ctl_print(ctl, "made %s\n", path);
+        ctl_note(ctl, "Whoever has it can read the sealed credentials; without it nobody can. "
+                      "Keep a copy in a safe place.");
+    }
+    return finish(ctl, rc, &err);
+}
+
+int ctl_run_keyring_rotate(struct ctl *ctl)
+{
+    const char *path = ctl->args.operands[0];
+    struct sb_errmsg err = {.text = ""};
+    int rc = sb_keyring_rotate(path, &err);
+
+    if (rc == SB_OK)
+        ctl_print(ctl, "%s has a new sealing key; what the others sealed still opens\n", path);
+    return finish(ctl, rc, &err);
+}
+
+int ctl_run_buskey_new(struct ctl *ctl)
+{
+    const char *path = ctl->args.operands[0];
+    struct sb_errmsg err = {.text = ""};
+    int rc = sb_buskey_generate(path, &err);
+
+    if (rc == SB_OK)
+        ctl_print(ctl, "made %s (secret: stays on its host) and %s.pub (public: for the others)\n",
+                  path, path);
+    return finish(ctl, rc, &err);
+}

@@ -1,0 +1,79 @@
+/* controlplane/ctl/commands.c */
+#include "controlplane/ctl/commands.h"
+
+#include "common/attr.h"
+
+#define NO_MORE_FLAGS                                                                              \
+    {                                                                                              \
+        NULL, 0, NULL, NULL                                                                        \
+    }
+#define CHANGE_FLAGS                                                                               \
+    {"dry-run", 0, NULL, "show what would change, change nothing"},                                \
+        {"force", 0, NULL, "even when it removes more than half"},                                 \
+    {                                                                                              \
+        "note", 0, "TEXT", "why; kept with the revision"                                           \
+    }
+
+static const struct ctl_flag no_flags[] = {NO_MORE_FLAGS};
+static const struct ctl_flag change_flags[] = {CHANGE_FLAGS, NO_MORE_FLAGS};
+static const struct ctl_flag apply_flags[] = {
+    {"file", 'f', "FILE", "the catalogue, YAML or JSON; - is standard input"},
+    {"prune", 0, NULL, "remove what files made and this one does not name"},
+    CHANGE_FLAGS,
+    {"if-match", 0, "REVISION", "only if nobody has changed anything since"},
+    NO_MORE_FLAGS,
+};
+static const struct ctl_flag key_flags[] = {
+    {"policy", 0, "NAME", "whose rules hold for the key"},
+    {"tenant", 0, "NAME", "whose it is (default: default)"},
+    {"expires", 0, "TIME", "until when: 2027-12-31T00:00:00Z"},
+    NO_MORE_FLAGS,
+};
+static const struct ctl_flag list_flags[] = {
+    {"limit", 'n', "N", "how many (default 20)"},
+    NO_MORE_FLAGS,
+};
+static const struct ctl_flag revision_flags[] = {
+    {"since", 0, "REVISION", "all that changed after that one"},
+    NO_MORE_FLAGS,
+};
+static const struct ctl_flag tables_flags[] = {
+    {"watch", 'w', NULL, "again every two seconds, until Ctrl-C"},
+    NO_MORE_FLAGS,
+};
+
+static const char kinds[] =
+    "KIND is one of providers, models, endpoints, tenants, keys, policies, credentials, in the\n"
+    "singular or plural.  An endpoint is named MODEL@TAG.\n";
+
+const struct ctl_command ctl_commands[] = {
+    {"status", "", 0, 0, no_flags, "leader, database, fleet and revision at a glance", NULL,
+     ctl_run_status},
+    {"apply", "", 0, 0, apply_flags, "apply a catalogue file, all of it or nothing",
+     "Shows what changes: + added, ~ changed, - removed.  Secrets that the file names by {env:} "
+     "or\n"
+     "{file:} are read by the control plane, not here.\n",
+     ctl_run_apply},
+    {"get", "KIND [NAME]", 1, 2, no_flags, "show the objects of a kind, or one of them", kinds,
+     ctl_run_get},
+    {"delete", "KIND NAME", 2, 2, change_flags, "remove one object", kinds, ctl_run_delete},
+    {"key create", "NAME", 1, 1, key_flags, "make an API key; its secret is shown once", NULL,
+     ctl_run_key_create},
+    {"key revoke", "NAME", 1, 1, no_flags, "end an API key, for good", NULL, ctl_run_key_revoke},
+    {"revisions", "", 0, 0, list_flags, "who changed how much, and when", NULL, ctl_run_revisions},
+    {"revision", "N", 1, 1, revision_flags, "what a revision changed", NULL, ctl_run_revision},
+    {"rollback", "N", 1, 1, change_flags, "make everything as it was after revision N",
+     "That is a new revision.  Revoked keys stay revoked, deleted credentials deleted.\n",
+     ctl_run_rollback},
+    {"workers", "", 0, 0, no_flags, "the fleet: version, state, load, spool", NULL,
+     ctl_run_workers},
+    {"tables", "", 0, 0, tables_flags, "what is measured of each endpoint", NULL, ctl_run_tables},
+    {"keyring new", "FILE", 1, 1, no_flags, "make a keyring: keys that seal credentials", NULL,
+     ctl_run_keyring_new},
+    {"keyring rotate", "FILE", 1, 1, no_flags, "put a new sealing key in front of the others",
+     "Bring the file to the control plane and all workers, then reload them (SIGHUP).\n",
+     ctl_run_keyring_rotate},
+    {"buskey new", "FILE", 1, 1, no_flags, "make a key pair for the bus between hosts", NULL,
+     ctl_run_buskey_new},
+};
+const size_t ctl_commands_n = SB_ARRAY_LEN(ctl_commands);

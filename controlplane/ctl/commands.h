@@ -1,0 +1,22 @@
+/* controlplane/ctl/commands.h - the table of commands, and who runs them. */
+#pragma once
+
+#include <stddef.h>
+
+#include "controlplane/ctl/args.h"
+
+extern const struct ctl_command ctl_commands[];
+extern const size_t ctl_commands_n;
+
+typedef int ctl_run_cb(struct ctl *ctl);
+
+/* cmd_config.c */
+ctl_run_cb ctl_run_apply, ctl_run_get, ctl_run_delete;
+/* cmd_key.c */
+ctl_run_cb ctl_run_key_create, ctl_run_key_revoke;
+/* cmd_history.c */
+ctl_run_cb ctl_run_revisions, ctl_run_revision, ctl_run_rollback;
+/* cmd_fleet.c */
+ctl_run_cb ctl_run_status, ctl_run_workers, ctl_run_tables;
+/* cmd_files.c */
+ctl_run_cb ctl_run_keyring_new, ctl_run_keyring_rotate, ctl_run_buskey_new;
