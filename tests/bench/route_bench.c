@@ -72,6 +72,8 @@ static void fill_endpoint(struct msg_endpoint *row, struct sb_arena *arena, uint
         row->price[kind] = -1;
     row->price[MSG_PRICE_PROMPT] = 100000000 + at % 17 * 50000000;
     row->price[MSG_PRICE_COMPLETION] = 300000000 + at % 13 * 90000000;
+    if (model >= MODELS / 2)
+        row->price[MSG_PRICE_CACHE_READ] = 10000000;
     for (int claim = 0; claim < MSG_ENDPOINT_CLAIMS; claim++)
         if (at % 3 != 0)
             row->claim[claim] = proven;
@@ -268,6 +270,8 @@ int main(void)
     measure("20 endpoints, 2 KB, tables, policy, rules", b, 2048, rules, true, true);
     measure("20 endpoints, 2 KB, tables, session", b, 2048,
             "\"model\":\"author/model-777\",\"session_id\":\"0123456789abcdef\"", false, true);
+    measure("20 endpoints, 2 KB, cached prompts", b, 2048, "\"model\":\"author/model-4777\"", false,
+            true);
     measure("20 endpoints, 20 KB", b, 20480, "\"model\":\"author/model-777\"", false, false);
     measure("20 endpoints, 200 KB", b, 204800, "\"model\":\"author/model-777\"", false, false);
     measure("5 000 endpoints of 8 models, 2 KB", b, 2048, eight, false, false);

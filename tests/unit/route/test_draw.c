@@ -205,6 +205,37 @@ static void messages_name_a_conversation_where_a_cached_prompt_is_cheaper(void *
     world_free(&cached);
 }
 
+/* Every byte counts, wherever it is and however long the message. */
+static void long_messages_differ_by_any_byte(void **state)
+{
+    struct world *world = world_new("{'endpoints': [{'tag': 'a', 'price': 1, 'cache_read': 0.1}]}");
+    struct ask *ask = ask_new(world);
+    enum { LENGTHS = 100 };
+    static uint64_t seen[LENGTHS * (LENGTHS + 1)];
+    size_t n = 0;
+
+    (void)state;
+    for (int length = 0; length < LENGTHS; length++) {
+        for (int changed = -1; changed < length; changed++) {
+            char text[LENGTHS + 1], members[256];
+
+            memset(text, 'x', sizeof(text));
+            text[length] = '\0';
+            if (changed >= 0)
+                text[changed] = 'y';
+            (void)snprintf(members, sizeof(members),
+                           "'messages': [{'role': 'user', 'content': '%s'}]", text);
+            seen[n++] = conversation(ask, members);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = i + 1; k < n; k++)
+            assert_true(seen[i] != seen[k]);
+    }
+    ask_free(&ask);
+    world_free(&world);
+}
+
 static void a_conversation_keeps_its_weights_while_it_grows(void **state)
 {
     struct world *world = world_new("{'endpoints': [{'tag': 'in', 'price': [9, 1]},"
@@ -290,6 +321,7 @@ int main(void)
         cmocka_unit_test(an_endpoint_that_leaves_moves_only_its_own_conversations),
         cmocka_unit_test(a_conversation_is_named_by_what_is_nearest_to_the_request),
         cmocka_unit_test(messages_name_a_conversation_where_a_cached_prompt_is_cheaper),
+        cmocka_unit_test(long_messages_differ_by_any_byte),
         cmocka_unit_test(a_conversation_keeps_its_weights_while_it_grows),
         cmocka_unit_test(a_single_request_is_weighed_by_what_it_will_cost),
         cmocka_unit_test(the_uniform_number_is_one),
