@@ -220,12 +220,12 @@ static int make_head(struct dp_outlets *outlets, const struct dp_candidate *cand
     SB_CLEANUP(sb_buf_release) struct sb_buf head;
     int rc;
 
+    sb_buf_init(&head, HEAD_MAX);
     if (candidate->credential != NULL) {
         rc = unseal(outlets, candidate->credential, &secret, err);
         if (rc != SB_OK)
             return rc;
     }
-    sb_buf_init(&head, HEAD_MAX);
     /* at once in full size: growing would leave copies of the key in freed memory */
     rc = sb_buf_reserve(&head, HEAD_MAX);
     if (rc == SB_OK)

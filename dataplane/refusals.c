@@ -58,9 +58,9 @@ static int write_record(const struct dp_refusals *refusals, unsigned i, struct d
     };
     SB_CLEANUP(sb_buf_release) struct sb_buf bytes;
 
+    sb_buf_init(&bytes, MSG_RECORD_MAX);
     if (!dp_spool_reserve(spool))
         return SB_ENOSPC;
-    sb_buf_init(&bytes, MSG_RECORD_MAX);
     if (SB_NEVER(msg_record_encode(&record, &bytes) != SB_OK)) {
         dp_spool_unreserve(spool);
         return SB_EINTERNAL;

@@ -35,9 +35,9 @@ static struct sb_slice scalar_words(struct sb_arena *arena, yyjson_val *value)
     SB_CLEANUP(sb_buf_release) struct sb_buf text;
     struct sb_json json;
 
+    sb_buf_init(&text, 1 << 20);
     if (yyjson_is_str(value))
         return sb_json_text(value);
-    sb_buf_init(&text, 1 << 20);
     sb_json_init(&json, &text);
     sb_json_put_value(&json, value);
     return sb_json_end(&json) == SB_OK ? sb_arena_dup(arena, sb_buf_slice(&text))

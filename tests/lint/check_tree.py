@@ -85,6 +85,11 @@ def check(root, path):
         for no, line in enumerate(strip(text).splitlines(), 1):
             if re.search(r"\bsb_secret_expose\b", line):
                 yield f"{rel}:{no}: not among SECRET_READERS of tests/lint/check_tree.py"
+    for m in re.finditer(r"SB_CLEANUP\(sb_buf_release\) struct sb_buf (\w+);", text):
+        before = re.split(rf"sb_buf_init\(&{m.group(1)}\b", text[m.end():], maxsplit=1)[0]
+        if re.search(r"\breturn\b", before):
+            no = text.count("\n", 0, m.start()) + 1
+            yield f"{rel}:{no}: {m.group(1)} is released before it is initialised: init it first"
     if re.search(r"(?m)^\s*//", text):
         yield f"{rel}: // comment: those are for debugging, not for commits"
     if len(text.splitlines()) > MAX_LINES[path.suffix]:
