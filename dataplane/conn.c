@@ -58,8 +58,20 @@ static int plain_sendv(struct dp_conn *conn, const struct sb_slice *parts, size_
     return SB_OK;
 }
 
+static bool plain_may_hold(const struct dp_conn *conn)
+{
+    (void)conn;
+    return false;
+}
+
+/* A socket that gave less than it could has no more. */
+static bool plain_may_get(size_t n, size_t size)
+{
+    return n == size;
+}
+
 const struct dp_conn_io dp_conn_plain = {
-    .recv = plain_recv, .sendv = plain_sendv, .holds_bytes = false};
+    .recv = plain_recv, .sendv = plain_sendv, .may_hold = plain_may_hold, .may_get = plain_may_get};
 
 /* --- events ------------------------------------------------------------------- */
 
@@ -82,7 +94,7 @@ static void update_interest(struct dp_conn *conn)
 /* Whether recv may find something that the poll will not report. */
 static bool is_hidden(const struct dp_conn *conn)
 {
-    return conn->io->holds_bytes || conn->broken;
+    return conn->broken || conn->io->may_hold(conn);
 }
 
 static void dispatch(struct dp_conn *conn, unsigned events)
@@ -206,10 +218,12 @@ int dp_conn_recv(struct dp_conn *conn, void *buf, size_t size, size_t *ret_n)
     rc = conn->io->recv(conn, buf, size, &n);
     if (rc == SB_OK) {
         conn->received += n;
-        if (is_hidden(conn))
+        if (is_hidden(conn)) {
             sb_task_soon(&conn->again);
-        else
-            conn->quiet = n < size; /* one recv less: level-triggered, so nothing is missed */
+        } else { /* a recv less where it would find nothing; if it had, the poll tells */
+            sb_task_cancel(&conn->again);
+            conn->quiet = !conn->io->may_get(n, size);
+        }
         *ret_n = n;
         return SB_OK;
     }
@@ -260,7 +274,7 @@ void dp_conn_resume(struct dp_conn *conn)
     if (conn->state != DP_CONN_OPEN)
         return;
     update_interest(conn);
-    if (is_hidden(conn) && !conn->quiet && conn->ended == SB_OK)
+    if (conn->ended == SB_OK && !conn->quiet && is_hidden(conn))
         sb_task_soon(&conn->again);
 }
 

@@ -26,10 +26,10 @@ enum dp_conn_state { DP_CONN_DIALLING, DP_CONN_OPEN, DP_CONN_FAILED, DP_CONN_CLO
 struct dp_conn_io {
     int (*recv)(struct dp_conn *conn, void *buf, size_t size, size_t *ret_n);
     int (*sendv)(struct dp_conn *conn, const struct sb_slice *parts, size_t n, size_t *ret_n);
-    /* Bytes can wait inside, where the poll does not see them.  Else the
-     * socket is all there is, and a read that got less than it asked for has
-     * emptied it. */
-    bool holds_bytes;
+    /* After a recv that got n of size bytes: may there be more that the poll
+     * does not see?  And, if not, is it worth to try again at once? */
+    bool (*may_hold)(const struct dp_conn *conn);
+    bool (*may_get)(size_t n, size_t size);
 };
 
 struct dp_conn {
@@ -44,6 +44,7 @@ struct dp_conn {
     /* dial.c's */
     struct dial *dial;      /* while DIALLING, else NULL */
     struct dp_multi *group; /* that holds the easy handle */
+    void *ssl;              /* OpenSSL's, in the easy handle; NULL when it is not the only one */
     void *easy;             /* libcurl's; NULL once a plain connection is ours */
     struct dp_trust *trust; /* counted, as long as there is an easy handle */
 
@@ -58,6 +59,7 @@ struct dp_conn {
     } peer;
     uint8_t state;   /* enum dp_conn_state */
     bool tls;        /* libcurl carries the bytes */
+    bool tls_proxy;  /* perhaps as TLS inside TLS */
     bool paused;     /* the holder wants no READ */
     bool missed;     /* something came while paused: the socket is not watched */
     bool quiet;      /* nothing to read until the poll says so */

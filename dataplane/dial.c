@@ -73,7 +73,7 @@ const char *dp_dial_failure_name(int failure)
 
 /* --- groups ------------------------------------------------------------------- */
 
-static void on_result(void *easy, int result);
+static void on_result(void *easy, int code);
 
 /* One empty group is kept: the next dial comes. */
 static void on_empty_group(struct dp_multi *group, void *ctx)
@@ -115,6 +115,7 @@ static void drop_easy(struct dp_conn *conn)
     if (conn->group != NULL)
         dp_multi_remove(conn->group, conn->easy);
     conn->group = NULL;
+    conn->ssl = NULL;
     curl_easy_cleanup(conn->easy);
     conn->easy = NULL;
     dp_trust_unref(&conn->trust);
@@ -318,7 +319,20 @@ static int tls_sendv(struct dp_conn *conn, const struct sb_slice *parts, size_t 
     return SB_OK;
 }
 
-static const struct dp_conn_io tls_io = {.recv = tls_recv, .sendv = tls_sendv, .holds_bytes = true};
+/* OpenSSL reads ahead: what the socket has goes into its buffer at once. */
+static bool tls_may_hold(const struct dp_conn *conn)
+{
+    return conn->ssl == NULL || dp_trust_has_pending(conn->ssl);
+}
+
+/* A small record is mostly alone (an event of a stream), a big one seldom. */
+static bool tls_may_get(size_t n, size_t size)
+{
+    return n == size || n >= RECORD_MAX / 2;
+}
+
+static const struct dp_conn_io tls_io = {
+    .recv = tls_recv, .sendv = tls_sendv, .may_hold = tls_may_hold, .may_get = tls_may_get};
 
 /* Called while libcurl makes the context of one connection. */
 static CURLcode on_ssl_ctx(CURL *easy, void *ssl_ctx, void *ctx)
@@ -409,8 +423,10 @@ static CURLcode take_tls(struct dp_conn *conn, int fd)
     }
     (void)curl_easy_setopt(conn->easy, CURLOPT_ERRORBUFFER, NULL); /* goes with the dial */
     if (curl_easy_getinfo(conn->easy, CURLINFO_TLS_SSL_PTR, &info) == CURLE_OK && info != NULL &&
-        dp_trust_is_resumed(info->internals))
-        conn->dialer->stats.tls_resumed++;
+        info->internals != NULL && !conn->tls_proxy) {
+        conn->ssl = info->internals;
+        conn->dialer->stats.tls_resumed += dp_trust_is_resumed(conn->ssl);
+    }
     if (SB_NEVER(dp_conn_open(conn, conn->dialer->loop, fd, &tls_io) != SB_OK))
         return CURLE_FAILED_INIT;
     return CURLE_OK;
@@ -542,7 +558,8 @@ struct dp_conn *dp_dial(struct dp_dialer *dialer, const struct dp_target *target
     conn->dialer = dialer;
     conn->ctx = ctx;
     conn->fd = -1;
-    conn->tls = target->tls || has_tls_proxy(target);
+    conn->tls_proxy = has_tls_proxy(target);
+    conn->tls = target->tls || conn->tls_proxy;
     sb_list_init(&conn->link);
     conn->place.conn = conn;
     sb_list_init(&conn->place.link);

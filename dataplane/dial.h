@@ -106,9 +106,10 @@ void dp_conn_hold(struct dp_conn *conn, dp_conn_event_cb *cb, void *ctx);
 void *dp_conn_ctx(const struct dp_conn *conn);
 
 /* Receives what is there: at least one byte and at most size (> 0).
- * SB_EAGAIN: nothing now, an event will come.  SB_EEOF: the peer is done (for
- * TLS: with or without its close_notify, so only framing can tell a whole
- * answer from one that was cut).  SB_ECONNRESET: broken.  The last two stay.
+ * SB_EAGAIN: nothing now, an event will come.  SB_EEOF: the peer is done.
+ * SB_ECONNRESET: broken.  The last two stay.  What TLS that ends without its
+ * close_notify is, differs between versions of libcurl: only framing tells a
+ * whole answer from one that was cut.
  * Stopping before SB_EAGAIN is fine: what is left raises another event.  So a
  * callback reads a bounded number of times and leaves the rest for later. */
 int dp_conn_recv(struct dp_conn *conn, void *buf, size_t size, size_t *ret_n) SB_MUSTCHECK;

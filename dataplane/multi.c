@@ -23,8 +23,9 @@ struct dp_multi {
 /* A socket of libcurl, while it uses it. */
 struct socket_watch {
     struct sb_watch watch;
-    struct dp_multi *multi; /* NULL: given up, and closing */
-    unsigned wanted;        /* interest */
+    struct dp_multi *multi;
+    unsigned wanted; /* interest */
+    bool given_up;   /* and closing */
 };
 
 /* --- sockets ------------------------------------------------------------------ */
@@ -49,7 +50,7 @@ static void on_socket_ready(struct sb_watch *watch, unsigned events, int error)
     (void)curl_multi_socket_action(multi->handle, sb_watch_fd(watch), mask, &running);
     sb_task_soon(&multi->work);
     /* An error has stopped the watch, and libcurl tells only what changes. */
-    if (error != SB_OK && sw->multi != NULL)
+    if (error != SB_OK && !sw->given_up)
         sb_watch_set(watch, sw->wanted);
 }
 
@@ -58,7 +59,7 @@ static void on_socket_ready(struct sb_watch *watch, unsigned events, int error)
 static void give_up(struct dp_multi *multi, struct socket_watch *sw, curl_socket_t fd)
 {
     (void)curl_multi_assign(multi->handle, fd, NULL);
-    sw->multi = NULL;
+    sw->given_up = true;
     sb_watch_close(&sw->watch, on_socket_closed);
 }
 

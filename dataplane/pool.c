@@ -43,8 +43,8 @@ const struct dp_pool_conf dp_pool_conf_default = {
     .connections = 4096,
     .idle_per_target = 256,
     .idle_total = 1024,
-    .idle_timeout = 60 * 1000,
-    .max_age = 600 * 1000,
+    .idle_timeout = 60000,
+    .max_age = 600000,
 };
 
 static void on_dialled(struct dp_conn *conn, enum msg_outcome outcome, const char *text);

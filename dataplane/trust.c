@@ -114,6 +114,7 @@ bool dp_trust_apply(const struct dp_trust *trust, void *ssl_ctx)
                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                     /* 34 KB less for a connection that waits */
                                     SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_read_ahead(ctx, 1); /* one recv for a record, not two */
     /* Without it a TLS 1.2 peer can make a send wait for something to read,
      * which would spin: we wait for writability after a short send. */
     (void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
@@ -122,7 +123,12 @@ bool dp_trust_apply(const struct dp_trust *trust, void *ssl_ctx)
 
 bool dp_trust_is_resumed(void *ssl)
 {
-    return ssl != NULL && SSL_session_reused(ssl) == 1;
+    return SSL_session_reused(ssl) == 1;
+}
+
+bool dp_trust_has_pending(void *ssl)
+{
+    return SSL_has_pending(ssl) == 1;
 }
 
 /* --- all of them -------------------------------------------------------------- */

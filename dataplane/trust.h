@@ -51,3 +51,5 @@ void *dp_trust_share(const struct dp_trust *trust);
 bool dp_trust_apply(const struct dp_trust *trust, void *ssl_ctx) SB_MUSTCHECK;
 /* Whether the connection of an SSL resumed an earlier session. */
 bool dp_trust_is_resumed(void *ssl);
+/* Whether an SSL holds bytes that were read from the socket, and not by us. */
+bool dp_trust_has_pending(void *ssl);

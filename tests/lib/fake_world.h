@@ -1,6 +1,7 @@
-/* tests/lib/fake_world.h - names and time of this test program, for libraries
- * too: the program's own getaddrinfo() and clock_gettime() come before those
- * of libc.  Include it in one file, which begins with #define _GNU_SOURCE.
+/* tests/lib/fake_world.h - names, time and descriptors of this test program,
+ * for libraries too: the program's own getaddrinfo(), clock_gettime(),
+ * socket() and socketpair() come before those of libc.  Include it in one
+ * file, which begins with #define _GNU_SOURCE.
  *
  *      api.test    127.0.0.1
  *      two.test    127.0.0.2, where nobody listens, then 127.0.0.1
@@ -12,10 +13,12 @@
 #pragma once
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <netdb.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +28,7 @@
 static atomic_uint world_lookups; /* of names ending in .test */
 static atomic_uint world_hanging; /* now */
 static atomic_long world_skipped; /* seconds */
+static atomic_bool world_is_full; /* no more sockets */
 static sem_t world_answers;
 
 /* Before the first look-up. */
@@ -85,4 +89,22 @@ int clock_gettime(clockid_t id, struct timespec *ret)
                     id == CLOCK_MONOTONIC_RAW)) /* newer libcurls */
         ret->tv_sec += atomic_load(&world_skipped);
     return rc;
+}
+
+int socket(int domain, int type, int protocol)
+{
+    if (world_is_full) {
+        errno = EMFILE;
+        return -1;
+    }
+    return (int)syscall(SYS_socket, domain, type, protocol);
+}
+
+int socketpair(int domain, int type, int protocol, int fds[2])
+{
+    if (world_is_full) {
+        errno = EMFILE;
+        return -1;
+    }
+    return (int)syscall(SYS_socketpair, domain, type, protocol, fds);
 }

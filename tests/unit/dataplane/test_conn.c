@@ -186,6 +186,29 @@ static void a_reader_that_stops_early_is_called_again(void **state)
     }
 }
 
+static void a_reader_that_goes_on_needs_one_event(void **state)
+{
+    struct run *w = *state;
+
+    for (int tls = 0; tls < 2; tls++) {
+        struct user u;
+        char *bytes = pattern(3000);
+
+        connect_to(w, &u, peer_of(w, tls));
+        send_text(&u, "go");
+        UNTIL(w->loop, peer_heard(peer_last(peer_of(w, tls)), "go"));
+        for (int i = 0; i < 10; i++)
+            sb_loop_turn(w->loop); /* tickets are another event */
+        u.step = 7;
+        u.reads = 0;
+        peer_say(peer_last(peer_of(w, tls)), bytes);
+        UNTIL(w->loop, sb_buf_len(&u.in) == 3000);
+        assert_int_equal(u.reads, 1);
+        sb_mem_free(bytes);
+        hang_up(&u);
+    }
+}
+
 static void a_paused_connection_is_silent_and_slows_the_peer_down(void **state)
 {
     struct run *w = *state;
@@ -269,9 +292,28 @@ static void the_end_is_told_once_and_stays(void **state)
         for (int i = 0; i < 10; i++)
             sb_loop_turn(w->loop);
         assert_int_equal(u.reads, 0);
+        assert_int_equal(u.conn->watch.interest, 0); /* nor does the loop spin */
         assert_int_equal(dp_conn_recv(u.conn, &byte, 1, &n), SB_EEOF);
         hang_up(&u);
     }
+}
+
+/* Which of the two is up to libcurl and OpenSSL: only framing can tell a whole
+ * answer from one that was cut. */
+static void an_end_without_a_tls_goodbye_is_an_end(void **state)
+{
+    struct run *w = *state;
+    struct user u;
+
+    connect_to(w, &u, &w->tls);
+    send_text(&u, "go");
+    UNTIL(w->loop, peer_heard(peer_last(&w->tls), "go"));
+    peer_say(peer_last(&w->tls), "last words");
+    peer_drop(peer_last(&w->tls), false);
+    UNTIL(w->loop, u.end != SB_OK);
+    assert_true(u.end == SB_EEOF || u.end == SB_ECONNRESET);
+    assert_true(has_got(&u, "last words"));
+    hang_up(&u);
 }
 
 static void an_answer_before_a_reset_can_still_be_read(void **state)
@@ -422,13 +464,14 @@ static void a_dial_can_be_given_up_at_any_moment(void **state)
 
 /* --- TLS inside libcurl ------------------------------------------------------- */
 
-/* libcurl closes connections that it takes for idle ones of its own: older
- * than 118 s, or with something to read (TLS tickets), when it dials. */
+/* libcurl closes connections that it takes for idle ones of its own, when it
+ * dials another.  TLS 1.2, since reading a ticket is a use. */
 static void an_unused_tls_connection_survives_in_libcurl(void **state)
 {
     struct run *w = *state;
     struct user first, second;
 
+    assert_int_equal(SSL_CTX_set_max_proto_version(w->server, TLS1_2_VERSION), 1);
     connect_to(w, &first, &w->tls);
     for (int i = 0; i < 10; i++)
         sb_loop_turn(w->loop);
@@ -441,6 +484,33 @@ static void an_unused_tls_connection_survives_in_libcurl(void **state)
                               "still here"));
     hang_up(&first);
     hang_up(&second);
+}
+
+static int prefer_h2(SSL *ssl, const unsigned char **out, unsigned char *out_n,
+                     const unsigned char *in, unsigned in_n, void *ctx)
+{
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
+
+    (void)ssl;
+    (void)ctx;
+    return SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_n, ours, sizeof(ours) - 1,
+                                 in, in_n) == OPENSSL_NPN_NEGOTIATED
+               ? SSL_TLSEXT_ERR_OK
+               : SSL_TLSEXT_ERR_NOACK;
+}
+
+static void http_1_1_is_spoken_to_a_server_that_prefers_h2(void **state)
+{
+    struct run *w = *state;
+    const unsigned char *protocol;
+    struct user u;
+    unsigned n;
+
+    SSL_CTX_set_alpn_select_cb(w->server, prefer_h2, NULL);
+    connect_to(w, &u, &w->tls);
+    SSL_get0_alpn_selected(peer_last(&w->tls)->tls, &protocol, &n);
+    assert_true(sb_slice_is(sb_slice_make(protocol, n), "http/1.1"));
+    hang_up(&u);
 }
 
 static void tls_sessions_are_resumed_within_one_trust_only(void **state)
@@ -528,15 +598,18 @@ int main(void)
         T(a_big_body_waits_for_the_peer_and_arrives_whole),
         T(a_record_that_waits_is_offered_again_from_other_parts),
         T(a_reader_that_stops_early_is_called_again),
+        T(a_reader_that_goes_on_needs_one_event),
         T(a_paused_connection_is_silent_and_slows_the_peer_down),
         T(what_tls_holds_comes_after_a_pause),
         T(the_end_is_told_once_and_stays),
+        T(an_end_without_a_tls_goodbye_is_an_end),
         T(an_answer_before_a_reset_can_still_be_read),
         T(a_reset_during_a_pause_is_told_after_it),
         T(sending_to_a_peer_that_left_breaks_the_connection),
         T(a_connection_may_be_closed_in_any_callback),
         T(a_dial_can_be_given_up_at_any_moment),
         T(an_unused_tls_connection_survives_in_libcurl),
+        T(http_1_1_is_spoken_to_a_server_that_prefers_h2),
         T(tls_sessions_are_resumed_within_one_trust_only),
         T(thousands_come_and_go_and_leave_nothing),
     };

@@ -422,6 +422,25 @@ static void a_dial_that_overtakes_serves_who_waits_longest(void **state)
     give(&b);
 }
 
+static void and_the_other_gets_the_dial_whatever_becomes_of_it(void **state)
+{
+    struct run *w = *state;
+    struct dp_target target = target_to("api.test", w->tls.port, true);
+    struct taker a = {0}, b = {0};
+
+    target.ca_file = sb_slice_of(w->ca_file);
+    w->tls.deaf = true;
+    assert_int_equal(take(&a, &target), SB_EAGAIN);
+    UNTIL(w->loop, w->tls.accepted == 1);
+    w->tls.deaf = false;
+    assert_int_equal(take(&b, &target), SB_EAGAIN);
+    UNTIL(w->loop, a.served > 0);
+    peer_reset(container_of(sb_list_first(&w->tls.conns), struct peer_conn, link));
+    UNTIL(w->loop, b.served > 0);
+    assert_int_equal(b.outcome, MSG_OUTCOME_TLS_FAILED);
+    give(&a);
+}
+
 static void each_dial_that_fails_is_told_to_one_take(void **state)
 {
     struct run *w = *state;
@@ -727,6 +746,7 @@ int main(void)
         T(room_that_a_broken_connection_leaves_is_used),
         T(what_comes_free_first_serves_and_the_dial_goes_to_the_pool),
         T(a_dial_that_overtakes_serves_who_waits_longest),
+        T(and_the_other_gets_the_dial_whatever_becomes_of_it),
         T(each_dial_that_fails_is_told_to_one_take),
         T(a_take_can_be_cancelled_in_every_state),
         T(in_flight_counts_those_that_wait_too),
