@@ -116,6 +116,15 @@ static int run_operation(struct cp_db *db, void *ctx)
     return rc;
 }
 
+static int count_problems(struct cp_answer *answer, int rc)
+{
+    size_t n = answer->problems.n;
+
+    return n == 0 ? sb_err_set(&answer->err, rc, "%s", sb_err_str(rc))
+                  : sb_err_set(&answer->err, rc, "there %s %zu problem%s", n == 1 ? "is" : "are", n,
+                               n == 1 ? "" : "s");
+}
+
 /* What the server refused although it was checked: two changes at once cannot
  * be the reason, so it is something that only it can see. */
 static int explain(struct operation *operation, int rc)
@@ -137,7 +146,7 @@ static int explain(struct operation *operation, int rc)
                         error->text.text);
     if (answer->err.text[0] == '\0') {
         if (answer->problems.n > 0)
-            (void)sb_err_set(&answer->err, rc, "there are %zu problems", answer->problems.n);
+            (void)count_problems(answer, rc);
         else if (error->code == rc)
             answer->err = error->text;
         else
@@ -206,9 +215,7 @@ int cp_store_apply(struct cp_store *store, struct sb_slice text, enum cp_doc_for
         .stage = stage_document};
     int rc = cp_catalog_read(text, format, answer->arena, &answer->problems, &operation.catalog);
 
-    if (rc != SB_OK)
-        return rc;
-    return run(store, &operation);
+    return rc == SB_OK ? run(store, &operation) : count_problems(answer, rc);
 }
 
 int cp_store_put(struct cp_store *store, enum cp_kind kind, struct sb_slice name,
@@ -222,9 +229,7 @@ int cp_store_put(struct cp_store *store, enum cp_kind kind, struct sb_slice name
         return sb_err_set(&answer->err, SB_ETOOBIG, "over %d bytes", BODY_MAX);
     rc = cp_catalog_read_object(kind, name, body, answer->arena, &answer->problems,
                                 &operation.catalog);
-    if (rc != SB_OK)
-        return rc;
-    return run(store, &operation);
+    return rc == SB_OK ? run(store, &operation) : count_problems(answer, rc);
 }
 
 /* The object as it is, with the patch, read as if it had been put. */

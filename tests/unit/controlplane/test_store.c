@@ -179,7 +179,10 @@ static void a_wrong_catalogue_changes_nothing_and_names_all_problems(void **stat
     if (fx.answer.problems.n != 6)
         fixture_show(SB_EINVAL);
     assert_int_equal(fx.answer.problems.n, 6);
+    assert_string_equal(fx.answer.err.text, "there are 6 problems");
     assert_int_equal(fixture_revision(), 1);
+    assert_int_equal(fixture_apply_with("{", &plain_change), SB_EINVAL);
+    assert_string_equal(fx.answer.err.text, "there is 1 problem");
 }
 
 static void objects_refer_to_what_is_stored_already(void **state)
