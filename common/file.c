@@ -125,8 +125,10 @@ static int sync_parent(const char *path, struct sb_errmsg *err)
 }
 
 /* Makes the complete file aside. */
-static int write_aside(const char *aside, struct sb_slice bytes, mode_t mode, struct sb_errmsg *err)
+static int write_aside(const char *aside, const struct sb_slice *parts, size_t n, mode_t mode,
+                       struct sb_errmsg *err)
 {
+    size_t i = 0;
     int fd, rc = SB_OK;
 
     /* What a crash left goes first: O_EXCL then follows no link that somebody
@@ -135,7 +137,9 @@ static int write_aside(const char *aside, struct sb_slice bytes, mode_t mode, st
     fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd < 0)
         return failed(err, "create", aside, errno);
-    if (!write_all(fd, bytes))
+    while (i < n && write_all(fd, parts[i]))
+        i++;
+    if (i < n)
         rc = failed(err, "write", aside, errno);
     else if (fchmod(fd, mode) != 0)
         rc = failed(err, "set the mode of", aside, errno);
@@ -148,13 +152,19 @@ static int write_aside(const char *aside, struct sb_slice bytes, mode_t mode, st
 
 int sb_file_write(const char *path, struct sb_slice bytes, mode_t mode, struct sb_errmsg *err)
 {
+    return sb_file_write_parts(path, &bytes, 1, mode, err);
+}
+
+int sb_file_write_parts(const char *path, const struct sb_slice *parts, size_t n_parts, mode_t mode,
+                        struct sb_errmsg *err)
+{
     char aside[PATH_MAX];
     int n = snprintf(aside, sizeof(aside), "%s.new", path);
     int rc;
 
     if (n < 0 || (size_t)n >= sizeof(aside))
         return failed(err, "write", path, ENAMETOOLONG);
-    rc = write_aside(aside, bytes, mode, err);
+    rc = write_aside(aside, parts, n_parts, mode, err);
     if (rc == SB_OK && rename(aside, path) != 0)
         rc = failed(err, "replace", path, errno);
     if (rc != SB_OK) {

@@ -27,6 +27,9 @@ int sb_file_read(const char *path, struct sb_buf *buf, struct sb_errmsg *err) SB
  * aside.  One writer per path at a time. */
 int sb_file_write(const char *path, struct sb_slice bytes, mode_t mode,
                   struct sb_errmsg *err) SB_MUSTCHECK;
+/* The same with bytes that lie in n pieces. */
+int sb_file_write_parts(const char *path, const struct sb_slice *parts, size_t n, mode_t mode,
+                        struct sb_errmsg *err) SB_MUSTCHECK;
 
 /* Makes the directory and the parents that are missing, all with this mode
  * (exactly).  One that exists is left as it is.  SB_EEXIST when a part of the
