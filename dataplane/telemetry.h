@@ -1,25 +1,51 @@
 /* dataplane/telemetry.h - attempts folded per endpoint and second, for the
  * tables of the control plane.
  *
- * No spool and no acknowledgement: what is lost is lost.  The loop folds; the
- * courier sends what was folded with its next beat, at once when a fault is
- * among it.
+ * No spool and no acknowledgement: what is lost is lost.  The loop folds; now
+ * and then the whole fold is taken and given to the courier, which sends it
+ * with a beat.
  */
 #pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "common/attr.h"
 #include "common/clock.h"
 #include "dataplane/breaker.h"
-#include "proto/record.h"
 
+struct dp_fold;
 struct dp_telemetry;
-struct sb_buf;
+struct msg_attempt;
+struct msg_beat_row;
+struct msg_usage;
+struct sb_arena;
+
+enum { DP_FOLD_ROWS_MAX = 4096 }; /* endpoints times seconds; more are lost */
 
 struct dp_telemetry *dp_telemetry_new(const struct sb_clock *clock);
 void dp_telemetry_destroy(struct dp_telemetry **telemetry);
 
-/* An attempt ended.  usage counts when it has a source.  retry_after: of a 429,
- * 0 none.  Attempts on tenants' own keys are not folded. */
-void dp_telemetry_add(struct dp_telemetry *telemetry, const struct msg_attempt *attempt,
-                      const struct msg_usage *usage, int64_t cost, enum dp_breaker_verdict verdict,
-                      sb_msec retry_after);
+/* How an attempt ended.  Borrowed. */
+struct dp_telemetry_entry {
+    const struct msg_attempt *attempt;
+    const struct msg_usage *usage; /* counts when it has a source */
+    int64_t cost;                  /* 1e-15 USD */
+    enum dp_breaker_verdict verdict;
+    sb_msec retry_after; /* of a 429, else 0 */
+    bool streamed;       /* else the first content came with all the rest */
+};
+/* Attempts on tenants' own keys are not folded. */
+void dp_telemetry_add(struct dp_telemetry *telemetry, const struct dp_telemetry_entry *entry);
+/* What was folded since the last time; NULL when there is nothing. */
+struct dp_fold *dp_telemetry_take(struct dp_telemetry *telemetry);
+/* Something waits to be taken; ret_urgent: with a fault or a 429 in it. */
+bool dp_telemetry_has(const struct dp_telemetry *telemetry, bool *ret_urgent);
+/* Attempts that found no room. */
+uint64_t dp_telemetry_lost(const struct dp_telemetry *telemetry);
+
+void dp_fold_destroy(struct dp_fold **fold);
+/* Rows as a BEAT has them, in the arena. */
+struct msg_beat_row *dp_fold_rows(const struct dp_fold *fold, struct sb_arena *arena,
+                                  size_t *ret_n);
