@@ -149,8 +149,7 @@ static void put_string(struct sb_json *json, struct sb_slice text)
             put_escape(json, p[i]);
         from = ++i;
     }
-    if (i > from) /* no bytes may be at no address */
-        put(json, sb_slice_make(text.p + from, i - from));
+    put(json, sb_slice_make(text.p + from, i - from));
     put(json, SB_SLICE_LIT("\""));
 }
 

@@ -2,6 +2,7 @@
 #include "dataplane/dialect.h"
 
 static const struct dp_dialect *const dialects[] = {&dp_dialect_openai};
+const char *const dp_dialects[] = {"openai", NULL};
 
 const struct dp_dialect *dp_dialect_find(struct sb_slice name)
 {

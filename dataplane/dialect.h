@@ -102,5 +102,7 @@ extern const struct dp_dialect dp_dialect_openai; /* dialect/openai.c */
 
 /* By the name in the provider record; NULL when this worker has none. */
 const struct dp_dialect *dp_dialect_find(struct sb_slice name);
+/* The names of all, ended by NULL. */
+extern const char *const dp_dialects[];
 /* Comma-separated, for HELLO. */
 const char *dp_dialect_names(void);

@@ -1,0 +1,49 @@
+/* dataplane/main.c - switchboard-worker: arguments, then the supervisor or one
+ * worker. */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/bus.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "dataplane/conf.h"
+#include "dataplane/supervisor.h"
+#include "dataplane/worker.h"
+
+static int run_worker(const struct dp_conf *conf)
+{
+    bool has_status = conf->status != NULL;
+    struct dp_worker *worker = NULL;
+    struct sb_errmsg err;
+    int rc;
+
+    rc = sb_bus_init(&err);
+    if (rc == SB_OK) {
+        rc = dp_worker_new(conf, DP_LISTEN_FD, has_status ? DP_STATUS_FD : -1, &worker, &err);
+        if (rc == SB_OK)
+            dp_worker_run(worker);
+        dp_worker_destroy(&worker);
+        sb_bus_shutdown();
+    }
+    if (rc != SB_OK)
+        sb_log_error(MAIN, "cannot start code=%s: %s", sb_err_name(rc), err.text);
+    return rc == SB_OK ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct dp_conf conf;
+    struct sb_errmsg err;
+    int status;
+
+    if (!sb_conf_start(&dp_conf_spec, argc, argv, &conf, &status))
+        return status;
+    sb_log_setup("switchboard-worker", (enum sb_log_format)conf.log_format);
+    if (sb_log_set_levels(conf.log_level, &err) != SB_OK) {
+        sb_log_error(MAIN, "wrong log-level: %s", err.text);
+        return 2;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    return conf.slot >= 0 ? run_worker(&conf) : dp_supervise(&conf, argc, argv);
+}
