@@ -259,23 +259,43 @@ static bool on_events(struct dp_attempt *a, struct sb_slice bytes)
     return true;
 }
 
+/* The provider may be silent for so long from now on. */
+static void arm_silence(struct dp_attempt *a)
+{
+    sb_msec limit = a->is_stream && is_complete(a) ? GRACE_MSEC : silence(a);
+
+    sb_timer_set(&a->limit, sb_loop_now(a->req->worker->loop) + limit);
+}
+
+/* After a read that was relayed.  A client that does not read stops the
+ * provider, whose silence is then not its own: the client has its time limit. */
+static void keep_pace(struct dp_attempt *a)
+{
+    struct dp_client *client = a->req->client;
+
+    if (client != NULL && dp_client_is_full(client)) {
+        dp_conn_pause(a->conn);
+        sb_timer_cancel(&a->limit);
+    } else {
+        arm_silence(a);
+    }
+}
+
 /* After a read: what came goes out as one write, and the limits move on. */
 static void after_events(struct dp_attempt *a)
 {
     struct dp_request *req = a->req;
-    sb_msec now = sb_loop_now(req->worker->loop);
 
     if (req->state == DP_REQ_RELAY) {
         bool told = a->incoming.usage.source == MSG_USAGE_SOURCE_PROVIDER;
 
-        if (is_complete(a) && told) {
+        /* nothing is read behind the end mark */
+        if (a->incoming.is_done || (is_complete(a) && told)) {
             finish_stream(a, false, false);
             return;
         }
         dp_relay_flush(req);
-        sb_timer_set(&a->limit, now + (is_complete(a) ? GRACE_MSEC : silence(a)));
-        if (req->client != NULL && dp_client_is_full(req->client))
-            dp_conn_pause(a->conn);
+        keep_pace(a);
     } else if (a->incoming.is_done) {
         fail(a, MSG_OUTCOME_BAD_ANSWER);
     }
@@ -437,7 +457,7 @@ static bool feed(struct dp_attempt *a, struct sb_slice bytes)
     if (a->is_stream)
         after_events(a);
     else if (a->is_raw)
-        sb_timer_set(&a->limit, sb_loop_now(a->req->worker->loop) + silence(a));
+        keep_pace(a);
     return a->state != DP_ATTEMPT_IDLE;
 }
 
@@ -756,8 +776,10 @@ void dp_attempt_start(struct dp_attempt *a, const struct dp_candidate *candidate
 
 void dp_attempt_resume(struct dp_attempt *a)
 {
-    if (a->conn != NULL)
-        dp_conn_resume(a->conn);
+    if (a->conn == NULL)
+        return;
+    dp_conn_resume(a->conn);
+    arm_silence(a); /* a client is full of nothing but what is relayed */
 }
 
 void dp_attempt_init(struct dp_attempt *a, struct dp_request *req)
