@@ -139,6 +139,8 @@ int dp_answer_head(struct dp_request *req, struct sb_buf *out, int status, const
 {
     int rc = sb_http1_put_status(out, status);
 
+    if (req->client != NULL && !dp_client_keeps_alive(req->client))
+        req->keep_alive = false; /* a drain may have begun since the request came */
     if (rc == SB_OK)
         rc = sb_buf_append(out, dp_worker_date(req->worker));
     if (rc == SB_OK)

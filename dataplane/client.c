@@ -22,6 +22,7 @@ enum {
     READ_ROUNDS = 4, /* of the scratch buffer per turn: others want their turn too */
     LINGER_MSEC = 2000,
     LINGER_MAX = 1 << 20, /* bytes thrown away while lingering */
+    FIRST_MSEC = 1000,    /* for the first byte of a client, once the worker drains */
 };
 
 enum state { IDLE, HEAD, BODY, BUSY, LINGER };
@@ -46,7 +47,7 @@ struct dp_client {
     bool was_full;     /* told so; owes the request a call */
     bool finishing;    /* the answer is written, not yet sent */
     bool keep;         /* after that: next request, else close */
-    bool drain;        /* no request after the current one */
+    bool used;         /* has sent a whole head */
     bool is_status;    /* came to the status address */
     char peer[INET6_ADDRSTRLEN];
 };
@@ -70,6 +71,7 @@ static void die(struct dp_client *client)
     sb_task_cancel(&client->later);
     sb_list_remove(&client->link);
     client->worker->n_clients--;
+    dp_worker_client_ended(client->worker);
     sb_buf_release(&client->in);
     sb_buf_release(&client->out);
     sb_mem_free(client->fields);
@@ -141,7 +143,7 @@ static void after_answer(struct dp_client *client)
     sb_buf_clear(&client->out);
     if (client->gone)
         sb_task_soon(&client->later);
-    else if (client->keep && !client->drain)
+    else if (client->keep && !client->worker->draining)
         become_idle(client);
     else
         linger(client);
@@ -292,6 +294,7 @@ static void hand_over(struct dp_client *client, bool whole)
 static void on_head(struct dp_client *client, const char *base)
 {
     client->state = BODY;
+    client->used = true;
     dp_request_new(client->worker, client, &client->head, base, &client->req);
     sb_mem_free(client->fields);
     client->fields = NULL;
@@ -513,7 +516,6 @@ void dp_client_new(struct dp_worker *worker, int fd, bool is_status)
     struct dp_client *client = sb_mem_new(sizeof(*client));
 
     client->worker = worker;
-    client->drain = worker->draining;
     client->is_status = is_status;
     sb_list_init(&client->link);
     sb_timer_init(&client->deadline, worker->loop, on_deadline);
@@ -545,16 +547,34 @@ void dp_client_destroy(struct dp_client *client)
     die(client);
 }
 
+static bool is_idle(const struct dp_client *client)
+{
+    return client->state == IDLE && sb_buf_len(&client->in) == 0 && !client->gone;
+}
+
 void dp_client_drain(struct dp_client *client)
 {
-    client->drain = true;
-    if (client->state == IDLE && sb_buf_len(&client->in) == 0 && !client->gone)
+    if (is_idle(client) && !client->used)
+        set_deadline(client, FIRST_MSEC);
+}
+
+bool dp_client_is_busy(const struct dp_client *client)
+{
+    if (client->gone || client->is_status || client->state == LINGER)
+        return false;
+    return !is_idle(client) || !client->used;
+}
+
+void dp_client_close_idle(struct dp_client *client)
+{
+    if (is_idle(client) && !client->is_status)
+        on_readable(client);
+    if (is_idle(client))
         linger(client);
 }
 
 void dp_client_shut_down(struct dp_client *client)
 {
-    client->drain = true;
     if (client->req != NULL && client->state == BUSY)
         dp_request_shut_down(client->req);
     else if (!client->finishing && client->state != LINGER)
@@ -563,7 +583,8 @@ void dp_client_shut_down(struct dp_client *client)
 
 bool dp_client_keeps_alive(const struct dp_client *client)
 {
-    return client->state == BUSY && client->head.keep_alive && !client->drain && !client->gone;
+    return client->state == BUSY && client->head.keep_alive && !client->worker->draining &&
+           !client->gone;
 }
 
 bool dp_client_takes_chunks(const struct dp_client *client)

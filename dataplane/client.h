@@ -73,7 +73,13 @@ const char *dp_client_peer(const struct dp_client *client);
 
 /* Ends the request that is in work, if any, in words; then the connection. */
 void dp_client_shut_down(struct dp_client *client);
-/* Closes an idle client now, another one after its current answer. */
+/* --- while the worker drains: every answer is the last of its connection ------ */
+
+/* No new client comes.  One that has not sent anything yet has a moment left. */
 void dp_client_drain(struct dp_client *client);
+/* A request of it is arriving, in work, or its answer has not left yet. */
+bool dp_client_is_busy(const struct dp_client *client);
+/* Closes an idle client, unless a request has just come from it. */
+void dp_client_close_idle(struct dp_client *client);
 /* From a link of worker->clients. */
 struct dp_client *dp_client_of(struct sb_list *link);

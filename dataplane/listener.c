@@ -158,6 +158,20 @@ static void on_closed(struct sb_watch *watch)
     sb_mem_free(container_of(watch, struct dp_listener, watch));
 }
 
+void dp_listener_finish(struct dp_listener **listener)
+{
+    if (*listener == NULL)
+        return;
+    for (int i = 0; i < BACKLOG; i++) {
+        int fd = accept4((*listener)->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0)
+            break;
+        (*listener)->cb((*listener)->ctx, fd);
+    }
+    dp_listener_close(listener);
+}
+
 void dp_listener_close(struct dp_listener **listener)
 {
     if (*listener == NULL)

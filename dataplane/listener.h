@@ -24,5 +24,8 @@ typedef void dp_accept_cb(void *ctx, int fd);
 /* Takes fd.  Accepts a bounded number per turn; cb takes each descriptor. */
 int dp_listener_new(struct sb_loop *loop, int fd, dp_accept_cb *cb, void *ctx,
                     struct dp_listener **ret_listener) SB_MUSTCHECK;
+/* Accepts all that waits in the queue, and then no more: who waits was told by
+ * the kernel that he is connected. */
+void dp_listener_finish(struct dp_listener **listener);
 /* Accepts no more; what waits in the queue is another's, or refused. */
 void dp_listener_close(struct dp_listener **listener);

@@ -149,6 +149,17 @@ static void pass_on(struct supervisor *sup, int signum)
             (void)kill(sup->slots[i].pid, signum);
 }
 
+/* Workers have these by themselves.  Ours would keep the kernel queueing
+ * clients, for nobody, after the workers have stopped to listen. */
+static void close_listeners(struct supervisor *sup)
+{
+    for (unsigned i = 0; i < sup->n_slots; i++) {
+        if (sup->slots[i].listen_fd >= 0)
+            (void)close(sup->slots[i].listen_fd);
+        sup->slots[i].listen_fd = -1;
+    }
+}
+
 static void take_signals(struct supervisor *sup)
 {
     static const int passed[] = {SIGTERM, SIGINT, SIGHUP};
@@ -161,6 +172,8 @@ static void take_signals(struct supervisor *sup)
             sup->ending = true;
         pass_on(sup, passed[i]);
     }
+    if (sup->ending)
+        close_listeners(sup);
 }
 
 /* Starts what is due; returns how long nothing will be. */

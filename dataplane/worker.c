@@ -38,6 +38,7 @@ enum {
     OUT_MAX = 1 << 30,      /* a request body at its limit, with its escapes */
     SCRATCH_KEPT = 1 << 20, /* of the shared buffers, between turns */
     SECOND = 1000,
+    DRAIN_LOOK_MSEC = 50,
 };
 
 /* --- what is served by -------------------------------------------------------- */
@@ -180,11 +181,6 @@ static void on_second(struct sb_timer *timer)
 
 /* --- the end ------------------------------------------------------------------ */
 
-static void drain_clients(struct dp_worker *worker)
-{
-    sb_list_for_each_safe(link, &worker->clients) dp_client_drain(dp_client_of(link));
-}
-
 static void finish(struct dp_worker *worker)
 {
     sb_timer_cancel(&worker->drain_timer);
@@ -194,8 +190,42 @@ static void finish(struct dp_worker *worker)
 void dp_worker_request_ended(struct dp_worker *worker)
 {
     worker->requests_done++;
-    if (worker->drain_phase == DP_DRAIN_WAIT && worker->n_requests == 0)
-        sb_timer_set(&worker->drain_timer, 0); /* as soon as the answers are out */
+    if (worker->drain_phase == DP_DRAIN_WAIT)
+        sb_timer_set(&worker->drain_timer, 0);
+}
+
+void dp_worker_client_ended(struct dp_worker *worker)
+{
+    if (worker->drain_phase >= DP_DRAIN_WAIT)
+        sb_timer_set(&worker->drain_timer, 0);
+}
+
+static bool is_busy(struct dp_worker *worker)
+{
+    sb_list_for_each(link, &worker->clients) if (dp_client_is_busy(dp_client_of(link))) return true;
+    return worker->n_requests > 0;
+}
+
+/* Whether clients or requests still have to be waited for. */
+static bool is_waiting(struct dp_worker *worker, sb_msec now)
+{
+    if (now >= worker->drain_until)
+        return false;
+    if (is_busy(worker))
+        return true;
+    /* the idle ones last: a request of theirs may be in the socket */
+    sb_list_for_each_safe(link, &worker->clients) dp_client_close_idle(dp_client_of(link));
+    return is_busy(worker);
+}
+
+static void stop_listening(struct dp_worker *worker, sb_msec now)
+{
+    dp_listener_finish(&worker->listener);
+    sb_list_for_each_safe(link, &worker->clients) dp_client_drain(dp_client_of(link));
+    sb_log_info(MAIN, "no new connections requests=%u connections=%u", worker->n_requests,
+                worker->n_clients);
+    worker->drain_phase = DP_DRAIN_WAIT;
+    worker->drain_until = now + worker->conf->drain_timeout;
 }
 
 /* The drain, step by step: load balancers notice; running requests end; what
@@ -209,25 +239,24 @@ static void on_drain(struct sb_timer *timer)
     case DP_DRAIN_NONE:
         return;
     case DP_DRAIN_NOTICE:
-        dp_listener_close(&worker->listener);
-        drain_clients(worker);
-        worker->drain_phase = DP_DRAIN_WAIT;
-        worker->drain_until = now + worker->conf->drain_timeout;
-        sb_timer_set(timer, worker->n_requests == 0 ? now : worker->drain_until);
+        stop_listening(worker, now);
+        sb_timer_set(timer, now);
         return;
     case DP_DRAIN_WAIT:
-        if (worker->n_requests > 0 && now < worker->drain_until) {
-            sb_timer_set(timer, worker->drain_until);
+        if (is_waiting(worker, now)) { /* an answer that has left is not told: look again */
+            sb_timer_set(timer, now + DRAIN_LOOK_MSEC);
             return;
         }
         worker->drain_phase = DP_DRAIN_CUT;
+        worker->drain_until = now + SECOND / 2; /* for the last bytes to leave */
         sb_list_for_each_safe(link, &worker->clients) dp_client_shut_down(dp_client_of(link));
-        sb_timer_set(timer, now + SECOND / 2); /* for the last bytes to leave */
-        if (worker->n_clients == 0)
-            finish(worker);
+        sb_timer_set(timer, worker->n_clients == 0 ? now : worker->drain_until);
         return;
     case DP_DRAIN_CUT:
-        finish(worker);
+        if (worker->n_clients == 0 || now >= worker->drain_until)
+            finish(worker);
+        else
+            sb_timer_set(timer, worker->drain_until);
         return;
     }
 }

@@ -42,7 +42,7 @@ enum {
 enum dp_drain {
     DP_DRAIN_NONE,
     DP_DRAIN_NOTICE, /* /readyz says so; all is served */
-    DP_DRAIN_WAIT,   /* nothing new; running requests end */
+    DP_DRAIN_WAIT,   /* no new connections; requests that run or arrive end */
     DP_DRAIN_CUT,    /* what is left was ended; last bytes leave */
 };
 
@@ -83,8 +83,8 @@ struct dp_worker {
     struct sb_http1_limits request_limits, answer_limits;
 
     struct dp_stats stats;
-    uint64_t random[2]; /* state of dp_worker_random() */
-    char name[64];      /* in the fleet: "host-0" */
+    uint64_t random[2];     /* state of dp_worker_random() */
+    char name[64];          /* in the fleet: "host-0" */
     char snapshot_text[48]; /* "epoch.revision" of the snapshot */
     uint8_t snapshot_text_n;
     char generation_start[32]; /* "gen-<second>-", of the current second */
@@ -127,5 +127,6 @@ uint64_t dp_worker_random(struct dp_worker *worker);
 struct sb_slice dp_worker_date(struct dp_worker *worker);
 /* Begins the drain, as SIGTERM does. */
 void dp_worker_drain(struct dp_worker *worker);
-/* A request ended: the drain may be over. */
+/* A request or a client ended: the drain may be over. */
 void dp_worker_request_ended(struct dp_worker *worker);
+void dp_worker_client_ended(struct dp_worker *worker);
