@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -114,5 +115,24 @@ int sb_busaddr_check_free(const char *addr, struct sb_errmsg *err)
     (void)close(fd);
     if (is_alive)
         return sb_err_set(err, SB_EADDRINUSE, "another process is listening on ipc://%s", path);
+    return SB_OK;
+}
+
+int sb_busaddr_resolve(const char *addr, char ret_addr[SB_BUSADDR_MAX], struct sb_errmsg *err)
+{
+    static const char ipc[] = "ipc://";
+    const size_t n = sizeof(ipc) - 1;
+    char here[SB_BUSADDR_MAX];
+    int length;
+
+    if (strncmp(addr, ipc, n) != 0 || addr[n] == '/' || addr[n] == '\0')
+        length = snprintf(ret_addr, SB_BUSADDR_MAX, "%s", addr);
+    else if (getcwd(here, sizeof(here)) != NULL)
+        length = snprintf(ret_addr, SB_BUSADDR_MAX, "%s%s/%s", ipc, here, addr + n);
+    else
+        return sb_err_set(err, SB_EINVAL, "'%.150s': the working directory has too long a path",
+                          addr);
+    if (length < 0 || length >= SB_BUSADDR_MAX)
+        return sb_err_set(err, SB_EINVAL, "'%.150s': the path is too long", addr);
     return SB_OK;
 }

@@ -24,3 +24,7 @@ int sb_busaddr_check(const char *addr, bool is_secure, struct sb_errmsg *err) SB
  * SB_EADDRINUSE: a process is listening there; SB_EEXIST: something that is
  * not a socket is. */
 int sb_busaddr_check_free(const char *addr, struct sb_errmsg *err) SB_MUSTCHECK;
+/* Settings may name an ipc:// path from where the program was started: makes
+ * it absolute; other addresses stay as they are.  SB_EINVAL: too long. */
+int sb_busaddr_resolve(const char *addr, char ret_addr[SB_BUSADDR_MAX],
+                       struct sb_errmsg *err) SB_MUSTCHECK;

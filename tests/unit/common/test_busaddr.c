@@ -126,6 +126,27 @@ static void a_path_in_use_is_not_taken(void **state)
     test_tmpdir_remove(&dir);
 }
 
+static void a_path_from_here_becomes_absolute(void **state)
+{
+    char addr[SB_BUSADDR_MAX], here[SB_BUSADDR_MAX], want[2 * SB_BUSADDR_MAX],
+        longest[SB_BUSADDR_MAX];
+    struct sb_errmsg err;
+
+    (void)state;
+    assert_non_null(getcwd(here, sizeof(here)));
+    (void)snprintf(want, sizeof(want), "ipc://%s/run/x", here);
+    assert_int_equal(sb_busaddr_resolve("ipc://run/x", addr, &err), SB_OK);
+    assert_string_equal(addr, want);
+    assert_int_equal(sb_busaddr_resolve("ipc:///run/x", addr, &err), SB_OK);
+    assert_string_equal(addr, "ipc:///run/x");
+    assert_int_equal(sb_busaddr_resolve("tcp://127.0.0.1:1", addr, &err), SB_OK);
+    assert_string_equal(addr, "tcp://127.0.0.1:1");
+    memset(longest, 'x', sizeof(longest));
+    memcpy(longest, "ipc://", 6);
+    longest[sizeof(longest) - 1] = '\0';
+    assert_int_equal(sb_busaddr_resolve(longest, addr, &err), SB_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +154,7 @@ int main(void)
         cmocka_unit_test(malformed_addresses_are_refused),
         cmocka_unit_test(a_socket_path_has_under_107_bytes),
         cmocka_unit_test(a_path_in_use_is_not_taken),
+        cmocka_unit_test(a_path_from_here_becomes_absolute),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
