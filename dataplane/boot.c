@@ -227,8 +227,8 @@ int dp_boot_open(int slot_fd, const char *name, struct dp_boot **ret_boot, struc
     struct found *files = NULL;
     struct dp_boot *boot;
     size_t n = 0;
+    int fd = -1, rc;
     uint64_t id;
-    int fd, rc;
     DIR *dir;
 
     if (!dp_boot_parse(name, &id, worker))

@@ -422,6 +422,14 @@ static void on_sub_event(void *ctx, unsigned events)
             dp_link_resync(link, "subscribed anew");
 }
 
+static int connect_to(struct sb_bus_socket *sock, const char *setting, struct sb_errmsg *err)
+{
+    char addr[SB_BUSADDR_MAX];
+    int rc = sb_busaddr_resolve(setting, addr, err);
+
+    return rc == SB_OK ? sb_bus_connect(sock, addr, err) : rc;
+}
+
 static int open_peer(struct peer *peer, struct sb_errmsg *err)
 {
     struct sb_reactor *reactor = peer->end.link->reactor;
@@ -434,7 +442,7 @@ static int open_peer(struct peer *peer, struct sb_errmsg *err)
     sb_reactor_add_socket(reactor, peer->end.sock, SB_REACTOR_IN, on_peer_ready, peer);
     sb_reactor_add_socket(reactor, sb_bus_monitor_socket(peer->end.monitor), SB_REACTOR_IN,
                           on_peer_event, peer);
-    return sb_bus_connect(peer->end.sock, peer->addr, err);
+    return connect_to(peer->end.sock, peer->addr, err);
 }
 
 static int open_sub(struct dp_link *link, struct sb_errmsg *err)
@@ -450,7 +458,7 @@ static int open_sub(struct dp_link *link, struct sb_errmsg *err)
     for (const char *topic = topics; *topic != '\0'; topic++)
         sb_bus_subscribe(link->sub.sock, sb_slice_make(topic, 1));
     for (const char *addr = link->publish; rc == SB_OK && *addr != '\0'; addr += strlen(addr) + 1)
-        rc = sb_bus_connect(link->sub.sock, addr, err);
+        rc = connect_to(link->sub.sock, addr, err);
     return rc;
 }
 
