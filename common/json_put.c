@@ -149,7 +149,8 @@ static void put_string(struct sb_json *json, struct sb_slice text)
             put_escape(json, p[i]);
         from = ++i;
     }
-    put(json, sb_slice_make(text.p + from, i - from));
+    if (i > from) /* no bytes may be at no address */
+        put(json, sb_slice_make(text.p + from, i - from));
     put(json, SB_SLICE_LIT("\""));
 }
 

@@ -333,11 +333,27 @@ static int connect_now(struct cp_db *db)
     return rc;
 }
 
+/* libpq quotes what it cannot parse, password and all: we do not. */
+static bool is_conninfo(const char *conninfo)
+{
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    bool valid = options != NULL;
+
+    PQconninfoFree(options);
+    return valid;
+}
+
 int cp_db_new(const struct cp_db_conf *conf, struct cp_db **ret_db, struct sb_errmsg *err)
 {
-    struct cp_db *db = sb_mem_new(sizeof(*db));
+    struct cp_db *db;
     int rc;
 
+    if (!is_conninfo(conf->conninfo))
+        return sb_err_set(
+            err, SB_EINVAL,
+            "the database's address is neither a URI (postgresql://...) nor a list of "
+            "key=value");
+    db = sb_mem_new(sizeof(*db));
     db->conninfo = sb_mem_strdup(conf->conninfo);
     db->application = conf->application != NULL ? sb_mem_strdup(conf->application) : NULL;
     db->role = conf->role != NULL ? sb_mem_strdup(conf->role) : NULL;

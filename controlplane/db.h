@@ -57,7 +57,8 @@ struct cp_db_conf {
 #define CP_DB_SERVICE_ROLE "switchboard_service"
 
 /* Keepalives of 1 s and tcp_user_timeout of 3 s are set on every connection
- * over TCP.  err names the host, never the password. */
+ * over TCP.  err names the host, never the password.  SB_EINVAL: conninfo is
+ * malformed. */
 int cp_db_new(const struct cp_db_conf *conf, struct cp_db **ret_db,
               struct sb_errmsg *err) SB_MUSTCHECK;
 void cp_db_destroy(struct cp_db **db);

@@ -23,7 +23,7 @@ static bool take_name(struct cp_object *object, const struct cp_node *node, cons
 static void add_default(struct cp_reader *reader, const struct cp_node *node, const char *member,
                         struct sb_slice value)
 {
-    if (cp_node_is_null(cp_node_get(node, member)))
+    if (value.n > 0 && cp_node_is_null(cp_node_get(node, member)))
         sb_json_add_text(&reader->json, member, value);
 }
 

@@ -78,6 +78,7 @@ static unsigned hash_pair(const void *key)
     return (unsigned)dp_mix(pair->endpoint ^ dp_mix(pair->credential));
 }
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros are long */
 static struct pair *find(const struct dp_breakers *breakers, uint64_t endpoint, uint64_t credential)
 {
     struct pair_key key = {.endpoint = endpoint, .credential = credential};
@@ -87,6 +88,7 @@ static struct pair *find(const struct dp_breakers *breakers, uint64_t endpoint, 
     return pair;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros are long */
 static struct pair *find_or_add(struct dp_breakers *breakers, uint64_t endpoint,
                                 uint64_t credential)
 {
@@ -166,6 +168,7 @@ struct dp_breakers *dp_breakers_new(const struct sb_clock *clock)
     return breakers;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros are long */
 void dp_breakers_destroy(struct dp_breakers **breakers)
 {
     struct pair *pair, *next;
@@ -303,6 +306,7 @@ sb_msec dp_breakers_cooldown(const struct dp_breakers *breakers, uint64_t endpoi
 
 /* --- forgetting ------------------------------------------------------------------------------- */
 
+/* NOLINTNEXTLINE(readability-function-size): uthash's macros are long */
 static void sweep_pair(struct dp_breakers *breakers, struct pair *pair, sb_msec now)
 {
     if (pair->cool_until != 0 && pair->cool_until <= now) {

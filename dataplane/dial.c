@@ -3,8 +3,8 @@
  * When a dial ends well, a plain socket is taken out of libcurl, and a TLS
  * connection stays in it, with a watch of our own.
  *
- * Written for libcurl 7.88 to 8.14; what is said about its inside was read in
- * or measured with 7.88.1.
+ * Tested with libcurl 7.88.1, 8.5.0 and 8.14.1; what is said about its inside
+ * was read in or measured with the first.
  */
 #include "dataplane/dial.h"
 

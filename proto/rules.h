@@ -101,6 +101,7 @@ struct msg_cutoffs {
     uint32_t at[MSG_PERCENTILES];
 };
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order of the page */
 struct msg_rules {
     uint32_t said; /* MSG_RULE_BIT of the members that are there and not null */
 

@@ -124,13 +124,14 @@ static int parse_money(struct sb_slice text, bool per_million, sb_money *ret_mon
         return SB_EPARSE;
     rc =
         per_million ? sb_money_parse_per_million(text, ret_money) : sb_money_parse(text, ret_money);
+    if (rc == SB_EINVAL && sb_splice_get_number(text, &number) == SB_OK) { /* too fine */
+        number *= per_million ? 1e9 : 1e15;
+        *ret_money = number < 9e18 ? (sb_money)(number + 0.5) : SB_MONEY_MAX;
+        return SB_OK;
+    }
     if (rc == SB_ETOOBIG) {
         *ret_money = SB_MONEY_MAX;
-        rc = SB_OK;
-    }
-    if (rc == SB_EINVAL && sb_splice_get_number(text, &number) == SB_OK) {
-        *ret_money = (sb_money)(number * (per_million ? 1e9 : 1e15) + 0.5);
-        rc = SB_OK;
+        return SB_OK;
     }
     return rc;
 }

@@ -16,7 +16,10 @@ $$;
 DO $$
 BEGIN
     -- So that a daemon that logs in as the owner can serve as the service role.
-    IF NOT pg_has_role(current_user, 'switchboard_service', 'MEMBER') THEN
+    -- From PostgreSQL 16 on, who made a role is a member that may not yet SET it.
+    IF NOT pg_has_role(current_user, 'switchboard_service',
+                       CASE WHEN current_setting('server_version_num')::integer >= 160000
+                            THEN 'SET' ELSE 'MEMBER' END) THEN
         EXECUTE format('GRANT switchboard_service TO %I', current_user);
     END IF;
 END

@@ -79,7 +79,7 @@ static inline const char *skip_value(const char *p, const char *end)
         return skip_string(p, end);
     if (p < end && (*p == '{' || *p == '['))
         return skip_nested(p, end);
-    while (p < end && memchr(",]} \n\r\t", *p, 7) == NULL)
+    while (p < end && *p != ',' && *p != ']' && *p != '}' && (unsigned char)*p > ' ')
         p++;
     return p;
 }
@@ -140,12 +140,12 @@ static bool escaped_text_is(struct sb_slice written, const char *word)
             unsigned code = 0;
 
             for (size_t i = 1; i <= 4; i++) {
-                char digit = written.p[at + i];
+                int digit = (unsigned char)written.p[at + i];
 
-                code =
-                    code * 16 + (unsigned)(digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10);
+                digit = digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10;
+                code = code * 16 + (unsigned)digit;
             }
-            c = code < 0x80 ? (char)code : '\0';
+            c = (char)(code < 0x80 ? (int)code : 0);
             at += 5;
         }
         if (c != *word)
@@ -194,7 +194,7 @@ static const struct {
 static void read_part(struct dp_content *content, struct sb_slice part)
 {
     struct cursor c = enter(part);
-    struct sb_slice name, value, type = SB_SLICE_NONE, text = part;
+    struct sb_slice name, value, type = SB_SLICE_LIT(""), text = part;
     int modality = MSG_MODALITY_TEXT;
 
     if (sb_splice_type_of(part) != SB_SPLICE_OBJECT) {
@@ -250,11 +250,11 @@ static void read_content(struct dp_content *content, struct sb_slice value)
 static void read_message(struct dp_content *content, struct sb_slice message)
 {
     struct cursor c = enter(message);
-    struct sb_slice name, value, role = SB_SLICE_NONE, said = SB_SLICE_NONE;
+    struct sb_slice name, value, role = SB_SLICE_LIT(""), said = SB_SLICE_NONE;
 
     while (next_member(&c, &name, &value)) {
         if (TEXT_IS(name, "role")) {
-            role = is_string(value) ? unquoted(value) : SB_SLICE_NONE;
+            role = is_string(value) ? unquoted(value) : SB_SLICE_LIT("");
         } else if (TEXT_IS(name, "content")) {
             said = value;
             read_content(content, value);

@@ -176,9 +176,10 @@ int dp_route_decide(const struct dp_route *route, struct sb_arena *arena,
     survivors = sb_arena_alloc_raw(arena, decision->endpoints * sizeof(*survivors) + 1);
     n = filter_endpoints(&filter, decision, survivors, &cheaper_cached);
 
-    order.conversation = dp_draw_conversation(route->snapshot, route->key->tenant->row->id,
-                                              route->ask, session_of(route, &decision->plan),
-                                              cheaper_cached, route->random, &order.sticky);
+    order.conversation = route->random;
+    order.sticky = dp_draw_conversation(route->snapshot, route->key->tenant->row->id, route->ask,
+                                        session_of(route, &decision->plan), cheaper_cached,
+                                        &order.conversation);
     dp_order_init(&order, &decision->models);
     for (uint32_t i = 0; i < n; i++)
         dp_order_add(&order, &route->snapshot->endpoints[survivors[i].endpoint],

@@ -66,19 +66,21 @@ static uint64_t keyed(const struct dp_snapshot *snapshot, uint64_t tenant, uint6
     return sb_hash_short(bytes, sb_slice_make(words, sizeof(words)));
 }
 
-uint64_t dp_draw_conversation(const struct dp_snapshot *snapshot, uint64_t tenant,
-                              const struct dp_requirements *ask, struct sb_slice session,
-                              bool cheaper_cached, uint64_t random, bool *ret_sticky)
+bool dp_draw_conversation(const struct dp_snapshot *snapshot, uint64_t tenant,
+                          const struct dp_requirements *ask, struct sb_slice session,
+                          bool cheaper_cached, uint64_t *ret_conversation)
 {
-    *ret_sticky = true;
     if (session.n > 0)
-        return keyed(snapshot, tenant, BY_SESSION, session, SB_SLICE_NONE);
-    if (ask->prompt_cache_key.n > 0)
-        return keyed(snapshot, tenant, BY_CACHE_KEY, ask->prompt_cache_key, SB_SLICE_NONE);
-    if (cheaper_cached && ask->first_system.n + ask->first_user.n > 0)
-        return keyed(snapshot, tenant, BY_MESSAGES, ask->first_system, ask->first_user);
-    *ret_sticky = false;
-    return random;
+        *ret_conversation = keyed(snapshot, tenant, BY_SESSION, session, SB_SLICE_NONE);
+    else if (ask->prompt_cache_key.n > 0)
+        *ret_conversation =
+            keyed(snapshot, tenant, BY_CACHE_KEY, ask->prompt_cache_key, SB_SLICE_NONE);
+    else if (cheaper_cached && ask->first_system.n + ask->first_user.n > 0)
+        *ret_conversation =
+            keyed(snapshot, tenant, BY_MESSAGES, ask->first_system, ask->first_user);
+    else
+        return false;
+    return true;
 }
 
 double dp_draw_score(double uniform, double cost)

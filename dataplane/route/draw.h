@@ -17,13 +17,13 @@ struct dp_plan;
 struct dp_requirements;
 struct dp_snapshot;
 
-/* What the draw is keyed by: the session, else the prompt cache key, else,
- * when a cached prompt is cheaper anywhere, how the messages begin, else
- * random.  header: x-session-id, or none.  *ret_sticky: it comes back with
- * the conversation. */
-uint64_t dp_draw_conversation(const struct dp_snapshot *snapshot, uint64_t tenant,
-                              const struct dp_requirements *ask, struct sb_slice session,
-                              bool cheaper_cached, uint64_t random, bool *ret_sticky);
+/* What the draw is keyed by, so that it comes back with the conversation: the
+ * session, else the prompt cache key, else, when a cached prompt is cheaper
+ * anywhere, how the messages begin; else false: by a random number.  session:
+ * whoever said it, or none. */
+bool dp_draw_conversation(const struct dp_snapshot *snapshot, uint64_t tenant,
+                          const struct dp_requirements *ask, struct sb_slice session,
+                          bool cheaper_cached, uint64_t *ret_conversation);
 
 /* u, in (0, 1).  mix: of the endpoint, dp_mix() of its id. */
 static inline double dp_draw_uniform(uint64_t conversation, uint64_t mix)

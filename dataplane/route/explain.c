@@ -192,7 +192,7 @@ static bool is_hopeless(uint32_t failed)
 
 static void add_relax(struct sb_json *json, const struct trial *trial)
 {
-    uint32_t shown[RELAXED], n_shown = 0;
+    uint32_t shown[RELAXED] = {0}, n_shown = 0;
 
     sb_json_add_array(json, "relax");
     while (n_shown < RELAXED) {

@@ -22,13 +22,14 @@ enum {
 
 const char *dp_health_name(enum dp_health health)
 {
-    static const char *const names[] = {
-#define X(name, text) [DP_HEALTH_##name] = text,
+    switch (health) {
+#define X(name, text)                                                                              \
+    case DP_HEALTH_##name:                                                                         \
+        return (text);
         DP_HEALTH_MAP(X)
 #undef X
-    };
-
-    return (size_t)health < sizeof(names) / sizeof(names[0]) ? names[health] : "unknown";
+    }
+    return "unknown";
 }
 
 /* --- the parts of a rank --------------------------------------------------------------- */
@@ -294,7 +295,8 @@ static void sort_pairs(const struct dp_candidate **pair, uint32_t n,
     }
     sort_pairs(pair, half, scratch);
     sort_pairs(pair + half, n - half, scratch);
-    memcpy(scratch, pair, n * sizeof(*pair));
+    for (uint32_t i = 0; i < n; i++)
+        scratch[i] = pair[i];
     while (at < n) {
         bool second = a == half || (b < n && dp_rank_before(&scratch[b]->rank, &scratch[a]->rank));
 
@@ -321,11 +323,12 @@ static uint32_t count_pairs(const struct dp_order *order)
 
 uint32_t dp_order_finish(struct dp_order *order, struct dp_candidate **ret_candidates)
 {
-    uint32_t max = count_pairs(order), n = 0;
+    size_t max = count_pairs(order);
     struct dp_candidate *pair = sb_arena_alloc_raw(order->arena, 2 * max * sizeof(*pair) + 1);
     struct dp_candidate *sorted = pair + max;
-    const struct dp_candidate **at =
-        sb_arena_alloc_raw(order->arena, 2 * max * sizeof(*at) + 1); /* half of it scratch */
+    const struct dp_candidate **at = /* half of it scratch */
+        sb_arena_alloc_raw(order->arena, 2 * max * sizeof(const struct dp_candidate *) + 1);
+    uint32_t n = 0;
 
     for (uint32_t model = 0; model < order->n_models; model++) {
         for (uint32_t i = 0; i < order->model[model].n; i++) {

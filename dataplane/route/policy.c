@@ -334,8 +334,9 @@ struct sb_slice dp_plan_residency(const struct dp_plan *plan, struct sb_arena *a
         return SB_SLICE_LIT("eu");
     text = sb_arena_alloc_raw(arena, (size_t)MSG_COUNTRIES * MSG_COUNTRY_CODE + sizeof("eu,"));
     if (plan->residency_eu) {
-        memcpy(text, "eu,", 3);
-        n = 3;
+        text[n++] = 'e';
+        text[n++] = 'u';
+        text[n++] = ',';
     }
     for (int country = 0; country < MSG_COUNTRIES; country++) {
         if (!msg_countries_have(&plan->residency, country))

@@ -38,10 +38,10 @@ static const uint8_t by_length[LONGEST_NAME + 1][SAME_LENGTH + 1] = {
 };
 
 static const char *const names[DP_MEMBER_COUNT] = {
-#define X(name, number, text) [number] = text,
+#define X(name, number, text) [number] = (text),
     MSG_PARAMETER_MAP(X)
 #undef X
-#define X(name, text) [DP_MEMBER_##name] = text,
+#define X(name, text) [DP_MEMBER_##name] = (text),
         DP_MEMBER_MAP(X)
 #undef X
 };

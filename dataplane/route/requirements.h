@@ -41,6 +41,7 @@ struct msg_rules;
     X(PRESET, "preset")
 
 enum dp_member {
+    DP_MEMBER_NONE = -1,
     DP_MEMBER_BEFORE_FIRST = MSG_PARAMETER_COUNT - 1,
 #define X(name, text) DP_MEMBER_##name,
     DP_MEMBER_MAP(X)

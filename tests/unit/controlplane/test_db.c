@@ -348,6 +348,12 @@ static void a_server_that_is_down_is_an_error_that_names_it(void **state)
     assert_null(db);
     assert_non_null(strstr(err.text, "/nonexistent"));
     assert_null(strstr(err.text, "hush"));
+    conf.conninfo = "postgresql://x:hush@[::1/y";
+    assert_int_equal(cp_db_new(&conf, &db, &err), SB_EINVAL);
+    assert_null(strstr(err.text, "hush"));
+    conf.conninfo = "password=hush host";
+    assert_int_equal(cp_db_new(&conf, &db, &err), SB_EINVAL);
+    assert_null(strstr(err.text, "hush"));
 }
 
 static int start(void **state)

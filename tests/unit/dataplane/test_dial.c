@@ -66,7 +66,8 @@ static void a_tls_connection_carries_bytes_both_ways(void **state)
     peer_say(peer_last(&w->tls), "answer");
     UNTIL(w->loop, has_got(&u, "answer"));
     hang_up(&u);
-    UNTIL(w->loop, peer_last(&w->tls)->eof); /* close_notify was sent */
+    /* newer libcurls send no close_notify for connections like ours */
+    UNTIL(w->loop, peer_last(&w->tls)->eof || peer_last(&w->tls)->broken);
 }
 
 static void a_refused_port_is_told_later_and_as_such(void **state)

@@ -282,6 +282,10 @@ static void numbers_at_the_edges_keep_their_meaning(void **state)
     assert_int_equal(f->rules.max_price[MSG_PRICE_PROMPT], 300000000);
     assert_int_equal(read_rules(f, MSG_IN_PROVIDER, "{'max_price': {'prompt': 1e300}}"), SB_OK);
     assert_int_equal(f->rules.max_price[MSG_PRICE_PROMPT], SB_MONEY_MAX);
+    assert_int_equal(
+        read_rules(f, MSG_IN_PROVIDER, "{'max_price': {'prompt': 6.66666666666666666666e55}}"),
+        SB_OK); /* both at once */
+    assert_int_equal(f->rules.max_price[MSG_PRICE_PROMPT], SB_MONEY_MAX);
     assert_int_equal(read_rules(f, MSG_IN_PROVIDER, "{'max_price': {'prompt': '1e-3'}}"), SB_OK);
     assert_int_equal(f->rules.max_price[MSG_PRICE_PROMPT], 1000000);
     /* a limit between two milliseconds decides as it would among real numbers */

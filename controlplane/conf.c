@@ -1,0 +1,92 @@
+/* controlplane/conf.c */
+#include "controlplane/conf.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/busaddr.h"
+
+#ifndef SB_VERSION
+#define SB_VERSION "0.1.0"
+#endif
+
+#define AT(member) SB_CONF_AT(struct cp_conf, member)
+#define DAY        (24 * 60 * 60 * INT64_C(1000))
+
+static const char *const log_formats[] = {"logfmt", "json", NULL};
+
+static const struct sb_conf_item items[] = {
+    {"name", SB_CONF_STRING, AT(name), 1, CP_NAME_MAX - 1, NULL, 0, "Daemon",
+     "name of this daemon among the others; default: the host name", NULL},
+    {"log-format", SB_CONF_ENUM, AT(log_format), 0, 0, "logfmt", 0, "Daemon", "form of the log",
+     log_formats},
+    {"log-level", SB_CONF_STRING, AT(log_level), 1, 256, "info", 0, "Daemon",
+     "level, and exceptions by group: info,leader=debug", NULL},
+
+    {"database", SB_CONF_STRING, AT(database), 1, 4000, NULL, SB_CONF_REQUIRED | SB_CONF_SECRET,
+     "Database", "PostgreSQL, as URI or key=value: the login that serves", NULL},
+    {"owner-database", SB_CONF_STRING, AT(owner_database), 1, 4000, NULL, SB_CONF_SECRET,
+     "Database",
+     "the same as the schema's owner, for migrations and partitions; another daemon's or an "
+     "operator's business without",
+     NULL},
+    {"new-epoch", SB_CONF_BOOL, AT(new_epoch), 0, 0, "false", 0, "Database",
+     "the database is a copy from elsewhere: begin a new history when leading first", NULL},
+    {"audit-keep", SB_CONF_MSEC, AT(audit_keep), 0, 36500 * DAY, "0", 0, "Database",
+     "drop audit records of days that are older; 0 keeps them for ever", NULL},
+    {"telemetry-keep", SB_CONF_MSEC, AT(telemetry_keep), 0, 36500 * DAY, "90d", 0, "Database",
+     "drop telemetry of days that are older; 0 keeps it for ever", NULL},
+
+    {"control", SB_CONF_STRING, AT(control), 1, SB_BUSADDR_MAX - 1,
+     "ipc://.switchboard/run/control", 0, "Bus", "address of the ROUTER socket: ipc:// or tcp://",
+     NULL},
+    {"publish", SB_CONF_STRING, AT(publish), 1, SB_BUSADDR_MAX - 1,
+     "ipc://.switchboard/run/publish", 0, "Bus", "address of the PUB socket", NULL},
+    {"bus-key", SB_CONF_STRING, AT(bus_key), 1, 4000, NULL, 0, "Bus",
+     "file with this daemon's CURVE key pair; needed beyond this host", NULL},
+    {"bus-clients", SB_CONF_STRING, AT(bus_clients), 1, 4000, NULL, SB_CONF_RELOAD, "Bus",
+     "public keys of the workers: a directory of NAME.pub files, or one file", NULL},
+    {"tables-interval", SB_CONF_MSEC, AT(tables_interval), 100, 10000, "1s", 0, "Bus",
+     "time between two publications of the tables", NULL},
+
+    {"admin", SB_CONF_STRING, AT(admin), 3, 256, "127.0.0.1:9090", 0, "Administration",
+     "address of the admin API and console: HOST:PORT", NULL},
+    {"admin-token-file", SB_CONF_STRING, AT(admin_token_file), 1, 4000, ".switchboard/admin.token",
+     SB_CONF_RELOAD, "Administration", "file with the token of the first administrator", NULL},
+    {"keyring", SB_CONF_STRING, AT(keyring), 1, 4000, ".switchboard/keyring", 0, "Administration",
+     "file with the master keys and the key that hashes API keys", NULL},
+};
+
+static int check(void *target, struct sb_errmsg *err)
+{
+    const struct cp_conf *conf = target;
+    bool is_secure = conf->bus_key != NULL;
+    int rc;
+
+    if (is_secure != (conf->bus_clients != NULL))
+        return sb_err_set(err, SB_EINVAL,
+                          "bus-key and bus-clients belong together: this daemon's own key pair and "
+                          "the workers' public keys");
+    rc = sb_busaddr_check(conf->control, is_secure, err);
+    return rc == SB_OK ? sb_busaddr_check(conf->publish, is_secure, err) : rc;
+}
+
+const struct sb_conf_spec cp_conf_spec = {
+    .program = "switchboard-control",
+    .summary = "Holds the catalogue, publishes it to workers, and stores their records.",
+    .version = SB_VERSION,
+    .items = items,
+    .n_items = SB_ARRAY_LEN(items),
+    .check = check,
+};
+
+void cp_conf_name(const struct cp_conf *conf, char ret_name[CP_NAME_MAX])
+{
+    if (conf->name != NULL) {
+        (void)snprintf(ret_name, CP_NAME_MAX, "%s", conf->name);
+    } else if (gethostname(ret_name, CP_NAME_MAX - 1) != 0) {
+        (void)snprintf(ret_name, CP_NAME_MAX, "control");
+    }
+    ret_name[CP_NAME_MAX - 1] = '\0'; /* gethostname() may leave it out */
+}

@@ -1,0 +1,38 @@
+/* controlplane/conf.h - the settings of switchboard-control.
+ *
+ * Filled once at start from flags and SWITCHBOARD_* variables, then read only.
+ * Texts are borrowed from argv and the environment.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+#include "common/conf.h"
+
+struct cp_conf {
+    /* who */
+    const char *name; /* NULL: the host's, see cp_conf_name() */
+    int log_format;   /* enum sb_log_format */
+    const char *log_level;
+    /* database */
+    const char *database;       /* conninfo of the serving login */
+    const char *owner_database; /* conninfo of the schema's owner; NULL: somebody else migrates */
+    bool new_epoch;
+    sb_msec audit_keep, telemetry_keep; /* 0: for ever */
+    /* bus */
+    const char *control, *publish; /* addresses to bind */
+    const char *bus_key, *bus_clients;
+    sb_msec tables_interval;
+    /* administration */
+    const char *admin; /* HOST:PORT */
+    const char *admin_token_file;
+    const char *keyring;
+};
+
+extern const struct sb_conf_spec cp_conf_spec;
+
+enum { CP_NAME_MAX = 64 }; /* bytes of a daemon's name, with its NUL */
+/* The daemon's name: the setting, or the host's. */
+void cp_conf_name(const struct cp_conf *conf, char ret_name[CP_NAME_MAX]);

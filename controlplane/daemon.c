@@ -1,0 +1,247 @@
+/* controlplane/daemon.c */
+#include "controlplane/daemon.h"
+
+#include "common/busauth.h"
+#include "common/buskey.h"
+#include "common/keyring.h"
+#include "common/log.h"
+#include "common/mailbox.h"
+#include "common/mem.h"
+#include "controlplane/admin/admin.h"
+#include "controlplane/answers.h"
+#include "controlplane/collector.h"
+#include "controlplane/conf.h"
+#include "controlplane/db.h"
+#include "controlplane/hub.h"
+#include "controlplane/leader.h"
+#include "controlplane/mail.h"
+#include "controlplane/migrate.h"
+#include "controlplane/publisher.h"
+#include "controlplane/source.h"
+#include "controlplane/stats.h"
+#include "controlplane/tables.h"
+#include "controlplane/upkeep.h"
+
+struct cp_daemon {
+    const struct cp_conf *conf;
+    char name[CP_NAME_MAX];
+    struct cp_stats stats;
+    struct sb_keyring *keyring;
+    struct sb_buskey *key;
+    struct sb_busauth *auth;
+    struct cp_leader *leader;
+    struct cp_collector *collector;
+    struct cp_tables *tables;
+    struct cp_answers *answers;
+    struct cp_publisher *publisher;
+    struct cp_source *source;
+    struct cp_upkeep *upkeep;
+    struct cp_hub *hub;
+    struct cp_admin *admin;
+};
+
+int cp_daemon_prepare(const struct cp_conf *conf, struct sb_errmsg *err)
+{
+    const struct cp_db_conf owner = {.conninfo = conf->owner_database,
+                                     .application = "switchboard-control migration"};
+    SB_CLEANUP(cp_db_destroy) struct cp_db *db = NULL;
+    int rc;
+
+    if (conf->owner_database == NULL)
+        return SB_OK;
+    rc = cp_db_new(&owner, &db, err);
+    return rc == SB_OK ? cp_migrate(db, err) : rc;
+}
+
+/* --- keys -------------------------------------------------------------------------------- */
+
+static void on_refused(void *ctx, struct sb_slice key, struct sb_slice address)
+{
+    (void)ctx;
+    sb_log_warn(BUS, "turned a worker away: its key is not authorised bus_key=%.*s address=%.*s",
+                SB_LOG_SLICE(key), SB_LOG_SLICE(address));
+}
+
+static int load_keys(struct cp_daemon *daemon, struct sb_errmsg *err)
+{
+    const struct cp_conf *conf = daemon->conf;
+    int rc = sb_keyring_load("SWITCHBOARD_MASTER_KEYS", conf->keyring, &daemon->keyring, err);
+
+    if (rc != SB_OK || conf->bus_key == NULL)
+        return rc;
+    rc = sb_buskey_load(conf->bus_key, &daemon->key, err);
+    if (rc == SB_OK)
+        rc = sb_busauth_start(conf->bus_clients, on_refused, NULL, &daemon->auth, err);
+    return rc;
+}
+
+/* --- actors --------------------------------------------------------------------------------- */
+
+/* Those that the publisher passes things on to. */
+static int start_helpers(struct cp_daemon *daemon, struct sb_errmsg *err)
+{
+    const struct cp_conf *conf = daemon->conf;
+    const struct cp_leader_conf leader = {.conninfo = conf->database,
+                                          .name = daemon->name,
+                                          .new_epoch = conf->new_epoch,
+                                          .stats = &daemon->stats};
+    const struct cp_collector_conf collector = {
+        .conninfo = conf->database, .name = daemon->name, .stats = &daemon->stats};
+    const struct cp_tables_conf tables = {.interval = conf->tables_interval,
+                                          .stats = &daemon->stats};
+    const struct cp_answers_conf answers = {
+        .conninfo = conf->database, .name = daemon->name, .stats = &daemon->stats};
+    int rc = cp_leader_start(&leader, &daemon->leader, err);
+
+    if (rc == SB_OK)
+        rc = cp_collector_start(&collector, &daemon->collector, err);
+    if (rc == SB_OK)
+        rc = cp_tables_start(&tables, &daemon->tables, err);
+    if (rc == SB_OK)
+        rc = cp_answers_start(&answers, &daemon->answers, err);
+    return rc;
+}
+
+static void attach(struct sb_mailbox *to, struct sb_mailbox *observer)
+{
+    (void)sb_mailbox_post(to, &cp_attach_new(observer)->mail);
+}
+
+static int start_bus(struct cp_daemon *daemon, struct sb_errmsg *err)
+{
+    const struct cp_conf *conf = daemon->conf;
+    const struct cp_publisher_conf publisher = {.control = conf->control,
+                                                .publish = conf->publish,
+                                                .name = daemon->name,
+                                                .key = daemon->key,
+                                                .auth = daemon->auth,
+                                                .stats = &daemon->stats,
+                                                .leader = cp_leader_mailbox(daemon->leader),
+                                                .collector =
+                                                    cp_collector_mailbox(daemon->collector),
+                                                .tables = cp_tables_mailbox(daemon->tables),
+                                                .answers = cp_answers_mailbox(daemon->answers)};
+    struct cp_source_conf source = {
+        .conninfo = conf->database, .name = daemon->name, .stats = &daemon->stats};
+    int rc = cp_publisher_start(&publisher, &daemon->publisher, err);
+
+    if (rc != SB_OK)
+        return rc;
+    source.publisher = cp_publisher_mailbox(daemon->publisher);
+    rc = cp_source_start(&source, &daemon->source, err);
+    if (rc != SB_OK)
+        return rc;
+    attach(publisher.collector, source.publisher);
+    attach(publisher.tables, source.publisher);
+    attach(publisher.answers, source.publisher);
+    /* The publisher hears last of a new term: what it passes on then finds
+     * everybody ready. */
+    attach(publisher.leader, publisher.collector);
+    attach(publisher.leader, publisher.tables);
+    attach(publisher.leader, cp_source_mailbox(daemon->source));
+    attach(publisher.leader, source.publisher);
+    sb_log_info(BUS, "listening control=%s publish=%s curve=%s",
+                cp_publisher_control(daemon->publisher), cp_publisher_publish(daemon->publisher),
+                daemon->key != NULL ? "yes" : "no");
+    return SB_OK;
+}
+
+static int start_admin(struct cp_daemon *daemon, struct sb_errmsg *err)
+{
+    const struct cp_hub_conf hub = {.name = daemon->name,
+                                    .stats = &daemon->stats,
+                                    .publisher = cp_publisher_mailbox(daemon->publisher),
+                                    .tables = cp_tables_mailbox(daemon->tables)};
+    struct cp_admin_conf admin = {.listen = daemon->conf->admin,
+                                  .token_file = daemon->conf->admin_token_file,
+                                  .release = cp_conf_spec.version,
+                                  .store = {.db = {.conninfo = daemon->conf->database,
+                                                   .application = "switchboard-control admin",
+                                                   .role = CP_DB_SERVICE_ROLE},
+                                            .keyring = daemon->keyring,
+                                            .clock = &sb_clock_system},
+                                  .live = {.state = cp_hub_state,
+                                           .workers = cp_hub_workers,
+                                           .tables = cp_hub_tables,
+                                           .explain = cp_hub_explain,
+                                           .metrics = cp_hub_metrics,
+                                           .ready = cp_hub_ready}};
+
+    daemon->hub = cp_hub_new(&hub);
+    admin.live.ctx = daemon->hub;
+    return cp_admin_start(&admin, &daemon->admin, err);
+}
+
+static int start_upkeep(struct cp_daemon *daemon, struct sb_errmsg *err)
+{
+    const struct cp_upkeep_conf upkeep = {.owner_conninfo = daemon->conf->owner_database,
+                                          .name = daemon->name,
+                                          .audit_keep = daemon->conf->audit_keep,
+                                          .telemetry_keep = daemon->conf->telemetry_keep};
+
+    return upkeep.owner_conninfo == NULL ? SB_OK : cp_upkeep_start(&upkeep, &daemon->upkeep, err);
+}
+
+int cp_daemon_start(const struct cp_conf *conf, struct cp_daemon **ret, struct sb_errmsg *err)
+{
+    struct cp_daemon *daemon = sb_mem_new(sizeof(*daemon));
+    int rc;
+
+    daemon->conf = conf;
+    cp_conf_name(conf, daemon->name);
+    rc = load_keys(daemon, err);
+    if (rc == SB_OK)
+        rc = start_helpers(daemon, err);
+    if (rc == SB_OK)
+        rc = start_bus(daemon, err);
+    if (rc == SB_OK)
+        rc = start_upkeep(daemon, err);
+    if (rc == SB_OK)
+        rc = start_admin(daemon, err);
+    if (rc != SB_OK) {
+        cp_daemon_stop(&daemon);
+        return rc;
+    }
+    *ret = daemon;
+    return SB_OK;
+}
+
+void cp_daemon_reload(struct cp_daemon *daemon)
+{
+    struct sb_errmsg err;
+    int rc = cp_admin_reload(daemon->admin, &err);
+
+    if (rc != SB_OK)
+        sb_log_error(ADMIN, "keeping the old token code=%s: %s", sb_err_name(rc), err.text);
+    if (daemon->auth == NULL)
+        return;
+    rc = sb_busauth_reload(daemon->auth, &err);
+    if (rc != SB_OK)
+        sb_log_error(BUS, "keeping the old keys of the workers code=%s: %s", sb_err_name(rc),
+                     err.text);
+    else
+        sb_log_info(BUS, "read the keys of the workers again");
+}
+
+void cp_daemon_stop(struct cp_daemon **daemonp)
+{
+    struct cp_daemon *daemon = *daemonp;
+
+    *daemonp = NULL;
+    if (daemon == NULL)
+        return;
+    cp_admin_stop(&daemon->admin);
+    cp_hub_destroy(&daemon->hub);
+    cp_upkeep_stop(&daemon->upkeep);
+    /* First the lead, so that another daemon has it while we clear up. */
+    cp_leader_stop(&daemon->leader);
+    cp_source_stop(&daemon->source);
+    cp_publisher_stop(&daemon->publisher);
+    cp_answers_stop(&daemon->answers);
+    cp_tables_stop(&daemon->tables);
+    cp_collector_stop(&daemon->collector);
+    sb_busauth_stop(&daemon->auth);
+    sb_buskey_destroy(&daemon->key);
+    sb_keyring_destroy(&daemon->keyring);
+    sb_mem_free(daemon);
+}

@@ -1,0 +1,396 @@
+/* controlplane/ingest.c */
+#include "controlplane/ingest.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/arena.h"
+#include "common/check.h"
+#include "common/json.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "controlplane/audit_rows.h"
+#include "controlplane/db.h"
+#include "controlplane/stats.h"
+#include "proto/bus.h"
+#include "proto/record.h"
+
+enum {
+    DECODE_ARENA = 16 * 1024,
+    CURSORS_JSON_MAX = 64 * 1024, /* names and numbers of CP_INGEST_BATCHES_MAX boots */
+};
+
+struct item {
+    struct cp_record_id id;
+    struct sb_slice bytes;
+    unsigned cursor; /* index of its boot's */
+    bool is_refused; /* to quarantine */
+    char code[32];   /* why */
+    char problem[200];
+};
+
+/* How far one boot is stored. */
+struct cursor {
+    struct sb_slice worker;
+    uint64_t boot;
+    uint64_t stored; /* committed */
+    uint64_t last;   /* as of the transaction under way */
+};
+
+struct ingest {
+    struct cp_db *db;
+    uint64_t term;
+    struct cp_stats *stats;
+    struct item *items;
+    size_t n_items, room;
+    struct cursor cursors[CP_INGEST_BATCHES_MAX];
+    unsigned n_cursors;
+    struct cp_audit_rows rows;
+    /* The transaction under way. */
+    size_t from, to; /* items */
+    uint64_t stored, skipped, quarantined, gaps;
+};
+
+/* --- what is to be stored ---------------------------------------------------------- */
+
+static unsigned cursor_of(struct ingest *ingest, const struct cp_ingest_batch *batch)
+{
+    struct cursor *cursor = ingest->cursors;
+
+    for (unsigned i = 0; i < ingest->n_cursors; i++, cursor++)
+        if (cursor->boot == batch->boot && sb_slice_eq(cursor->worker, batch->worker))
+            return i;
+    *cursor = (struct cursor){.worker = batch->worker, .boot = batch->boot};
+    return ingest->n_cursors++;
+}
+
+static int add_item(struct ingest *ingest, const struct cp_ingest_batch *batch, unsigned cursor,
+                    uint64_t sequence, struct sb_slice bytes, struct item **ret_item)
+{
+    struct item *item;
+
+    if (ingest->n_items == ingest->room) {
+        size_t room = ingest->room > 0 ? 2 * ingest->room : 256;
+        struct item *items = sb_mem_resize(ingest->items, room * sizeof(*items));
+
+        if (items == NULL)
+            return SB_ENOMEM;
+        ingest->items = items;
+        ingest->room = room;
+    }
+    item = &ingest->items[ingest->n_items++];
+    memset(item, 0, sizeof(*item));
+    item->id =
+        (struct cp_record_id){.worker = batch->worker, .boot = batch->boot, .sequence = sequence};
+    item->bytes = bytes;
+    item->cursor = cursor;
+    *ret_item = item;
+    return SB_OK;
+}
+
+/* problem: ASCII is kept of it, so that it can be cut anywhere. */
+static void refuse(struct item *item, const char *code, const char *problem)
+{
+    item->is_refused = true;
+    (void)snprintf(item->code, sizeof(item->code), "%s", code);
+    (void)snprintf(item->problem, sizeof(item->problem), "%s", problem);
+    for (char *c = item->problem; *c != '\0'; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+}
+
+/* What comes after bytes that are no frame cannot be told apart any more: it
+ * is kept as one. */
+static int add_batch(struct ingest *ingest, const struct cp_ingest_batch *batch)
+{
+    unsigned cursor = cursor_of(ingest, batch);
+    struct sb_slice left = batch->bulk;
+    uint64_t sequence = batch->first;
+    struct item *item;
+    int rc = SB_OK;
+
+    while (rc == SB_OK) {
+        struct sb_slice bytes, before = left;
+
+        rc = msg_batch_next(&left, &bytes);
+        if (rc == SB_EEOF)
+            return SB_OK;
+        if (rc != SB_OK) {
+            int broken = rc;
+
+            rc = add_item(ingest, batch, cursor, sequence, before, &item);
+            if (rc == SB_OK)
+                refuse(item, sb_err_name(broken), "the batch is broken from here on");
+            return rc;
+        }
+        rc = add_item(ingest, batch, cursor, sequence++, bytes, &item);
+    }
+    return rc;
+}
+
+/* --- cursors ------------------------------------------------------------------------- */
+
+#define WANTED "jsonb_to_recordset($1::jsonb) AS w(worker_id text, boot_id bigint, last_seq bigint)"
+
+static int put_cursors(const struct ingest *ingest, struct sb_buf *text)
+{
+    struct sb_json json;
+
+    sb_json_init(&json, text);
+    sb_json_open_array(&json);
+    for (unsigned i = 0; i < ingest->n_cursors; i++) {
+        sb_json_open_object(&json);
+        sb_json_add_text(&json, "worker_id", ingest->cursors[i].worker);
+        sb_json_add_u64(&json, "boot_id", ingest->cursors[i].boot);
+        sb_json_add_u64(&json, "last_seq", ingest->cursors[i].last);
+        sb_json_close_object(&json);
+    }
+    sb_json_close_array(&json);
+    return sb_json_end(&json);
+}
+
+static void read_cursors(struct ingest *ingest, const struct cp_rows *rows)
+{
+    for (size_t row = 0; row < cp_rows_count(rows); row++) {
+        struct sb_slice worker = cp_rows_bytes(rows, row, 0);
+        uint64_t boot = (uint64_t)cp_rows_i64(rows, row, 1);
+
+        for (unsigned i = 0; i < ingest->n_cursors; i++) {
+            struct cursor *cursor = &ingest->cursors[i];
+
+            if (cursor->boot == boot && sb_slice_eq(cursor->worker, worker))
+                cursor->last = cursor->stored = (uint64_t)cp_rows_i64(rows, row, 2);
+        }
+    }
+}
+
+/* Locked in one order, so that two daemons never wait for each other. */
+static int lock_cursors(struct ingest *ingest)
+{
+    static const char select[] = "SELECT c.worker_id, c.boot_id, c.last_seq FROM ingest_cursor c"
+                                 " JOIN " WANTED " USING (worker_id, boot_id)"
+                                 " ORDER BY c.worker_id, c.boot_id FOR UPDATE OF c";
+    static const char insert[] = "INSERT INTO ingest_cursor (worker_id, boot_id, last_seq)"
+                                 " SELECT worker_id, boot_id, 0 FROM " WANTED
+                                 " ORDER BY worker_id, boot_id ON CONFLICT DO NOTHING";
+    SB_CLEANUP(sb_buf_release) struct sb_buf text = {.limit = 0};
+    size_t found = 0;
+    int rc;
+
+    sb_buf_init(&text, CURSORS_JSON_MAX);
+    rc = put_cursors(ingest, &text);
+    for (int round = 0; rc == SB_OK && round < 2 && found < ingest->n_cursors; round++) {
+        SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
+
+        if (round > 0)
+            rc = cp_db_exec(ingest->db, insert, CP_PARAMS(CP_P_TEXT(sb_buf_slice(&text))), NULL);
+        if (rc == SB_OK)
+            rc = cp_db_query(ingest->db, select, CP_PARAMS(CP_P_TEXT(sb_buf_slice(&text))), &rows);
+        if (rc != SB_OK)
+            break;
+        found = cp_rows_count(rows);
+        read_cursors(ingest, rows);
+    }
+    return rc;
+}
+
+static int save_cursors(struct ingest *ingest)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf text = {.limit = 0};
+    int rc;
+
+    sb_buf_init(&text, CURSORS_JSON_MAX);
+    rc = put_cursors(ingest, &text);
+    if (rc != SB_OK)
+        return rc;
+    return cp_db_exec(
+        ingest->db,
+        "UPDATE ingest_cursor c SET last_seq = w.last_seq, updated_at = now() FROM " WANTED
+        " WHERE c.worker_id = w.worker_id AND c.boot_id = w.boot_id"
+        " AND c.last_seq <> w.last_seq",
+        CP_PARAMS(CP_P_TEXT(sb_buf_slice(&text))), NULL);
+}
+
+/* --- one transaction ------------------------------------------------------------------- */
+
+static int quarantine(struct ingest *ingest, const struct item *item)
+{
+    ingest->quarantined++;
+    return cp_db_exec(ingest->db,
+                      "INSERT INTO quarantine (worker_id, boot_id, sequence, code, problem, bytes)"
+                      " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+                      CP_PARAMS(CP_P_TEXT(item->id.worker), CP_P_I64(item->id.boot),
+                                CP_P_I64(item->id.sequence), CP_P_STR(item->code),
+                                CP_P_STR(item->problem), CP_P_BYTES(item->bytes)),
+                      NULL);
+}
+
+static int add_row(struct ingest *ingest, struct item *item)
+{
+    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = NULL;
+    struct msg_record record;
+    int rc;
+
+    if (item->is_refused)
+        return quarantine(ingest, item);
+    arena = sb_arena_new(DECODE_ARENA);
+    rc = msg_record_decode(item->bytes, arena, &record);
+    if (rc == SB_OK)
+        rc = cp_audit_rows_add(&ingest->rows, &item->id, &record);
+    if (rc == SB_ENOMEM)
+        return rc;
+    if (rc == SB_OK) {
+        ingest->stored++;
+        return SB_OK;
+    }
+    refuse(item, sb_err_name(rc), "cannot be decoded, or holds a number that no column takes");
+    return quarantine(ingest, item);
+}
+
+static int take_items(struct ingest *ingest)
+{
+    int rc = SB_OK;
+
+    for (size_t i = ingest->from; rc == SB_OK && i < ingest->to; i++) {
+        struct item *item = &ingest->items[i];
+        struct cursor *cursor = &ingest->cursors[item->cursor];
+
+        if (item->id.sequence <= cursor->last) {
+            ingest->skipped++;
+            continue;
+        }
+        /* The worker was told that they are stored: by this database before it
+         * was restored from a backup. */
+        if (item->id.sequence != cursor->last + 1)
+            ingest->gaps++;
+        rc = add_row(ingest, item);
+        cursor->last = item->id.sequence;
+    }
+    return rc;
+}
+
+/* Held until the commit: whoever takes the next term waits for it. */
+static int check_term(struct ingest *ingest)
+{
+    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
+    int rc = cp_db_query(ingest->db, "SELECT term FROM leadership FOR SHARE", CP_NO_PARAMS, &rows);
+
+    if (rc != SB_OK)
+        return rc;
+    return cp_rows_count(rows) == 1 && (uint64_t)cp_rows_i64(rows, 0, 0) == ingest->term
+               ? SB_OK
+               : SB_ENOTLEADER;
+}
+
+static int store(struct cp_db *db, void *ctx)
+{
+    struct ingest *ingest = ctx;
+    int rc;
+
+    _Static_assert(CP_INGEST_STATEMENT == 20000, "as in the statement below");
+    cp_audit_rows_reset(&ingest->rows);
+    ingest->stored = ingest->skipped = ingest->quarantined = ingest->gaps = 0;
+    rc = cp_db_script(db, "SET LOCAL statement_timeout = '20s'");
+    if (rc == SB_OK)
+        rc = lock_cursors(ingest);
+    if (rc == SB_OK)
+        rc = take_items(ingest);
+    if (rc == SB_OK)
+        rc = cp_audit_rows_store(&ingest->rows, db);
+    if (rc == SB_OK)
+        rc = save_cursors(ingest);
+    /* Last, and not first: a daemon that is stopped in the middle of a COPY
+     * must not keep another one from leading. */
+    return rc == SB_OK ? check_term(ingest) : rc;
+}
+
+static void count(struct ingest *ingest)
+{
+    struct cp_stats *stats = ingest->stats;
+
+    cp_stat_add(stats, batch_transactions, 1);
+    cp_stat_add(stats, records_stored, ingest->stored);
+    cp_stat_add(stats, records_skipped, ingest->skipped);
+    cp_stat_add(stats, records_quarantined, ingest->quarantined);
+    cp_stat_add(stats, record_gaps, ingest->gaps);
+    if (ingest->gaps > 0)
+        sb_log_warn(COLLECT,
+                    "records are missing that were acknowledged: was the database "
+                    "restored from a backup? holes=%" PRIu64,
+                    ingest->gaps);
+    for (unsigned i = 0; i < ingest->n_cursors; i++)
+        ingest->cursors[i].stored = ingest->cursors[i].last;
+}
+
+/* Would the same record be refused again, and only it? */
+static bool is_about_the_data(const struct cp_db *db, int rc)
+{
+    const struct cp_db_error *error = cp_db_last_error(db);
+
+    return rc == SB_EINVAL || rc == SB_EEXIST ||
+           /* 54: beyond a limit of the server, a value too long for an index */
+           (rc == SB_EDB && strncmp(error->sqlstate, "54", 2) == 0);
+}
+
+static int store_range(struct ingest *ingest, size_t from, size_t to)
+{
+    size_t middle = from + (to - from) / 2;
+    struct item *item;
+    int rc;
+
+    ingest->from = from;
+    ingest->to = to;
+    rc = cp_db_transact(ingest->db, CP_READ_COMMITTED, store, ingest);
+    if (rc == SB_OK) {
+        count(ingest);
+        return SB_OK;
+    }
+    if (!is_about_the_data(ingest->db, rc))
+        return rc;
+    if (to - from > 1) {
+        rc = store_range(ingest, from, middle);
+        return rc == SB_OK ? store_range(ingest, middle, to) : rc;
+    }
+    item = &ingest->items[from];
+    if (SB_NEVER(item->is_refused)) /* bytes, and texts of ours */
+        return SB_EDB;
+    refuse(item, cp_db_last_error(ingest->db)->sqlstate, cp_db_last_error(ingest->db)->text.text);
+    sb_log_error(COLLECT,
+                 "the database refused a record, quarantined worker=%.*s boot=%" PRIu64
+                 " sequence=%" PRIu64 " sqlstate=%s: %s",
+                 SB_LOG_SLICE(item->id.worker), item->id.boot, item->id.sequence, item->code,
+                 item->problem);
+    return store_range(ingest, from, to);
+}
+
+static void set_results(const struct ingest *ingest, struct cp_ingest_batch *batches, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (unsigned c = 0; c < ingest->n_cursors; c++)
+            if (ingest->cursors[c].boot == batches[i].boot &&
+                sb_slice_eq(ingest->cursors[c].worker, batches[i].worker))
+                batches[i].last = ingest->cursors[c].stored;
+}
+
+int cp_ingest(struct cp_db *db, uint64_t term, struct cp_ingest_batch *batches, size_t n,
+              struct cp_stats *stats)
+{
+    struct ingest *ingest = sb_mem_new(sizeof(*ingest));
+    int rc = SB_OK;
+
+    SB_BUG_ON(n == 0 || n > CP_INGEST_BATCHES_MAX);
+    ingest->db = db;
+    ingest->term = term;
+    ingest->stats = stats;
+    cp_audit_rows_init(&ingest->rows);
+    for (size_t i = 0; rc == SB_OK && i < n; i++)
+        rc = add_batch(ingest, &batches[i]);
+    if (rc == SB_OK)
+        rc = store_range(ingest, 0, ingest->n_items);
+    if (rc == SB_OK)
+        set_results(ingest, batches, n);
+    cp_audit_rows_release(&ingest->rows);
+    sb_mem_free(ingest->items);
+    sb_mem_free(ingest);
+    return rc;
+}

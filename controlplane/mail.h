@@ -1,0 +1,166 @@
+/* controlplane/mail.h - what the actors of the daemon say to one another.
+ *
+ *      leader ----LEAD----> publisher, source, collector, tables
+ *      source --COMPILED--> publisher
+ *      publisher --BATCH--> collector --SEND--> publisher      BATCH_OK
+ *      publisher --BEAT---> tables    --SEND--> publisher      TABLES
+ *      publisher --ROWS---> tables    --SEND--> publisher      all TABLES to one worker
+ *      publisher --QUERY--> answers   --SEND--> publisher      ANSWER
+ *      publisher -SUSPECT-> leader                             a worker knows more than we do
+ *
+ * Whoever wants to hear from an actor attaches its mailbox to it.  An object
+ * that was posted is the receiver's; each has a drop that frees it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "common/mailbox.h"
+#include "common/slice.h"
+#include "controlplane/compile.h"
+#include "controlplane/fleet.h"
+#include "controlplane/peer.h"
+#include "proto/bus.h"
+
+struct sb_bus_msg;
+
+enum cp_mail_kind {
+    CP_MAIL_ATTACH = 1,
+    CP_MAIL_LEAD,
+    CP_MAIL_SUSPECT,
+    CP_MAIL_COMPILED,
+    CP_MAIL_BATCH,
+    CP_MAIL_BEAT,
+    CP_MAIL_ROWS,
+    CP_MAIL_QUERY,
+    CP_MAIL_SEND,
+    /* Questions (struct sb_ask), by way of controlplane/hub.h: */
+    CP_ASK_FLEET,
+    CP_ASK_METRICS,
+    CP_ASK_TABLES,
+    CP_ASK_STATE,
+    CP_ASK_EXPLAIN,
+};
+
+/* Send to box what changes from now on, and how things stand, at once. */
+struct cp_attach {
+    struct sb_mail mail;
+    struct sb_mailbox *box; /* a reference */
+};
+
+/* Who leads.  term and epoch are meaningful while leading. */
+struct cp_lead {
+    struct sb_mail mail;
+    bool leading;
+    uint64_t term, epoch;
+};
+
+/* A worker holds a version that is above the head of the database, or that
+ * has other bytes than ours: perhaps this database is not the one it was. */
+struct cp_suspect {
+    struct sb_mail mail;
+    struct msg_version version;
+    bool other_bytes;
+};
+
+struct cp_compiled_mail {
+    struct sb_mail mail;
+    struct cp_compiled compiled;
+};
+
+/* A whole message of a worker; its parts are borrowed from msg. */
+struct cp_batch {
+    struct sb_mail mail;
+    struct cp_batch *next; /* the receiver's */
+    uint64_t term;         /* in which it arrived */
+    struct cp_peer from;
+    struct sb_bus_msg *msg;
+    struct msg_batch batch;
+    struct sb_slice bulk;
+};
+
+struct cp_beat {
+    struct sb_mail mail;
+    struct sb_bus_msg *msg;
+    struct sb_arena *arena; /* of the rows */
+    struct msg_beat beat;
+};
+
+/* All rows, for one worker. */
+struct cp_rows_wanted {
+    struct sb_mail mail;
+    struct cp_peer from;
+};
+
+struct cp_query {
+    struct sb_mail mail;
+    struct cp_peer from;
+    struct sb_bus_msg *msg;
+    uint64_t term;          /* in which it arrived */
+    struct msg_query query; /* borrowed from msg */
+};
+
+/* To be sent by the publisher, with its envelope; dropped when the term is not
+ * its own any more. */
+struct cp_send {
+    struct sb_mail mail;
+    uint64_t term;
+    uint8_t kind; /* enum msg_kind */
+    bool publish; /* on PUB; else to one worker */
+    struct cp_peer to;
+    uint64_t sequence; /* TABLES: its number */
+    struct sb_buf body, bulk;
+};
+
+/* Zeroed but for kind and drop. */
+struct cp_attach *cp_attach_new(struct sb_mailbox *box);
+struct cp_lead *cp_lead_new(bool leading, uint64_t term, uint64_t epoch);
+struct cp_suspect *cp_suspect_new(struct msg_version version, bool other_bytes);
+struct cp_compiled_mail *cp_compiled_mail_new(void);
+struct cp_batch *cp_batch_new(struct sb_bus_msg *msg, struct sb_slice from); /* takes msg */
+struct cp_beat *cp_beat_new(void);
+struct cp_rows_wanted *cp_rows_wanted_new(struct sb_slice from);
+struct cp_query *cp_query_new(struct sb_bus_msg *msg, struct sb_slice from); /* takes msg */
+struct cp_send *cp_send_new(enum msg_kind kind, uint64_t term);
+
+/* Frees any of them, whatever it is; questions are answered SB_ECANCELED. */
+void cp_mail_free(struct sb_mail *mail);
+
+/* --- whom an actor tells ---------------------------------------------------- */
+
+enum { CP_OBSERVERS_MAX = 8 };
+struct cp_observers {
+    struct sb_mailbox *boxes[CP_OBSERVERS_MAX];
+    unsigned n;
+};
+/* Takes the mailbox out of attach, and frees attach. */
+void cp_observers_add(struct cp_observers *observers, struct cp_attach *attach);
+void cp_observers_release(struct cp_observers *observers);
+
+/* --- questions ---------------------------------------------------------------- */
+
+/* The answer is text appended to out. */
+struct cp_ask_text {
+    struct sb_ask ask;
+    struct sb_buf out;
+};
+
+struct cp_ask_state {
+    struct sb_ask ask;
+    bool leading;
+    uint64_t term;
+    struct msg_version published; /* newest that workers can get here */
+    uint64_t tables_sequence;
+    unsigned workers[CP_WORKER_STATES];
+};
+
+struct cp_ask_explain {
+    struct sb_ask ask;
+    char worker[MSG_WORKER_ID_MAX + 1]; /* empty: any */
+    struct sb_buf key_name, body;
+    uint16_t status; /* of the answer */
+    struct sb_buf out;
+};

@@ -1,0 +1,37 @@
+/* controlplane/stats.h - numbers of the daemon for /metrics.
+ *
+ * Actors count from their threads, and whoever shows them never waits for an
+ * actor that is busy with a database that does not answer: so the members are
+ * plain and all access is by the atomic helpers here.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/attr.h"
+
+struct sb_buf;
+
+struct cp_stats {
+    int64_t leading; /* 1 or 0 */
+    int64_t term;
+    uint64_t terms_taken, terms_lost, epochs_made;
+    uint64_t compiled, compile_failures, compile_usec;
+    int64_t snapshot_bytes, snapshot_revision;
+    uint64_t announced, snapshots_sent, nacks;
+    uint64_t bus_received, bus_refused, bus_unsent;
+    uint64_t batches, batch_transactions, batch_usec;
+    uint64_t records_stored, records_skipped, records_quarantined, record_gaps;
+    int64_t batches_waiting;
+    uint64_t batches_turned_away, store_failures;
+    uint64_t queries, queries_failed, explained;
+    uint64_t beats, beat_rows, tables_published, table_rows_published;
+    int64_t table_rows;
+};
+
+#define cp_stat_add(stats, member, n)                                                              \
+    ((void)__atomic_fetch_add(&(stats)->member, (n), __ATOMIC_RELAXED))
+#define cp_stat_set(stats, member, n) __atomic_store_n(&(stats)->member, (n), __ATOMIC_RELAXED)
+
+/* Appends them to a Prometheus page; from any thread. */
+int cp_stats_write(const struct cp_stats *stats, struct sb_buf *page) SB_MUSTCHECK;

@@ -1,0 +1,26 @@
+/* controlplane/tables.h - turns telemetry into the tables that workers route by.
+ *
+ * An actor: it folds beats into windows (controlplane/windows.h), and once per
+ * interval hands the publisher the rows that are due, when there are any.
+ */
+#pragma once
+
+#include "common/attr.h"
+#include "common/clock.h"
+#include "common/err.h"
+
+struct cp_stats;
+struct cp_tables;
+struct sb_mailbox;
+
+struct cp_tables_conf {
+    sb_msec interval;
+    struct cp_stats *stats; /* borrowed */
+};
+
+int cp_tables_start(const struct cp_tables_conf *conf, struct cp_tables **ret,
+                    struct sb_errmsg *err) SB_MUSTCHECK;
+void cp_tables_stop(struct cp_tables **tables);
+/* Takes CP_MAIL_LEAD, CP_MAIL_BEAT, CP_MAIL_ROWS, the question CP_ASK_TABLES,
+ * and CP_MAIL_ATTACH of the publisher, who gets CP_MAIL_SEND of TABLES. */
+struct sb_mailbox *cp_tables_mailbox(const struct cp_tables *tables);
