@@ -18,7 +18,7 @@ import threading
 import requests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("SWITCHBOARD_BUILD", ROOT / "build" / "asan"))
+BUILD = pathlib.Path(os.environ.get("SB_BUILD", ROOT / "build" / "asan"))
 PATIENCE = 60  # seconds; only a broken program takes so long
 SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:")
 

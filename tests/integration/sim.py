@@ -17,7 +17,7 @@ import subprocess
 import requests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("SWITCHBOARD_BUILD", ROOT / "build" / "asan"))
+BUILD = pathlib.Path(os.environ.get("SB_BUILD", ROOT / "build" / "asan"))
 PATIENCE = 30  # seconds for what should take none: only a broken program takes so long
 
 
