@@ -302,6 +302,7 @@ class Switchboard(Target):
                             str(self.world.folder / "switchboard")], capture_output=True,
                            timeout=120, check=False)
             self.remove_links()
+            shutil.rmtree(self.world.folder / "switchboard", ignore_errors=True)
 
     def remove_links(self):
         """deploy/up puts pg and run elsewhere when it has to, behind links."""
