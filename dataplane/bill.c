@@ -3,8 +3,11 @@
 
 #include "common/buf.h"
 #include "common/err.h"
-#include "common/json.h"
 #include "common/money.h"
+#include "common/num.h"
+
+/* Pieces of the usage object: 420 bytes of text, 6 counts, 4 amounts. */
+enum { USAGE_MAX = 1024 };
 
 /* Tokens times a price, before it is cut to an amount. */
 __extension__ typedef __int128 wide;
@@ -58,41 +61,56 @@ void dp_usage_estimate(struct msg_usage *usage, double prompt_tokens, uint64_t c
     };
 }
 
-static void add_money(struct sb_json *json, const char *name, int64_t amount)
-{
-    char text[SB_MONEY_TEXT_MAX];
-    size_t n = sb_money_format(amount, text);
+/* The object's text is the same but for its numbers; it is in every answer, so
+ * it is put together from pieces instead of by a writer. */
+struct text {
+    char *p;
+};
 
-    sb_json_add_raw(json, name, sb_slice_make(text, n));
+static void put(struct text *text, struct sb_slice piece)
+{
+    memcpy(text->p, piece.p, piece.n);
+    text->p += piece.n;
+}
+
+static void put_count(struct text *text, struct sb_slice name, uint64_t n)
+{
+    put(text, name);
+    text->p += sb_num_put_u64(text->p, n);
+}
+
+static void put_money(struct text *text, struct sb_slice name, int64_t amount)
+{
+    char digits[SB_MONEY_TEXT_MAX];
+
+    put(text, name);
+    put(text, sb_slice_make(digits, sb_money_format(amount, digits)));
 }
 
 struct sb_slice dp_usage_json(const struct msg_usage *usage, const struct dp_bill *bill,
                               int64_t charged, bool is_byok, struct sb_buf *out)
 {
     size_t start = sb_buf_len(out);
-    struct sb_json json;
+    struct text text;
 
-    sb_json_init(&json, out);
-    sb_json_open_object(&json);
-    sb_json_add_u64(&json, "prompt_tokens", usage->prompt_tokens);
-    sb_json_add_u64(&json, "completion_tokens", usage->completion_tokens);
-    sb_json_add_u64(&json, "total_tokens", usage->prompt_tokens + usage->completion_tokens);
-    sb_json_add_object(&json, "prompt_tokens_details");
-    sb_json_add_u64(&json, "cached_tokens", usage->cached_tokens);
-    sb_json_add_u64(&json, "cache_write_tokens", usage->cache_write_tokens);
-    sb_json_close_object(&json);
-    sb_json_add_object(&json, "completion_tokens_details");
-    sb_json_add_u64(&json, "reasoning_tokens", usage->reasoning_tokens);
-    sb_json_close_object(&json);
-    add_money(&json, "cost", charged);
-    sb_json_add_bool(&json, "is_byok", is_byok);
-    sb_json_add_object(&json, "cost_details");
-    add_money(&json, "upstream_inference_cost", bill->total);
-    add_money(&json, "upstream_inference_prompt_cost", bill->prompt);
-    add_money(&json, "upstream_inference_completions_cost", bill->completion);
-    sb_json_close_object(&json);
-    sb_json_close_object(&json);
-    if (sb_json_end(&json) != SB_OK)
+    if (sb_buf_reserve(out, USAGE_MAX) != SB_OK)
         return SB_SLICE_NONE;
+    text.p = sb_buf_end(out);
+    put_count(&text, SB_SLICE_LIT("{\"prompt_tokens\":"), usage->prompt_tokens);
+    put_count(&text, SB_SLICE_LIT(",\"completion_tokens\":"), usage->completion_tokens);
+    put_count(&text, SB_SLICE_LIT(",\"total_tokens\":"),
+              usage->prompt_tokens + usage->completion_tokens);
+    put_count(&text, SB_SLICE_LIT(",\"prompt_tokens_details\":{\"cached_tokens\":"),
+              usage->cached_tokens);
+    put_count(&text, SB_SLICE_LIT(",\"cache_write_tokens\":"), usage->cache_write_tokens);
+    put_count(&text, SB_SLICE_LIT("},\"completion_tokens_details\":{\"reasoning_tokens\":"),
+              usage->reasoning_tokens);
+    put_money(&text, SB_SLICE_LIT("},\"cost\":"), charged);
+    put(&text, is_byok ? SB_SLICE_LIT(",\"is_byok\":true") : SB_SLICE_LIT(",\"is_byok\":false"));
+    put_money(&text, SB_SLICE_LIT(",\"cost_details\":{\"upstream_inference_cost\":"), bill->total);
+    put_money(&text, SB_SLICE_LIT(",\"upstream_inference_prompt_cost\":"), bill->prompt);
+    put_money(&text, SB_SLICE_LIT(",\"upstream_inference_completions_cost\":"), bill->completion);
+    put(&text, SB_SLICE_LIT("}}"));
+    sb_buf_commit(out, (size_t)(text.p - sb_buf_end(out)));
     return sb_slice_from(sb_buf_slice(out), start);
 }

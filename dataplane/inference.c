@@ -88,7 +88,7 @@ static void begin_attempts(struct dp_request *req)
     const struct dp_plan *plan = &req->decision->plan;
     sb_msec now = sb_loop_now(req->worker->loop);
 
-    req->attempts = sb_arena_alloc(req->arena, MSG_ATTEMPTS_MAX * sizeof(*req->attempts));
+    req->attempts = sb_arena_alloc_raw(req->arena, MSG_ATTEMPTS_MAX * sizeof(*req->attempts));
     req->prompt_tokens = req->decision->prompt_tokens;
     req->is_routed = true;
     req->record.demanded = plan->demanded;

@@ -12,6 +12,7 @@
 
 #include "common/err.h"
 #include "common/json.h"
+#include "common/walk.h"
 
 enum {
     MEMBERS = 32,        /* of an answer; more is no answer */
@@ -22,132 +23,141 @@ enum {
 
 /* --- reading --------------------------------------------------------------- */
 
-static uint64_t count_of(const struct sb_splice *doc, const char *name)
+/* A count of tokens; what is none counts nothing. */
+static uint64_t count_of(struct sb_slice value)
 {
-    const struct sb_splice_member *member = sb_splice_find(doc, sb_slice_of(name));
-    int64_t n = 0;
+    uint64_t n = 0;
 
-    if (member == NULL || sb_splice_get_int(sb_splice_value(doc, member), &n) != SB_OK || n < 0)
-        return 0;
-    return (uint64_t)n;
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] < '0' || value.p[i] > '9' || i >= 18)
+            return 0; /* no provider has such an answer */
+        n = n * 10 + (uint64_t)(value.p[i] - '0');
+    }
+    return n;
 }
 
-static uint64_t detail_of(const struct sb_splice *usage, const char *group, const char *name)
+static bool is_object(struct sb_slice value)
 {
-    const struct sb_splice_member *member = sb_splice_find(usage, sb_slice_of(group));
-    struct sb_splice_member table[CHOICE_MEMBERS];
-    struct sb_splice doc;
-
-    if (member == NULL || member->type != SB_SPLICE_OBJECT)
-        return 0;
-    sb_splice_init(&doc, table, SB_ARRAY_LEN(table));
-    if (sb_splice_scan(&doc, sb_splice_value(usage, member), SB_SPLICE_DEPTH, NULL) != SB_OK)
-        return 0;
-    return count_of(&doc, name);
+    return value.n > 0 && value.p[0] == '{';
 }
 
-static void read_usage(struct dp_incoming *in, struct sb_slice value)
+static bool is_string(struct sb_slice value)
 {
-    struct sb_splice_member table[MEMBERS];
-    struct sb_splice doc;
-
-    sb_splice_init(&doc, table, SB_ARRAY_LEN(table));
-    if (sb_splice_scan(&doc, value, SB_SPLICE_DEPTH, NULL) != SB_OK)
-        return;
-    in->usage = (struct msg_usage){
-        .prompt_tokens = count_of(&doc, "prompt_tokens"),
-        .completion_tokens = count_of(&doc, "completion_tokens"),
-        .cached_tokens = detail_of(&doc, "prompt_tokens_details", "cached_tokens"),
-        .cache_write_tokens = detail_of(&doc, "prompt_tokens_details", "cache_write_tokens"),
-        .reasoning_tokens = detail_of(&doc, "completion_tokens_details", "reasoning_tokens"),
-        .source = MSG_USAGE_SOURCE_PROVIDER,
-    };
+    return value.n > 0 && value.p[0] == '"';
 }
 
-/* Nulls that clients accept; others are cut. */
-static bool may_be_null(const struct sb_splice *doc, const struct sb_splice_member *member)
+static bool is_null(struct sb_slice value)
 {
-    return sb_splice_name_is(doc, member, SB_SLICE_LIT("content")) ||
-           sb_splice_name_is(doc, member, SB_SLICE_LIT("refusal")) ||
-           sb_splice_name_is(doc, member, SB_SLICE_LIT("reasoning"));
+    return value.n > 0 && value.p[0] == 'n';
 }
 
-/* Looks at a message or a delta for anything that a client would call
- * content. */
-static void read_message(struct dp_incoming *in, struct sb_slice value)
+static void read_usage(struct dp_incoming *in, struct sb_slice object)
 {
-    struct sb_splice_member table[CHOICE_MEMBERS];
-    struct sb_splice doc;
+    struct sb_walk walk = sb_walk_into(object), inner;
+    struct msg_usage *usage = &in->usage;
+    struct sb_slice name, value;
 
-    sb_splice_init(&doc, table, SB_ARRAY_LEN(table));
-    if (sb_splice_scan(&doc, value, SB_SPLICE_DEPTH_MAX, NULL) != SB_OK)
-        return; /* more members than we know: passed on as it is */
-    for (uint32_t i = 0; i < doc.n; i++) {
-        const struct sb_splice_member *member = &doc.members[i];
-
-        if (member->type == SB_SPLICE_NULL && !may_be_null(&doc, member))
-            in->repair = true;
-        if (sb_splice_name_is(&doc, member, SB_SLICE_LIT("role")))
-            continue;
-        if (member->type == SB_SPLICE_STRING && member->value_n > 2) {
-            in->has_content = true;
-            in->content_bytes += member->value_n - 2;
-        } else if ((member->type == SB_SPLICE_ARRAY || member->type == SB_SPLICE_OBJECT) &&
-                   member->value_n > 2) { /* tool calls, audio, reasoning details */
-            in->has_content = true;
-            in->content_bytes += member->value_n;
+    *usage = (struct msg_usage){.source = MSG_USAGE_SOURCE_PROVIDER};
+    while (sb_walk_member(&walk, &name, &value)) {
+        if (sb_slice_eq(name, SB_SLICE_LIT("prompt_tokens"))) {
+            usage->prompt_tokens = count_of(value);
+        } else if (sb_slice_eq(name, SB_SLICE_LIT("completion_tokens"))) {
+            usage->completion_tokens = count_of(value);
+        } else if (is_object(value)) { /* prompt_tokens_details, completion_tokens_details */
+            inner = sb_walk_into(value);
+            while (sb_walk_member(&inner, &name, &value)) {
+                if (sb_slice_eq(name, SB_SLICE_LIT("cached_tokens")))
+                    usage->cached_tokens = count_of(value);
+                else if (sb_slice_eq(name, SB_SLICE_LIT("cache_write_tokens")))
+                    usage->cache_write_tokens = count_of(value);
+                else if (sb_slice_eq(name, SB_SLICE_LIT("reasoning_tokens")))
+                    usage->reasoning_tokens = count_of(value);
+            }
         }
     }
 }
 
-static void read_choice(struct dp_incoming *in, struct sb_slice value, const char *message)
+/* Nulls that clients accept; others are cut. */
+static bool may_be_null(struct sb_slice name)
 {
-    struct sb_splice_member table[CHOICE_MEMBERS];
-    const struct sb_splice_member *member;
-    struct sb_splice doc;
+    return sb_slice_eq(name, SB_SLICE_LIT("content")) ||
+           sb_slice_eq(name, SB_SLICE_LIT("refusal")) ||
+           sb_slice_eq(name, SB_SLICE_LIT("reasoning"));
+}
 
-    sb_splice_init(&doc, table, SB_ARRAY_LEN(table));
-    if (sb_splice_scan(&doc, value, SB_SPLICE_DEPTH_MAX, NULL) != SB_OK ||
-        doc.type != SB_SPLICE_OBJECT)
-        return;
-    member = sb_splice_find(&doc, sb_slice_of(message));
-    if (member != NULL && member->type == SB_SPLICE_OBJECT)
-        read_message(in, sb_splice_value(&doc, member));
-    else if (member != NULL && member->type == SB_SPLICE_STRING && member->value_n > 2) {
-        in->has_content = true; /* "text" of a completion */
-        in->content_bytes += member->value_n - 2;
-    } else if (member == NULL) {
-        in->repair = true;
-    }
-    member = sb_splice_find(&doc, SB_SLICE_LIT("finish_reason"));
-    if (member != NULL && member->type == SB_SPLICE_STRING && member->value_n > 2) {
-        struct sb_slice reason = SB_SLICE_NONE;
+/* Looks at a message or a delta for anything that a client would call
+ * content. */
+static void read_message(struct dp_incoming *in, struct sb_slice object)
+{
+    struct sb_walk walk = sb_walk_into(object);
+    struct sb_slice name, value;
 
-        if (sb_splice_get_string(sb_splice_value(&doc, member), in->arena, &reason) == SB_OK &&
-            !sb_slice_eq(reason, in->finish_reason))
-            in->finish_reason = sb_arena_dup(in->arena, reason);
-        in->finished++;
-        in->has_content = true;
-    } else if (member == NULL) {
-        in->repair = true;
+    while (sb_walk_member(&walk, &name, &value)) {
+        if (is_null(value)) {
+            if (!may_be_null(name))
+                in->repair = true;
+        } else if (value.n > 2 && !sb_slice_eq(name, SB_SLICE_LIT("role")) &&
+                   (is_string(value) || is_object(value) || value.p[0] == '[')) {
+            in->has_content = true; /* text, tool calls, audio, reasoning details */
+            in->content_bytes += is_string(value) ? value.n - 2 : value.n;
+        }
     }
-    if (sb_splice_find(&doc, SB_SLICE_LIT("index")) == NULL)
+}
+
+static void note_finish(struct dp_incoming *in, struct sb_slice value)
+{
+    struct sb_slice reason = SB_SLICE_NONE;
+
+    in->finished++;
+    in->has_content = true;
+    if (sb_splice_get_string(value, in->arena, &reason) == SB_OK &&
+        !sb_slice_eq(reason, in->finish_reason))
+        in->finish_reason = sb_arena_dup(in->arena, reason);
+}
+
+static void read_choice(struct dp_incoming *in, struct sb_slice object, struct sb_slice message)
+{
+    struct sb_walk walk = sb_walk_into(object);
+    bool has_message = false, has_finish = false, has_index = false;
+    struct sb_slice name, value;
+
+    while (sb_walk_member(&walk, &name, &value)) {
+        if (sb_slice_eq(name, message)) {
+            has_message = true;
+            if (is_object(value))
+                read_message(in, value);
+            else if (is_string(value) && value.n > 2) { /* "text" of a completion */
+                in->has_content = true;
+                in->content_bytes += value.n - 2;
+            }
+        } else if (sb_slice_eq(name, SB_SLICE_LIT("finish_reason"))) {
+            has_finish = true;
+            if (is_string(value) && value.n > 2)
+                note_finish(in, value);
+        } else if (sb_slice_eq(name, SB_SLICE_LIT("index"))) {
+            has_index = true;
+        }
+    }
+    if (!has_message || !has_finish || !has_index)
         in->repair = true;
 }
 
 /* Returns the number of choices; a value that is no array has none. */
-static uint32_t read_choices(struct dp_incoming *in, struct sb_slice value, const char *message)
+static uint32_t read_choices(struct dp_incoming *in, struct sb_slice array, const char *message)
 {
-    struct sb_splice_member table[CHOICES];
-    struct sb_splice doc;
+    struct sb_slice value, name = sb_slice_of(message);
+    struct sb_walk walk;
+    uint32_t n = 0;
 
-    sb_splice_init(&doc, table, SB_ARRAY_LEN(table));
-    if (sb_splice_scan(&doc, value, SB_SPLICE_DEPTH_MAX, NULL) != SB_OK ||
-        doc.type != SB_SPLICE_ARRAY)
+    if (array.n == 0 || array.p[0] != '[')
         return 0;
-    for (uint32_t i = 0; i < doc.n; i++)
-        read_choice(in, sb_splice_value(&doc, &doc.members[i]), message);
-    return doc.n;
+    walk = sb_walk_into(array);
+    while (sb_walk_element(&walk, &value)) {
+        if (is_object(value))
+            read_choice(in, value, name);
+        n++;
+    }
+    return n;
 }
 
 /* An "error" member that says something. */
@@ -190,7 +200,8 @@ static int mend_message(struct sb_slice value, struct sb_buf *out)
         return sb_buf_append(out, value);
     sb_splice_edits_init(&edits, &doc, changes, SB_ARRAY_LEN(changes));
     for (uint32_t i = 0; i < doc.n && rc == SB_OK; i++)
-        if (doc.members[i].type == SB_SPLICE_NULL && !may_be_null(&doc, &doc.members[i]))
+        if (doc.members[i].type == SB_SPLICE_NULL &&
+            !may_be_null(sb_splice_name(&doc, &doc.members[i])))
             rc = sb_splice_cut(&edits, &doc.members[i]);
     return rc == SB_OK ? sb_splice_emit(&edits, out) : rc;
 }

@@ -2,128 +2,8 @@
 #include "dataplane/route/content.h"
 
 #include "common/splice.h"
+#include "common/walk.h"
 #include "proto/vocabulary.h"
-
-/* --- the cursor ------------------------------------------------------------------- */
-
-/* The text is known to be valid JSON; `end` is checked all the same, so that a
- * mistake here cannot read what is not ours. */
-struct cursor {
-    const char *p, *end;
-};
-
-enum { SHORT_STRING = 16 };
-
-static inline const char *skip_space(const char *p, const char *end)
-{
-    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
-        p++;
-    return p;
-}
-
-/* From an opening quote to behind the closing one.  Most strings are names and
- * roles, shorter than a call of memchr() is worth. */
-static inline const char *skip_string(const char *p, const char *end)
-{
-    const char *start = ++p;
-    const char *near = end - p > SHORT_STRING ? p + SHORT_STRING : end;
-
-    for (; p < near && *p != '\\'; p++) {
-        if (*p == '"')
-            return p + 1;
-    }
-    while (p < end) {
-        const char *quote = memchr(p, '"', (size_t)(end - p)), *slash = quote;
-
-        if (quote == NULL)
-            break;
-        while (slash > start && slash[-1] == '\\')
-            slash--;
-        p = quote + 1;
-        if (((quote - slash) & 1) == 0) /* an even number of backslashes escapes themselves */
-            return p;
-    }
-    return end;
-}
-
-static const char *skip_nested(const char *p, const char *end)
-{
-    unsigned depth = 0;
-
-    while (p < end) {
-        switch (*p) {
-        case '"':
-            p = skip_string(p, end);
-            continue;
-        case '{':
-        case '[':
-            depth++;
-            break;
-        case '}':
-        case ']':
-            if (--depth == 0)
-                return p + 1;
-            break;
-        default:
-            break;
-        }
-        p++;
-    }
-    return end;
-}
-
-/* From the first byte of a value to behind its last. */
-static inline const char *skip_value(const char *p, const char *end)
-{
-    if (p < end && *p == '"')
-        return skip_string(p, end);
-    if (p < end && (*p == '{' || *p == '['))
-        return skip_nested(p, end);
-    while (p < end && *p != ',' && *p != ']' && *p != '}' && (unsigned char)*p > ' ')
-        p++;
-    return p;
-}
-
-static struct cursor enter(struct sb_slice value)
-{
-    return (struct cursor){.p = value.p + 1, .end = value.p + value.n};
-}
-
-/* Past a comma, when there is one. */
-static inline const char *skip_comma(const char *p, const char *end)
-{
-    p = skip_space(p, end);
-    return p < end && *p == ',' ? skip_space(p + 1, end) : p;
-}
-
-/* The next element of an array that was entered. */
-static bool next_element(struct cursor *c, struct sb_slice *ret_value)
-{
-    const char *start = skip_comma(c->p, c->end);
-
-    if (start >= c->end || *start == ']')
-        return false;
-    c->p = skip_value(start, c->end);
-    *ret_value = sb_slice_make(start, (size_t)(c->p - start));
-    return true;
-}
-
-/* The next member of an object that was entered; the name as written. */
-static bool next_member(struct cursor *c, struct sb_slice *ret_name, struct sb_slice *ret_value)
-{
-    const char *name = skip_comma(c->p, c->end), *behind, *value;
-
-    if (name >= c->end || *name != '"')
-        return false;
-    behind = skip_string(name, c->end);
-    value = skip_space(behind, c->end);
-    if (value < c->end && *value == ':')
-        value = skip_space(value + 1, c->end);
-    c->p = skip_value(value, c->end);
-    *ret_name = sb_slice_make(name + 1, (size_t)(behind - name) - 2);
-    *ret_value = sb_slice_make(value, (size_t)(c->p - value));
-    return true;
-}
 
 /* Compares a string that has escapes, as written, with a plain word. */
 static bool escaped_text_is(struct sb_slice written, const char *word)
@@ -193,7 +73,7 @@ static const struct {
  * that it is not forgotten. */
 static void read_part(struct dp_content *content, struct sb_slice part)
 {
-    struct cursor c = enter(part);
+    struct sb_walk c = sb_walk_into(part);
     struct sb_slice name, value, type = SB_SLICE_LIT(""), text = part;
     int modality = MSG_MODALITY_TEXT;
 
@@ -201,7 +81,7 @@ static void read_part(struct dp_content *content, struct sb_slice part)
         content->text_bytes += part.n;
         return;
     }
-    while (next_member(&c, &name, &value)) {
+    while (sb_walk_member(&c, &name, &value)) {
         if (TEXT_IS(name, "type") && is_string(value))
             type = unquoted(value);
         else if (TEXT_IS(name, "text") && is_string(value))
@@ -222,10 +102,10 @@ static void read_part(struct dp_content *content, struct sb_slice part)
 
 static void read_parts(struct dp_content *content, struct sb_slice list)
 {
-    struct cursor c = enter(list);
+    struct sb_walk c = sb_walk_into(list);
     struct sb_slice part;
 
-    while (next_element(&c, &part))
+    while (sb_walk_element(&c, &part))
         read_part(content, part);
 }
 
@@ -249,10 +129,10 @@ static void read_content(struct dp_content *content, struct sb_slice value)
 
 static void read_message(struct dp_content *content, struct sb_slice message)
 {
-    struct cursor c = enter(message);
+    struct sb_walk c = sb_walk_into(message);
     struct sb_slice name, value, role = SB_SLICE_LIT(""), said = SB_SLICE_NONE;
 
-    while (next_member(&c, &name, &value)) {
+    while (sb_walk_member(&c, &name, &value)) {
         if (TEXT_IS(name, "role")) {
             role = is_string(value) ? unquoted(value) : SB_SLICE_LIT("");
         } else if (TEXT_IS(name, "content")) {
@@ -274,13 +154,13 @@ static void read_message(struct dp_content *content, struct sb_slice message)
 int dp_content_read_messages(struct dp_content *content, struct sb_slice messages,
                              struct sb_errmsg *err)
 {
-    struct cursor c;
+    struct sb_walk c;
     struct sb_slice message;
 
     if (sb_splice_type_of(messages) != SB_SPLICE_ARRAY)
         return sb_err_set(err, SB_EINVAL, "messages: must be a list of messages");
-    c = enter(messages);
-    while (next_element(&c, &message)) {
+    c = sb_walk_into(messages);
+    while (sb_walk_element(&c, &message)) {
         if (sb_splice_type_of(message) != SB_SPLICE_OBJECT)
             return sb_err_set(err, SB_EINVAL,
                               "messages[%u]: must be an object with role and content",
@@ -296,7 +176,7 @@ int dp_content_read_prompt(struct dp_content *content, const char *member, struc
                            struct sb_errmsg *err)
 {
     enum sb_splice_type type = sb_splice_type_of(prompt);
-    struct cursor c;
+    struct sb_walk c;
     struct sb_slice element;
 
     if (type == SB_SPLICE_STRING) {
@@ -305,8 +185,8 @@ int dp_content_read_prompt(struct dp_content *content, const char *member, struc
     }
     if (type != SB_SPLICE_ARRAY)
         return sb_err_set(err, SB_EINVAL, "%s: must be a string or a list", member);
-    c = enter(prompt);
-    if (!next_element(&c, &element))
+    c = sb_walk_into(prompt);
+    if (!sb_walk_element(&c, &element))
         return sb_err_set(err, SB_EINVAL, "%s: must not be an empty list", member);
     content->modalities |= 1U << MSG_MODALITY_TEXT;
     content->text_bytes += prompt.n; /* texts, or tokens: their digits are a fair guess */
