@@ -57,8 +57,7 @@ static void tell_all(struct cp_leader *leader)
 
 struct taking {
     struct cp_leader *leader;
-    struct msg_version seen; /* of a worker; none: nothing to take care of */
-    bool seen_conflicts;     /* the same version with other bytes */
+    const struct cp_suspect *suspect; /* NULL: a term is being taken */
     /* Results. */
     uint64_t term;
     struct msg_version head;
@@ -66,12 +65,19 @@ struct taking {
     bool moved;      /* cluster or timeline are others than those noted */
 };
 
-static int read_head(struct cp_db *db, struct taking *taking)
+/* With the lock it waits for a change under way: only where it must. */
+static int read_head(struct cp_db *db, struct taking *taking, bool lock)
 {
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
-    int rc =
-        cp_db_query(db, "SELECT epoch, revision FROM config_head FOR UPDATE", CP_NO_PARAMS, &rows);
+    int rc = SB_OK;
 
+    if (lock)
+        rc = cp_db_script(db, "SET LOCAL lock_timeout = '1500ms'");
+    if (rc == SB_OK)
+        rc = cp_db_query(db,
+                         lock ? "SELECT epoch, revision FROM config_head FOR UPDATE"
+                              : "SELECT epoch, revision FROM config_head",
+                         CP_NO_PARAMS, &rows);
     if (rc != SB_OK)
         return rc;
     if (cp_rows_count(rows) != 1)
@@ -81,15 +87,16 @@ static int read_head(struct cp_db *db, struct taking *taking)
     return SB_OK;
 }
 
-/* The number of the head with a new epoch; those that wait for a change hear
- * of it as of any other. */
+/* Those that wait for a change hear of it as of any other. */
 static int make_epoch(struct cp_db *db, struct taking *taking, const char *why)
 {
-    uint64_t seen =
-        taking->head.epoch > taking->seen.epoch ? taking->head.epoch : taking->seen.epoch;
-    uint64_t epoch = cp_epoch_after(seen, sb_clock_wall(&sb_clock_system));
-    int rc;
+    uint64_t seen = taking->suspect != NULL ? taking->suspect->version.epoch : 0, epoch;
+    int rc = read_head(db, taking, true);
 
+    if (rc != SB_OK)
+        return rc;
+    epoch = cp_epoch_after(seen > taking->head.epoch ? seen : taking->head.epoch,
+                           sb_clock_wall(&sb_clock_system));
     if (epoch == 0)
         return SB_EINVAL;
     rc = cp_db_exec(db, "UPDATE config_head SET epoch = $1", CP_PARAMS(CP_P_I64(epoch)), NULL);
@@ -143,7 +150,7 @@ static int take(struct cp_db *db, void *ctx)
     if (rc == SB_OK)
         rc = take_term(db, taking);
     if (rc == SB_OK)
-        rc = read_head(db, taking);
+        rc = read_head(db, taking, false);
     if (rc == SB_OK && taking->moved)
         rc = make_epoch(db, taking, "the database is another cluster or history");
     else if (rc == SB_OK && taking->leader->new_epoch)
@@ -152,18 +159,23 @@ static int take(struct cp_db *db, void *ctx)
 }
 
 /* A daemon that was stopped inside of a transaction holds rows that we need.
- * (Ours never think between two statements.) */
+ * (One that runs never thinks for so long between two statements.)  Sessions of
+ * a login may be ended by that login, which the service role is not. */
 static void end_stuck_sessions(struct cp_leader *leader)
 {
     uint64_t n = 0;
-    int rc = cp_db_exec(leader->db,
+    int rc = cp_db_script(leader->db, "RESET ROLE");
+
+    if (rc == SB_OK)
+        rc = cp_db_exec(leader->db,
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                         " AND application_name LIKE 'switchboard-control %'"
                         " AND state LIKE 'idle in transaction%'"
                         " AND state_change < now() - interval '1 second'",
                         CP_NO_PARAMS, &n);
-
+    if (rc == SB_OK)
+        rc = cp_db_script(leader->db, "SET ROLE " CP_DB_SERVICE_ROLE);
     if (rc == SB_OK && n > 0)
         sb_log_warn(LEADER, "ended sessions of a stopped daemon sessions=%" PRIu64, n);
 }
@@ -220,6 +232,7 @@ static bool connect_db(struct cp_leader *leader)
 {
     const struct cp_db_conf conf = {.conninfo = leader->conf.conninfo,
                                     .application = leader->application,
+                                    .role = CP_DB_SERVICE_ROLE,
                                     .connect_timeout = CP_LEADER_ANSWER,
                                     .query_timeout = CP_LEADER_ANSWER,
                                     .idle_timeout = CP_LEADER_SILENCE};
@@ -282,27 +295,42 @@ static void schedule(struct cp_leader *leader)
 
 /* --- what a worker holds ------------------------------------------------------------- */
 
+/* That a worker was led by a later term than ours says as much as its version:
+ * we hold the lock, so that term is of a history that this database has lost. */
+static const char *find_reason(const struct taking *taking)
+{
+    const struct cp_suspect *suspect = taking->suspect;
+
+    if (msg_version_cmp(suspect->version, taking->head) > 0)
+        return "a worker holds a later version";
+    if (suspect->other_bytes && suspect->version.epoch == taking->head.epoch)
+        return "a worker holds other bytes of the same version";
+    if (suspect->term > taking->term && suspect->version.epoch == taking->head.epoch)
+        return "a worker was led by a later term";
+    return NULL;
+}
+
 static int settle(struct cp_db *db, void *ctx)
 {
+    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
     struct taking *taking = ctx;
-    int order, rc;
+    int rc = cp_db_query(db, "SELECT term FROM leadership FOR SHARE", CP_NO_PARAMS, &rows);
 
     taking->why = NULL;
-    rc = read_head(db, taking);
     if (rc != SB_OK)
         return rc;
-    order = msg_version_cmp(taking->seen, taking->head);
-    if (order > 0)
-        return make_epoch(db, taking, "a worker holds a later version");
-    if (taking->seen_conflicts && taking->seen.epoch == taking->head.epoch)
-        return make_epoch(db, taking, "a worker holds other bytes of the same version");
-    return SB_OK;
+    taking->term = (uint64_t)cp_rows_i64(rows, 0, 0);
+    if (taking->term != taking->leader->term)
+        return SB_ENOTLEADER;
+    rc = read_head(db, taking, false);
+    if (rc == SB_OK && find_reason(taking) != NULL)
+        rc = make_epoch(db, taking, find_reason(taking));
+    return rc;
 }
 
 static void on_suspect(struct cp_leader *leader, const struct cp_suspect *suspect)
 {
-    struct taking taking = {
-        .leader = leader, .seen = suspect->version, .seen_conflicts = suspect->other_bytes};
+    struct taking taking = {.leader = leader, .suspect = suspect};
     int rc;
 
     if (!leader->leading)

@@ -33,11 +33,12 @@ struct cp_lead *cp_lead_new(bool leading, uint64_t term, uint64_t epoch)
     return lead;
 }
 
-struct cp_suspect *cp_suspect_new(struct msg_version version, bool other_bytes)
+struct cp_suspect *cp_suspect_new(struct msg_version version, uint64_t term, bool other_bytes)
 {
     struct cp_suspect *suspect = mail_new(sizeof(*suspect), CP_MAIL_SUSPECT);
 
     suspect->version = version;
+    suspect->term = term;
     suspect->other_bytes = other_bytes;
     return suspect;
 }

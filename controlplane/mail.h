@@ -58,11 +58,13 @@ struct cp_lead {
     uint64_t term, epoch;
 };
 
-/* A worker holds a version that is above the head of the database, or that
- * has other bytes than ours: perhaps this database is not the one it was. */
+/* A worker holds a version that is above the head of the database or has other
+ * bytes than ours, or was led by a later term: perhaps this database is not the
+ * one it was. */
 struct cp_suspect {
     struct sb_mail mail;
     struct msg_version version;
+    uint64_t term; /* the highest that it knows, or 0 */
     bool other_bytes;
 };
 
@@ -118,7 +120,7 @@ struct cp_send {
 /* Zeroed but for kind and drop. */
 struct cp_attach *cp_attach_new(struct sb_mailbox *box);
 struct cp_lead *cp_lead_new(bool leading, uint64_t term, uint64_t epoch);
-struct cp_suspect *cp_suspect_new(struct msg_version version, bool other_bytes);
+struct cp_suspect *cp_suspect_new(struct msg_version version, uint64_t term, bool other_bytes);
 struct cp_compiled_mail *cp_compiled_mail_new(void);
 struct cp_batch *cp_batch_new(struct sb_bus_msg *msg, struct sb_slice from); /* takes msg */
 struct cp_beat *cp_beat_new(void);

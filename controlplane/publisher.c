@@ -15,6 +15,7 @@
 #include "controlplane/mail.h"
 #include "controlplane/stats.h"
 #include "proto/bus.h"
+#include "proto/snapshot.h"
 
 enum {
     BEAT_PERIOD = 1000,        /* ms */
@@ -23,6 +24,7 @@ enum {
     MESSAGE_MAX = 64 << 20,    /* bytes of one frame of a worker */
     QUEUED_PER_WORKER = 10000, /* messages: snapshots are sent once per GET only */
     BODY_MAX = 1 << 16,
+    WAITING_MAX = 256, /* who is beyond hears of it by the announcement */
 };
 
 struct cp_publisher {
@@ -43,6 +45,9 @@ struct cp_publisher {
     uint64_t announced_term;
     uint64_t tables_sequence;
     sb_msec suspected; /* last alarm */
+    /* Those that asked for a snapshot before there was one. */
+    struct cp_peer waiting[WAITING_MAX];
+    unsigned n_waiting;
 };
 
 /* A message of a worker, taken apart. */
@@ -102,12 +107,19 @@ static void publish(struct cp_publisher *pub, char topic, enum msg_kind kind, st
         cp_stat_add(pub->conf.stats, bus_unsent, 1);
 }
 
-/* Version that this daemon can serve; none while it has no snapshot. */
+/* Whether the snapshot at hand is one to be served. */
+static bool can_serve(const struct cp_publisher *pub)
+{
+    return pub->blob != NULL && pub->leading && pub->newest.version.epoch == pub->epoch;
+}
+
+/* The newest version, as workers are told.  A leader that has no snapshot of
+ * its epoch yet says at least the epoch: by it and the term it is known. */
 static struct msg_version served(const struct cp_publisher *pub)
 {
-    bool usable = pub->blob != NULL && (!pub->leading || pub->newest.version.epoch == pub->epoch);
-
-    return usable ? pub->newest.version : (struct msg_version){.epoch = 0};
+    if (can_serve(pub))
+        return pub->newest.version;
+    return (struct msg_version){.epoch = pub->leading ? pub->epoch : 0};
 }
 
 static void put_heartbeat(struct cp_publisher *pub, struct sb_buf *body)
@@ -130,6 +142,30 @@ static void publish_heartbeat(struct cp_publisher *pub)
     publish(pub, 'H', MSG_KIND_HEARTBEAT, sb_buf_slice(&body), NULL);
 }
 
+static void send_snapshot(struct cp_publisher *pub, struct sb_slice peer)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf frames = {.limit = 0};
+    struct sb_slice parts[2];
+    size_t n;
+    int rc;
+
+    sb_buf_init(&frames, BODY_MAX);
+    rc = put_envelope(pub, MSG_KIND_SNAPSHOT, &frames);
+    n = sb_buf_len(&frames);
+    if (rc == SB_OK)
+        rc = msg_announce_encode(&pub->newest, &frames);
+    SB_BUG_ON(rc != SB_OK);
+    parts[0] = sb_slice_make(sb_buf_slice(&frames).p, n);
+    parts[1] = sb_slice_from(sb_buf_slice(&frames), n);
+    rc = sb_bus_send_blob(pub->router, peer, parts, 2, pub->blob);
+    if (rc != SB_OK) { /* it will ask again, or is gone */
+        cp_stat_add(pub->conf.stats, bus_unsent, 1);
+        return;
+    }
+    cp_stat_add(pub->conf.stats, snapshots_sent, 1);
+    cp_fleet_offered(pub->fleet, peer);
+}
+
 static bool was_announced(const struct cp_publisher *pub)
 {
     return pub->announced_term == pub->term &&
@@ -143,7 +179,7 @@ static void announce(struct cp_publisher *pub)
     SB_CLEANUP(sb_buf_release) struct sb_buf body = {.limit = 0};
     int rc;
 
-    if (!pub->leading || msg_version_is_none(served(pub)) || was_announced(pub))
+    if (!can_serve(pub) || was_announced(pub))
         return;
     pub->announced = pub->newest;
     pub->announced_term = pub->term;
@@ -157,6 +193,8 @@ static void announce(struct cp_publisher *pub)
         PUB, "announced epoch=%" PRIu64 " revision=%" PRIu64 " bytes=%" PRIu64 " workers=%u",
         pub->newest.version.epoch, pub->newest.version.revision, pub->newest.size,
         cp_fleet_count(pub->fleet, CP_WORKER_SENT) + cp_fleet_count(pub->fleet, CP_WORKER_SYNCED));
+    while (pub->n_waiting > 0)
+        send_snapshot(pub, cp_peer_id(&pub->waiting[--pub->n_waiting]));
 }
 
 /* --- what workers say ----------------------------------------------------------------- */
@@ -170,14 +208,15 @@ static void post(struct sb_mailbox *box, struct sb_mail *mail)
 }
 
 /* The worker may know a history that this database has lost. */
-static void suspect(struct cp_publisher *pub, struct msg_version holds, bool other_bytes)
+static void suspect(struct cp_publisher *pub, struct msg_version holds, uint64_t term,
+                    bool other_bytes)
 {
     sb_msec now = sb_reactor_now(pub->reactor);
 
     if (now - pub->suspected < SUSPECT_PERIOD || pub->conf.leader == NULL)
         return;
     pub->suspected = now;
-    post(pub->conf.leader, &cp_suspect_new(holds, other_bytes)->mail);
+    post(pub->conf.leader, &cp_suspect_new(holds, term, other_bytes)->mail);
 }
 
 static void send_welcome(struct cp_publisher *pub, struct sb_slice peer)
@@ -199,7 +238,8 @@ static int hear_hello(struct cp_publisher *pub, struct heard *heard)
 {
     struct msg_version newest = served(pub);
     struct msg_hello hello;
-    int rc = msg_hello_decode(heard->body, &hello), order;
+    bool other_bytes;
+    int rc = msg_hello_decode(heard->body, &hello);
 
     if (rc != SB_OK)
         return rc;
@@ -213,22 +253,18 @@ static int hear_hello(struct cp_publisher *pub, struct heard *heard)
     sb_log_info(FLEET, "hello worker=%.*s host=%.*s worker_pid=%u release=%.*s revision=%" PRIu64,
                 SB_LOG_SLICE(hello.worker), SB_LOG_SLICE(hello.host), hello.pid,
                 SB_LOG_SLICE(hello.release), hello.version.revision);
-    order = msg_version_cmp(hello.version, newest);
-    if (order > 0)
-        suspect(pub, hello.version, false);
-    else if (order == 0 && !msg_version_is_none(newest) &&
-             memcmp(hello.hash, pub->newest.hash, MSG_HASH_BYTES) != 0)
-        suspect(pub, hello.version, true);
+    other_bytes = pub->blob != NULL && msg_version_cmp(hello.version, newest) == 0 &&
+                  memcmp(hello.hash, pub->newest.hash, MSG_HASH_BYTES) != 0;
+    if (msg_version_cmp(hello.version, newest) > 0 || heard->envelope.term > pub->term ||
+        other_bytes)
+        suspect(pub, hello.version, heard->envelope.term, other_bytes);
     send_welcome(pub, heard->peer);
     return SB_OK;
 }
 
 static int hear_get(struct cp_publisher *pub, struct heard *heard)
 {
-    SB_CLEANUP(sb_buf_release) struct sb_buf frames = {.limit = 0};
-    struct sb_slice parts[2];
     struct msg_get get;
-    size_t n;
     int rc = msg_get_decode(heard->body, &get);
 
     if (rc != SB_OK)
@@ -239,25 +275,12 @@ static int hear_get(struct cp_publisher *pub, struct heard *heard)
     }
     if (get.what != MSG_GET_SNAPSHOT)
         return SB_EUNSUPPORTED;
-    if (msg_version_is_none(served(pub)))
-        return SB_OK; /* it is announced as soon as it is there */
-    if (get.format < pub->newest.format)
+    if (get.format < MSG_SNAPSHOT_FORMAT)
         return SB_EVERSION;
-    sb_buf_init(&frames, BODY_MAX);
-    rc = put_envelope(pub, MSG_KIND_SNAPSHOT, &frames);
-    n = sb_buf_len(&frames);
-    if (rc == SB_OK)
-        rc = msg_announce_encode(&pub->newest, &frames);
-    SB_BUG_ON(rc != SB_OK);
-    parts[0] = sb_slice_make(sb_buf_slice(&frames).p, n);
-    parts[1] = sb_slice_from(sb_buf_slice(&frames), n);
-    rc = sb_bus_send_blob(pub->router, heard->peer, parts, 2, pub->blob);
-    if (rc != SB_OK) {
-        cp_stat_add(pub->conf.stats, bus_unsent, 1);
-        return SB_OK; /* it will ask again, or is gone */
-    }
-    cp_stat_add(pub->conf.stats, snapshots_sent, 1);
-    cp_fleet_offered(pub->fleet, heard->peer);
+    if (can_serve(pub))
+        send_snapshot(pub, heard->peer);
+    else if (pub->n_waiting < WAITING_MAX)
+        pub->waiting[pub->n_waiting++] = cp_peer_of(heard->peer);
     return SB_OK;
 }
 
@@ -326,7 +349,7 @@ static int hear_beat(struct cp_publisher *pub, struct heard *heard)
     }
     cp_stat_add(pub->conf.stats, beats, 1);
     if (msg_version_cmp(mail->beat.version, served(pub)) > 0)
-        suspect(pub, mail->beat.version, false);
+        suspect(pub, mail->beat.version, 0, false);
     sb_buf_init(&body, BODY_MAX);
     put_heartbeat(pub, &body);
     send_to(pub, heard->peer, MSG_KIND_HEARTBEAT, sb_buf_slice(&body), NULL);
@@ -445,6 +468,7 @@ static void on_lead(struct cp_publisher *pub, const struct cp_lead *lead)
     }
     if (was_leading && !lead->leading) {
         cp_fleet_clear(pub->fleet);
+        pub->n_waiting = 0;
         cp_explains_cancel(&pub->explains);
     }
     publish_heartbeat(pub);
