@@ -1,38 +1,33 @@
 /* controlplane/pace.h - something happens at once, but not too often.
  *
- * The first wish after a quiet time is due at once; those that follow wait
- * until the interval since the last deed has passed, and are then one.
+ * One deed per interval in the long run; after a quiet time up to burst of them
+ * come at once.  Wishes that have to wait become one.
  */
 #pragma once
-
-#include <stdbool.h>
 
 #include "common/clock.h"
 
 struct cp_pace {
     sb_msec interval;
-    sb_msec last; /* deed; meaningful while has_last */
-    bool has_last;
-    bool wanted;
+    unsigned burst;
+    sb_msec due; /* of the next deed, if they came evenly */
 };
 
-static inline void cp_pace_init(struct cp_pace *pace, sb_msec interval)
+static inline void cp_pace_init(struct cp_pace *pace, sb_msec interval, unsigned burst)
 {
-    *pace = (struct cp_pace){.interval = interval};
+    *pace = (struct cp_pace){.interval = interval, .burst = burst};
 }
 
-/* How long the next deed has to wait; meaningful while wanted. */
+/* How long a wish has to wait. */
 static inline sb_msec cp_pace_wait(const struct cp_pace *pace, sb_msec now)
 {
-    sb_msec since = now - pace->last;
+    sb_msec ahead = (pace->burst - 1) * pace->interval;
 
-    return !pace->has_last || since >= pace->interval ? 0 : pace->interval - since;
+    return pace->due > now + ahead ? pace->due - ahead - now : 0;
 }
 
-/* The deed is done now: it counts for all wishes so far. */
+/* The deed is done, for all wishes so far. */
 static inline void cp_pace_done(struct cp_pace *pace, sb_msec now)
 {
-    pace->last = now;
-    pace->has_last = true;
-    pace->wanted = false;
+    pace->due = (pace->due > now ? pace->due : now) + pace->interval;
 }

@@ -133,6 +133,7 @@ static void compile(struct cp_source *source)
     struct sb_errmsg err;
     int rc;
 
+    cp_pace_done(&source->pace, sb_reactor_now(source->reactor));
     rc = cp_compile(source->db, MSG_SNAPSHOT_FORMAT, source->term, &compiled, &err);
     if (rc == SB_ENOTLEADER) /* the leader actor will find out, and tell */
         return;
@@ -159,7 +160,6 @@ static void refresh(struct cp_source *source)
 {
     struct msg_version head;
 
-    cp_pace_done(&source->pace, sb_reactor_now(source->reactor));
     if (!connect_db(source))
         return;
     if (read_head(source, &head) != SB_OK) {
@@ -183,7 +183,6 @@ static void on_next(struct sb_reactor_timer *timer)
 
 static void want(struct cp_source *source)
 {
-    source->pace.wanted = true;
     if (!sb_reactor_timer_is_running(&source->next))
         sb_reactor_timer_start(source->reactor, &source->next,
                                cp_pace_wait(&source->pace, sb_reactor_now(source->reactor)), 0,
@@ -221,7 +220,7 @@ static int on_start(void *ctx, struct sb_reactor *reactor, struct sb_mailbox *se
     (void)err;
     source->reactor = reactor;
     source->fd = -1;
-    cp_pace_init(&source->pace, CP_SOURCE_SPACING);
+    cp_pace_init(&source->pace, CP_SOURCE_SPACING, CP_SOURCE_BURST);
     sb_reactor_timer_start(reactor, &source->poll, 0, CP_SOURCE_POLL, on_poll);
     return SB_OK;
 }

@@ -2,7 +2,7 @@
  *
  * An actor that follows the head of the configuration: it listens for
  * CP_CHANNEL_CONFIG, polls once a second (a notification is a hint only) and
- * compiles what is new, at most five times a second.
+ * compiles what is new, at most five times a second in the long run.
  *
  * A standby polls only, and keeps the newest snapshot ready, so that it
  * publishes at once when it leads; the leader's compiling stores the bytes,
@@ -19,7 +19,8 @@ struct sb_mailbox;
 
 enum {
     CP_SOURCE_POLL = 1000,   /* ms */
-    CP_SOURCE_SPACING = 200, /* ms between two compilations */
+    CP_SOURCE_SPACING = 200, /* ms between compilations, in the long run */
+    CP_SOURCE_BURST = 5,
 };
 
 struct cp_source_conf {
