@@ -8,25 +8,16 @@ Nothing here sleeps: what a daemon is waited for, it logs.
 """
 import base64
 import os
-import pathlib
 import re
 import signal
-import socket
 import subprocess
 import threading
 
 import requests
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("SB_BUILD", ROOT / "build" / "asan"))
-PATIENCE = 60  # seconds; only a broken program takes so long
+from program import BUILD, PATIENCE, free_ports
+
 SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Log:
@@ -93,9 +84,10 @@ class Control:
         self.session.trust_env = False
         self.session.headers["Authorization"] = f"Bearer {home.token}"
 
-    def start(self):
+    def start(self, expect="msg=listening", expect_end=False):
+        """Returns when it has said what is expected, or has ended as expected."""
         for attempt in range(3):  # somebody may take the port between our look and its bind
-            self.port = free_port()
+            self.port = free_ports()
             command = [str(BUILD / "switchboard-control"), "--name", self.name,
                        "--database", self.database.service, "--control", self.control,
                        "--publish", self.publish, "--admin", f"127.0.0.1:{self.port}",
@@ -107,14 +99,15 @@ class Control:
             self.log = Log(self.process.stderr)
             with self.log.changed:
                 self.log.changed.wait_for(
-                    lambda: self.log.ended or self.log.found("msg=listening"), PATIENCE)
-            if not self.log.ended:
+                    lambda: self.log.ended or self.log.found(expect), PATIENCE)
+            if self.log.ended == expect_end:
                 break
             assert attempt < 2 and self.log.found("EADDRINUSE"), "\n".join(self.log.lines)
+            self.process.wait(PATIENCE)
         return self
 
     def __enter__(self):
-        return self.start()
+        return self if self.process else self.start()
 
     def __exit__(self, *exc):
         self.stop()
@@ -140,6 +133,9 @@ class Control:
         self.process = None
         with self.log.changed:
             self.log.changed.wait_for(lambda: self.log.ended, PATIENCE)
+
+    def reload(self):
+        self.signal(signal.SIGHUP)
 
     def signal(self, number):
         self.process.send_signal(number)

@@ -53,7 +53,7 @@ def record(kind=1, generation="gen-1", received_at=None, **changes):
         "refusal": "", "refusals": 0}
     assert set(changes) <= set(fields)
     fields.update(changes)
-    return msgpack.packb(list(fields.values()))
+    return msgpack.packb(list(fields.values()), unicode_errors="surrogateescape")
 
 
 def beat_row(endpoint, attempts=1, successes=1, faults=0, rate_limited=0, retry_after=0):
@@ -78,6 +78,7 @@ class FakeWorker:
     def _socket(self, kind, keys, server_key):
         socket = self.context.socket(kind)
         socket.linger = 0
+        socket.ipv6 = True
         socket.rcvtimeo = PATIENCE
         if keys:
             socket.curve_publickey, socket.curve_secretkey = keys
@@ -92,9 +93,9 @@ class FakeWorker:
 
     # --- frames ---
 
-    def send(self, kind, fields, *bulk):
-        self.dealer.send_multipart([msgpack.packb([1, KINDS[kind], 0]), msgpack.packb(fields),
-                                    *bulk])
+    def send(self, kind, fields, *bulk, term=0):
+        body = msgpack.packb(fields, unicode_errors="surrogateescape")
+        self.dealer.send_multipart([msgpack.packb([1, KINDS[kind], term]), body, *bulk])
 
     @staticmethod
     def parse(frames):
@@ -115,21 +116,23 @@ class FakeWorker:
             if message.kind in kinds:
                 return message
 
-    def heard(self, *kinds):
+    def heard(self, *kinds, where=lambda message: True):
         """The same of what is published."""
         while True:
             message = self.parse(self.sub.recv_multipart()[1:])
-            if message.kind in kinds:
+            if message.kind in kinds and where(message):
                 return message
+
+    def silence(self, milliseconds=0):
+        """Nothing has come for this worker."""
+        return not self.dealer.poll(milliseconds)
 
     # --- conversations ---
 
-    def hello(self, version=None, hash=None, protocol=(1, 1)):
-        if version:
-            self.version = version
+    def hello(self, protocol=(1, 1), term=0, wait=True):
         self.send("HELLO", [*protocol, self.name, self.boot, "host", 4711, "0.1.0", "openai",
-                            *self.version, hash or self.hash])
-        return self.receive("WELCOME", "NOT_LEADER")
+                            *self.version, self.hash], term=term)
+        return self.receive("WELCOME", "NOT_LEADER") if wait else None
 
     def hello_until_leader(self):
         """Says hello until somebody leads here; heartbeats give the rhythm."""
@@ -140,13 +143,9 @@ class FakeWorker:
             self.heard("HEARTBEAT")
 
     def get_snapshot(self):
-        """Asks until there is one, checks it, says ACK."""
-        while True:
-            self.send("GET", [1, 1, *self.version])
-            if self.dealer.poll(1000):
-                message = self.parse(self.dealer.recv_multipart())
-                if message.kind == "SNAPSHOT":
-                    break
+        """Asks for it, checks it, says ACK."""
+        self.send("GET", [1, 1, *self.version])
+        message = self.receive("SNAPSHOT")
         assert len(message.bulk) == message.size
         assert hashlib.blake2b(message.bulk, digest_size=32).digest() == message.hash
         self.version, self.hash = (message.epoch, message.revision), message.hash
