@@ -135,3 +135,60 @@ static inline bool sb_walk_member(struct sb_walk *c, struct sb_slice *ret_name,
     *ret_value = sb_slice_make(value, (size_t)(c->p - value));
     return true;
 }
+
+/* --- depth first ---------------------------------------------------------------
+ *
+ * One cursor for all levels, so that nothing is stepped over twice:
+ *
+ *      if (sb_walk_open(&walk))
+ *          while (sb_walk_name(&walk, &name))
+ *              if (wanted(name) && sb_walk_open(&walk)) ... its members, likewise
+ *              else value = sb_walk_value(&walk);
+ */
+
+/* Steps into the object or array at the cursor; false when it is another
+ * value. */
+static inline bool sb_walk_open(struct sb_walk *walk)
+{
+    walk->p = sb_walk_skip_space(walk->p, walk->end);
+    if (walk->p >= walk->end || (*walk->p != '{' && *walk->p != '['))
+        return false;
+    walk->p++;
+    return true;
+}
+
+/* Whether another element follows; steps out of the array when none does. */
+static inline bool sb_walk_more(struct sb_walk *walk)
+{
+    walk->p = sb_walk_skip_comma(walk->p, walk->end);
+    if (walk->p < walk->end && *walk->p != ']' && *walk->p != '}')
+        return true;
+    if (walk->p < walk->end)
+        walk->p++;
+    return false;
+}
+
+/* The next name; its value is to be taken or opened.  Steps out of the object
+ * when there is none. */
+static inline bool sb_walk_name(struct sb_walk *walk, struct sb_slice *ret_name)
+{
+    const char *name;
+
+    if (!sb_walk_more(walk))
+        return false;
+    name = walk->p;
+    walk->p = sb_walk_skip_string(name, walk->end);
+    *ret_name = sb_slice_make(name + 1, (size_t)(walk->p - name) - 2);
+    walk->p = sb_walk_skip_space(walk->p, walk->end);
+    if (walk->p < walk->end && *walk->p == ':')
+        walk->p = sb_walk_skip_space(walk->p + 1, walk->end);
+    return true;
+}
+
+static inline struct sb_slice sb_walk_value(struct sb_walk *walk)
+{
+    const char *start = walk->p;
+
+    walk->p = sb_walk_skip_value(start, walk->end);
+    return sb_slice_make(start, (size_t)(walk->p - start));
+}

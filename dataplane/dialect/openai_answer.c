@@ -36,11 +36,6 @@ static uint64_t count_of(struct sb_slice value)
     return n;
 }
 
-static bool is_object(struct sb_slice value)
-{
-    return value.n > 0 && value.p[0] == '{';
-}
-
 static bool is_string(struct sb_slice value)
 {
     return value.n > 0 && value.p[0] == '"';
@@ -51,29 +46,38 @@ static bool is_null(struct sb_slice value)
     return value.n > 0 && value.p[0] == 'n';
 }
 
-static void read_usage(struct dp_incoming *in, struct sb_slice object)
+/* prompt_tokens_details, completion_tokens_details */
+static void read_details(struct msg_usage *usage, struct sb_walk *walk)
 {
-    struct sb_walk walk = sb_walk_into(object), inner;
-    struct msg_usage *usage = &in->usage;
     struct sb_slice name, value;
 
+    while (sb_walk_name(walk, &name)) {
+        value = sb_walk_value(walk);
+        if (sb_slice_eq(name, SB_SLICE_LIT("cached_tokens")))
+            usage->cached_tokens = count_of(value);
+        else if (sb_slice_eq(name, SB_SLICE_LIT("cache_write_tokens")))
+            usage->cache_write_tokens = count_of(value);
+        else if (sb_slice_eq(name, SB_SLICE_LIT("reasoning_tokens")))
+            usage->reasoning_tokens = count_of(value);
+    }
+}
+
+static void read_usage(struct dp_incoming *in, struct sb_slice object)
+{
+    struct sb_walk walk = sb_walk_into(object);
+    struct msg_usage *usage = &in->usage;
+    struct sb_slice name;
+
     *usage = (struct msg_usage){.source = MSG_USAGE_SOURCE_PROVIDER};
-    while (sb_walk_member(&walk, &name, &value)) {
-        if (sb_slice_eq(name, SB_SLICE_LIT("prompt_tokens"))) {
-            usage->prompt_tokens = count_of(value);
-        } else if (sb_slice_eq(name, SB_SLICE_LIT("completion_tokens"))) {
-            usage->completion_tokens = count_of(value);
-        } else if (is_object(value)) { /* prompt_tokens_details, completion_tokens_details */
-            inner = sb_walk_into(value);
-            while (sb_walk_member(&inner, &name, &value)) {
-                if (sb_slice_eq(name, SB_SLICE_LIT("cached_tokens")))
-                    usage->cached_tokens = count_of(value);
-                else if (sb_slice_eq(name, SB_SLICE_LIT("cache_write_tokens")))
-                    usage->cache_write_tokens = count_of(value);
-                else if (sb_slice_eq(name, SB_SLICE_LIT("reasoning_tokens")))
-                    usage->reasoning_tokens = count_of(value);
-            }
-        }
+    while (sb_walk_name(&walk, &name)) {
+        if (sb_slice_eq(name, SB_SLICE_LIT("prompt_tokens")))
+            usage->prompt_tokens = count_of(sb_walk_value(&walk));
+        else if (sb_slice_eq(name, SB_SLICE_LIT("completion_tokens")))
+            usage->completion_tokens = count_of(sb_walk_value(&walk));
+        else if (walk.p < walk.end && *walk.p == '{' && sb_walk_open(&walk))
+            read_details(usage, &walk);
+        else
+            (void)sb_walk_value(&walk);
     }
 }
 
@@ -85,19 +89,19 @@ static bool may_be_null(struct sb_slice name)
            sb_slice_eq(name, SB_SLICE_LIT("reasoning"));
 }
 
-/* Looks at a message or a delta for anything that a client would call
- * content. */
-static void read_message(struct dp_incoming *in, struct sb_slice object)
+/* Looks at a message or a delta, which was opened, for anything that a client
+ * would call content. */
+static void read_message(struct dp_incoming *in, struct sb_walk *walk)
 {
-    struct sb_walk walk = sb_walk_into(object);
     struct sb_slice name, value;
 
-    while (sb_walk_member(&walk, &name, &value)) {
+    while (sb_walk_name(walk, &name)) {
+        value = sb_walk_value(walk);
         if (is_null(value)) {
             if (!may_be_null(name))
                 in->repair = true;
         } else if (value.n > 2 && !sb_slice_eq(name, SB_SLICE_LIT("role")) &&
-                   (is_string(value) || is_object(value) || value.p[0] == '[')) {
+                   (is_string(value) || value.p[0] == '{' || value.p[0] == '[')) {
             in->has_content = true; /* text, tool calls, audio, reasoning details */
             in->content_bytes += is_string(value) ? value.n - 2 : value.n;
         }
@@ -115,22 +119,36 @@ static void note_finish(struct dp_incoming *in, struct sb_slice value)
         in->finish_reason = sb_arena_dup(in->arena, reason);
 }
 
-static void read_choice(struct dp_incoming *in, struct sb_slice object, struct sb_slice message)
+/* "delta", "message", or "text" of a completion. */
+static void read_content(struct dp_incoming *in, struct sb_walk *walk)
 {
-    struct sb_walk walk = sb_walk_into(object);
+    struct sb_slice value;
+
+    if (walk->p < walk->end && *walk->p == '{' && sb_walk_open(walk)) {
+        read_message(in, walk);
+        return;
+    }
+    value = sb_walk_value(walk);
+    if (is_string(value) && value.n > 2) {
+        in->has_content = true;
+        in->content_bytes += value.n - 2;
+    }
+}
+
+/* A choice, which was opened. */
+static void read_choice(struct dp_incoming *in, struct sb_walk *walk, struct sb_slice message)
+{
     bool has_message = false, has_finish = false, has_index = false;
     struct sb_slice name, value;
 
-    while (sb_walk_member(&walk, &name, &value)) {
+    while (sb_walk_name(walk, &name)) {
         if (sb_slice_eq(name, message)) {
             has_message = true;
-            if (is_object(value))
-                read_message(in, value);
-            else if (is_string(value) && value.n > 2) { /* "text" of a completion */
-                in->has_content = true;
-                in->content_bytes += value.n - 2;
-            }
-        } else if (sb_slice_eq(name, SB_SLICE_LIT("finish_reason"))) {
+            read_content(in, walk);
+            continue;
+        }
+        value = sb_walk_value(walk);
+        if (sb_slice_eq(name, SB_SLICE_LIT("finish_reason"))) {
             has_finish = true;
             if (is_string(value) && value.n > 2)
                 note_finish(in, value);
@@ -145,17 +163,17 @@ static void read_choice(struct dp_incoming *in, struct sb_slice object, struct s
 /* Returns the number of choices; a value that is no array has none. */
 static uint32_t read_choices(struct dp_incoming *in, struct sb_slice array, const char *message)
 {
-    struct sb_slice value, name = sb_slice_of(message);
-    struct sb_walk walk;
+    struct sb_walk walk = {.p = array.p, .end = array.p + array.n};
+    struct sb_slice name = sb_slice_of(message);
     uint32_t n = 0;
 
-    if (array.n == 0 || array.p[0] != '[')
+    if (array.n == 0 || *array.p != '[' || !sb_walk_open(&walk))
         return 0;
-    walk = sb_walk_into(array);
-    while (sb_walk_element(&walk, &value)) {
-        if (is_object(value))
-            read_choice(in, value, name);
-        n++;
+    for (; sb_walk_more(&walk); n++) {
+        if (*walk.p == '{' && sb_walk_open(&walk))
+            read_choice(in, &walk, name);
+        else
+            (void)sb_walk_value(&walk);
     }
     return n;
 }
