@@ -112,6 +112,12 @@ static inline struct dp_segment_cursor dp_segment_begin(void)
     return (struct dp_segment_cursor){.at = DP_SEGMENT_HEAD, .after = 0};
 }
 
+/* It has a record. */
+static inline bool dp_segment_is_begun(const struct dp_segment *segment)
+{
+    return atomic_load_explicit(&segment->written, memory_order_acquire) > DP_SEGMENT_HEAD;
+}
+
 /* Gives the next frame and moves past it; false when none is there (yet). */
 bool dp_segment_next(struct dp_segment *segment, struct dp_segment_cursor *cursor,
                      struct dp_frame *ret_frame);

@@ -120,7 +120,7 @@ static enum rescued rescue(struct dp_spool *spool, bool is_closing)
 
     for (struct dp_segment *at = spool->live->head; at != NULL; at = next) {
         next = atomic_load_explicit(&at->next, memory_order_acquire);
-        if (!at->is_unsafe)
+        if (at->has_file ? !at->is_unsafe : !dp_segment_is_begun(at))
             continue;
         if (at->has_file)
             return RESCUED_NOT_ALL;
@@ -301,7 +301,7 @@ int dp_spool_sync(struct dp_spool *spool)
         struct dp_segment *segment = spool->sync_from, *next;
 
         next = atomic_load_explicit(&segment->next, memory_order_acquire);
-        if (atomic_load_explicit(&segment->written, memory_order_acquire) > DP_SEGMENT_HEAD) {
+        if (dp_segment_is_begun(segment)) {
             rc = segment->has_file ? link_segment(spool, segment) : SB_EIO;
             if (rc == SB_OK)
                 rc = dp_segment_sync(segment, spool->disk);
