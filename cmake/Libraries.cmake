@@ -6,6 +6,13 @@ function(sb_find_library target)
     foreach(module ${ARGN})
         pkg_check_modules(lib_${target} QUIET IMPORTED_TARGET ${module})
         if(lib_${target}_FOUND)
+            # Debian 13's msgpack-c.pc says -Iinclude; no folder of ours is meant
+            get_target_property(folders PkgConfig::lib_${target} INTERFACE_INCLUDE_DIRECTORIES)
+            if(folders)
+                list(FILTER folders INCLUDE REGEX "^/")
+                set_target_properties(PkgConfig::lib_${target} PROPERTIES
+                                      INTERFACE_INCLUDE_DIRECTORIES "${folders}")
+            endif()
             add_library(lib::${target} ALIAS PkgConfig::lib_${target})
             return()
         endif()
