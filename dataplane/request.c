@@ -173,9 +173,8 @@ static void make_generation(struct dp_request *req)
 
     if (second != worker->generation_second) {
         worker->generation_second = second;
-        worker->generation_start_n =
-            (uint8_t)snprintf(worker->generation_start, sizeof(worker->generation_start),
-                              "gen-%" PRId64 "-", second);
+        worker->generation_start_n = (uint8_t)snprintf(
+            worker->generation_start, sizeof(worker->generation_start), "gen-%" PRId64 "-", second);
     }
     n = worker->generation_start_n;
     memcpy(req->generation, worker->generation_start, n);

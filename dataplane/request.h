@@ -110,7 +110,7 @@ struct dp_request {
     char generation[DP_GENERATION_MAX];
     uint8_t generation_n;
     struct sb_slice snapshot_text; /* "epoch.revision" */
-    struct sb_slice served_tag; /* of the endpoint whose answer is relayed */
+    struct sb_slice served_tag;    /* of the endpoint whose answer is relayed */
     bool head_sent;
     bool comment_sent; /* the head went out with the first comment: less in it */
     bool is_chunked;
