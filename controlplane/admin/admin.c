@@ -72,7 +72,7 @@ static int find_route(struct cp_admin *admin, struct cp_call *call, unsigned *re
     }
     for (int i = 0; rc == SB_OK && i < CP_TARGET_ARGS_MAX; i++)
         rc = cp_target_unescape(raw[i], false, call->arena, &call->args[i]);
-    return rc == SB_OK ? rc : sb_err_set(&call->err, rc, "a bad escape in the path");
+    return rc == SB_OK ? rc : sb_err_set(&call->err, rc, "the path holds bytes that are no text");
 }
 
 /* A filter with a typing mistake must not become no filter. */

@@ -1,28 +1,17 @@
-/* controlplane/admin/fleet.c - what lives: workers, tables, and a live worker's
- * opinion. */
+/* controlplane/admin/fleet.c - the workers, and the opinion of one of them. */
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/routes.h"
 
-static int reply_live(struct cp_call *call,
-                      int (*ask)(void *ctx, struct sb_buf *out, struct sb_errmsg *err))
+int cp_serve_workers(struct cp_call *call)
 {
+    const struct cp_admin_live *live = &call->world->live;
     SB_CLEANUP(sb_buf_release) struct sb_buf list;
     int rc = SB_EAGAIN;
 
     sb_buf_init(&list, CP_HTTP_ANSWER_MAX);
-    if (ask != NULL)
-        rc = ask(call->world->live.ctx, &list, &call->err);
+    if (live->workers != NULL)
+        rc = live->workers(live->ctx, &list, &call->err);
     return rc == SB_OK ? cp_call_reply_list(call, sb_buf_slice(&list), "") : rc;
-}
-
-int cp_serve_workers(struct cp_call *call)
-{
-    return reply_live(call, call->world->live.workers);
-}
-
-int cp_serve_tables(struct cp_call *call)
-{
-    return reply_live(call, call->world->live.tables);
 }
 
 int cp_serve_explain(struct cp_call *call)

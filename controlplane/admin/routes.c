@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controlplane/admin/view.h"
 #include "controlplane/catalog.h"
 
 #define PAGE_PARAMS                                                                                \
@@ -37,6 +38,45 @@ static const struct cp_route_param revision_params[] = {
 static const struct cp_route_param explain_params[] = {
     {"worker", CP_PARAM_OF_TEXT, "name of the worker to ask (default: any)", NULL},
     {"key", CP_PARAM_OF_TEXT, "name of the key to decide for (default: the first)", NULL},
+    NO_MORE_PARAMS,
+};
+
+static const struct cp_route_param tables_params[] = {
+    PAGE_PARAMS,
+    {"model", CP_PARAM_OF_TEXT, "only endpoints of this model", NULL},
+    {"provider", CP_PARAM_OF_TEXT, "only endpoints of this provider", NULL},
+    NO_MORE_PARAMS,
+};
+#define VIEW_PARAMS                                                                                \
+    {"from", CP_PARAM_OF_TIME, "not before: 2026-01-31 or 2026-01-31T12:00:00Z", NULL},            \
+        {"to", CP_PARAM_OF_TIME, "before", NULL},                                                  \
+        {"format", CP_PARAM_OF_TEXT, "json comes in pages, csv and ndjson as a stream",            \
+         cp_view_formats},                                                                         \
+        {"limit", CP_PARAM_OF_NUMBER, "how many at most (json: 1000; default 100)", NULL},         \
+    {                                                                                              \
+        "cursor", CP_PARAM_OF_TEXT, "next_cursor of the page before", NULL                         \
+    }
+static const struct cp_route_param audit_requests_params[] = {
+    VIEW_PARAMS,
+    {"key", CP_PARAM_OF_TEXT, "name of the API key", NULL},
+    {"model", CP_PARAM_OF_TEXT, "asked for or served", NULL},
+    {"provider", CP_PARAM_OF_TEXT, "slug", NULL},
+    {"endpoint", CP_PARAM_OF_TEXT, "tag, or model@tag", NULL},
+    {"region", CP_PARAM_OF_TEXT, "of the endpoint that served", NULL},
+    {"outcome", CP_PARAM_OF_TEXT, "one or several, with commas between: success,stream_cut", NULL},
+    {"generation_id", CP_PARAM_OF_TEXT, "the one request", NULL},
+    {"zdr", CP_PARAM_OF_FLAG, "whether zero data retention was demanded", NULL},
+    {"residency", CP_PARAM_OF_TEXT, "that was demanded: eu, or a country", NULL},
+    {"distillable", CP_PARAM_OF_FLAG, "whether it was demanded", NULL},
+    {"min_cost", CP_PARAM_OF_TEXT, "USD at least", NULL},
+    NO_MORE_PARAMS,
+};
+static const struct cp_route_param audit_changes_params[] = {
+    VIEW_PARAMS,
+    {"author", CP_PARAM_OF_TEXT, "who changed it", NULL},
+    {"kind", CP_PARAM_OF_TEXT, "of the object", NULL},
+    {"name", CP_PARAM_OF_TEXT, "of the object", NULL},
+    {"revision", CP_PARAM_OF_NUMBER, "the one that changed it", NULL},
     NO_MORE_PARAMS,
 };
 
@@ -151,7 +191,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "tables",
      .serve = cp_serve_tables,
-     .params = no_params,
+     .params = tables_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_tables",
      .summary = "What is measured of each endpoint"},
@@ -163,6 +203,20 @@ const struct cp_route cp_routes[] = {
      .answer = CP_ANSWER_OBJECT,
      .id = "explain",
      .summary = "What a live worker would do with a request, without sending anything"},
+    {.method = "GET",
+     .path = V1 "audit/requests",
+     .serve = cp_serve_audit_requests,
+     .params = audit_requests_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "audit_requests",
+     .summary = "What was asked, who served it, and the evidence that was held for it"},
+    {.method = "GET",
+     .path = V1 "audit/changes",
+     .serve = cp_serve_audit_changes,
+     .params = audit_changes_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "audit_changes",
+     .summary = "Each object that was changed, by whom, before and after"},
 };
 const size_t cp_routes_n = sizeof(cp_routes) / sizeof(cp_routes[0]);
 

@@ -75,9 +75,13 @@ cp_serve_cb cp_serve_catalog, cp_serve_apply;
 /* revisions.c */
 cp_serve_cb cp_serve_revisions, cp_serve_revision, cp_serve_rollback;
 /* fleet.c */
-cp_serve_cb cp_serve_workers, cp_serve_tables, cp_serve_explain;
-/* audit.c */
-cp_serve_cb cp_serve_audit_requests, cp_serve_audit_changes;
+cp_serve_cb cp_serve_workers, cp_serve_explain;
+/* tables.c */
+cp_serve_cb cp_serve_tables;
+/* audit_requests.c */
+cp_serve_cb cp_serve_audit_requests;
+/* audit_changes.c */
+cp_serve_cb cp_serve_audit_changes;
 /* status.c */
 cp_serve_cb cp_serve_healthz, cp_serve_readyz, cp_serve_metrics, cp_serve_status;
 /* openapi.c */

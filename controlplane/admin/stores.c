@@ -115,3 +115,11 @@ void cp_stores_give(struct cp_stores *stores, struct cp_store **store)
     leave_place(stores, *store);
     *store = NULL;
 }
+
+int cp_stores_failure(struct cp_store *store, int rc, struct sb_errmsg *err)
+{
+    const struct cp_db_error *error = cp_db_last_error(cp_store_db(store));
+
+    return sb_err_set(err, rc == SB_EINVAL ? SB_EDB : rc, "%s",
+                      error->code == rc ? error->text.text : sb_err_str(rc));
+}

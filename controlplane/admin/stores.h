@@ -27,3 +27,7 @@ int cp_stores_take(struct cp_stores *stores, struct cp_store **ret_store,
                    struct sb_errmsg *err) SB_MUSTCHECK;
 /* Sets *store to NULL; NULL is fine. */
 void cp_stores_give(struct cp_stores *stores, struct cp_store **store);
+
+/* The code of a query of our own that failed, and its text in err: values that
+ * the server refuses are no mistake of who asked, SB_EINVAL becomes SB_EDB. */
+int cp_stores_failure(struct cp_store *store, int rc, struct sb_errmsg *err);

@@ -3,6 +3,8 @@
 
 #include <stdbool.h>
 
+#include "common/utf8.h"
+
 static int hex(char c)
 {
     if (c >= '0' && c <= '9')
@@ -33,6 +35,8 @@ int cp_target_unescape(struct sb_slice text, bool is_form, struct sb_arena *aren
         }
         out[n++] = c;
     }
+    if (!sb_utf8_is_valid(sb_slice_make(out, n)))
+        return SB_EPARSE;
     *ret_text = sb_slice_make(out, n);
     return SB_OK;
 }
@@ -63,7 +67,7 @@ int cp_target_parse(struct sb_slice text, struct sb_arena *arena, struct cp_targ
         if (target.n_params == CP_TARGET_PARAMS_MAX)
             return sb_err_set(err, SB_ETOOBIG, "more than %d parameters", CP_TARGET_PARAMS_MAX);
         if (parse_param(one, arena, &params[target.n_params]) != SB_OK)
-            return sb_err_set(err, SB_EPARSE, "a bad escape in the parameter '%.*s'",
+            return sb_err_set(err, SB_EPARSE, "bytes that are no text in the parameter '%.*s'",
                               one.n < 80 ? (int)one.n : 80, one.p);
         target.n_params++;
     }

@@ -1,7 +1,7 @@
 /* controlplane/admin/target.h - the target of a request: a path, and a query.
  *
  * Pure.  Escapes are undone per segment and per value, so that a name may hold
- * any character, a slash too; an escaped NUL is refused.
+ * any character, a slash too; an escaped NUL is refused, and what is not UTF-8.
  */
 #pragma once
 
@@ -25,7 +25,7 @@ struct cp_target {
 };
 
 /* Everything is in arena, or borrowed from text.  SB_EPARSE: an escape that is
- * none; SB_ETOOBIG: too many parameters. */
+ * none, or no text; SB_ETOOBIG: too many parameters. */
 int cp_target_parse(struct sb_slice text, struct sb_arena *arena, struct cp_target *ret_target,
                     struct sb_errmsg *err) SB_MUSTCHECK;
 

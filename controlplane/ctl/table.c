@@ -7,6 +7,7 @@
 #include "common/buf.h"
 #include "common/check.h"
 #include "common/err.h"
+#include "common/utf8.h"
 
 enum {
     COLUMNS_MAX = 24,
@@ -36,31 +37,6 @@ struct ctl_table {
 
 /* --- text on a terminal ------------------------------------------------------------- */
 
-/* The code point at the front and its length; 0xfffd and 1 for a byte that is
- * not UTF-8. */
-static uint32_t next_code(struct sb_slice text, size_t *ret_n)
-{
-    unsigned char c = (unsigned char)text.p[0];
-    size_t n = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    uint32_t code = n == 1 ? c : c & (0xffU >> (n + 1));
-
-    *ret_n = 1;
-    if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || n > text.n)
-        return 0xfffd;
-    for (size_t i = 1; i < n; i++) {
-        unsigned char more = (unsigned char)text.p[i];
-
-        if ((more & 0xc0) != 0x80)
-            return 0xfffd;
-        code = code << 6 | (more & 0x3f);
-    }
-    if (code < least[n] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-        return 0xfffd;
-    *ret_n = n;
-    return code;
-}
-
 static bool is_in(uint32_t code, const uint32_t (*ranges)[2], size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -89,14 +65,14 @@ size_t ctl_text_width(struct sb_slice text)
     size_t width = 0, n;
 
     for (; text.n > 0; text = sb_slice_from(text, n))
-        width += code_width(next_code(text, &n));
+        width += code_width(sb_utf8_next(text, &n));
     return width;
 }
 
 /* Controls, and what turns the direction of a line. */
 static bool is_harmful(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0xfffd ||
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == SB_UTF8_BAD ||
            (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
@@ -106,7 +82,7 @@ struct sb_slice ctl_text_clean(struct sb_arena *arena, struct sb_slice text)
     size_t used = 0, n;
 
     for (; text.n > 0; text = sb_slice_from(text, n)) {
-        if (is_harmful(next_code(text, &n))) {
+        if (is_harmful(sb_utf8_next(text, &n))) {
             out[used++] = '?';
             continue;
         }
@@ -123,7 +99,7 @@ static struct sb_slice cut(struct sb_slice text, size_t width)
     size_t n;
 
     while (left.n > 0) {
-        unsigned one = code_width(next_code(left, &n));
+        unsigned one = code_width(sb_utf8_next(left, &n));
 
         if (one > width)
             break;

@@ -1,0 +1,180 @@
+/* controlplane/admin/audit_changes.c - GET audit/changes: each object that was
+ * changed, by whom, before and after. */
+#include <inttypes.h>
+
+#include "common/num.h"
+#include "common/timefmt.h"
+#include "controlplane/admin/call.h"
+#include "controlplane/admin/csv.h"
+#include "controlplane/admin/filter.h"
+#include "controlplane/admin/routes.h"
+#include "controlplane/admin/view.h"
+
+enum column {
+    COL_REVISION,
+    COL_EPOCH,
+    COL_AT,
+    COL_AUTHOR,
+    COL_ACTION,
+    COL_NOTE,
+    COL_FORCED,
+    COL_KIND,
+    COL_NAME,
+    COL_BEFORE,
+    COL_AFTER,
+    COL_SECRET,
+};
+
+static const char sql[] =
+    "SELECT c.revision, r.epoch, r.at, r.author, r.action, r.note, r.forced, c.kind, c.name,"
+    " c.before::text, c.after::text, c.secret_changed"
+    " FROM audit_changes c JOIN revisions r USING (revision)"
+    " WHERE ($1::timestamptz IS NULL OR r.at >= $1)"
+    " AND ($2::timestamptz IS NULL OR r.at < $2)"
+    " AND ($3::text IS NULL OR r.author = $3)"
+    " AND ($4::text IS NULL OR c.kind = $4)"
+    " AND ($5::text IS NULL OR c.name = $5)"
+    " AND ($6::bigint IS NULL OR c.revision = $6)"
+    " AND ($7::bigint IS NULL OR c.revision < $7"
+    "      OR (c.revision = $7 AND (c.kind, c.name) > ($8::text, $9::text)))"
+    " ORDER BY c.revision DESC, c.kind, c.name LIMIT $10";
+enum { N_FILTERS = 6, N_CURSOR = 3 };
+
+/* A name may hold anything but this. */
+#define SEPARATOR '~'
+
+static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struct sb_arena *arena)
+{
+    return sb_arena_printf(arena, "%" PRId64 "%c%.*s%c%.*s", cp_rows_i64(rows, row, COL_REVISION),
+                           SEPARATOR, SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_KIND)), SEPARATOR,
+                           SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_NAME)));
+}
+
+static int read_cursor(struct sb_slice cursor, struct cp_param *params)
+{
+    struct sb_slice revision = sb_slice_make(cursor.p, sb_slice_find(cursor, SEPARATOR)), kind;
+    uint64_t number;
+
+    for (int i = 0; i < N_CURSOR; i++)
+        params[i] = CP_P_NULL;
+    if (cursor.n == 0)
+        return SB_OK;
+    if (revision.n == cursor.n || !sb_num_read_u64(revision, &number) || number > INT64_MAX)
+        return SB_EINVAL;
+    cursor = sb_slice_from(cursor, revision.n + 1);
+    kind = sb_slice_make(cursor.p, sb_slice_find(cursor, SEPARATOR));
+    if (kind.n == cursor.n)
+        return SB_EINVAL;
+    params[0] = CP_P_I64(number);
+    params[1] = CP_P_TEXT(kind);
+    params[2] = CP_P_TEXT(sb_slice_from(cursor, kind.n + 1));
+    return SB_OK;
+}
+
+static const char *what_happened(const struct cp_rows *rows, size_t row)
+{
+    if (cp_rows_is_null(rows, row, COL_BEFORE))
+        return "added";
+    return cp_rows_is_null(rows, row, COL_AFTER) ? "removed" : "changed";
+}
+
+static size_t format_time(const struct cp_rows *rows, size_t row, char text[SB_TIME_TEXT_MAX])
+{
+    return sb_time_format((sb_usec)cp_rows_usec(rows, row, COL_AT), 6, text);
+}
+
+static void add_object(struct sb_json *json, const char *name, const struct cp_rows *rows,
+                       size_t row, enum column column)
+{
+    if (cp_rows_is_null(rows, row, (int)column))
+        sb_json_add_null(json, name);
+    else
+        sb_json_add_raw(json, name, cp_rows_bytes(rows, row, (int)column));
+}
+
+static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t row)
+{
+    char at[SB_TIME_TEXT_MAX];
+    size_t n = format_time(rows, row, at);
+
+    sb_json_open_object(json);
+    sb_json_add_i64(json, "revision", cp_rows_i64(rows, row, COL_REVISION));
+    sb_json_add_i64(json, "epoch", cp_rows_i64(rows, row, COL_EPOCH));
+    sb_json_add_text(json, "at", sb_slice_make(at, n));
+    sb_json_add_text(json, "author", cp_rows_bytes(rows, row, COL_AUTHOR));
+    sb_json_add_text(json, "by", cp_rows_bytes(rows, row, COL_ACTION));
+    if (cp_rows_is_null(rows, row, COL_NOTE))
+        sb_json_add_null(json, "note");
+    else
+        sb_json_add_text(json, "note", cp_rows_bytes(rows, row, COL_NOTE));
+    sb_json_add_bool(json, "forced", cp_rows_bool(rows, row, COL_FORCED));
+    sb_json_add_text(json, "kind", cp_rows_bytes(rows, row, COL_KIND));
+    sb_json_add_text(json, "name", cp_rows_bytes(rows, row, COL_NAME));
+    sb_json_add_text(json, "action", sb_slice_of(what_happened(rows, row)));
+    add_object(json, "before", rows, row, COL_BEFORE);
+    add_object(json, "after", rows, row, COL_AFTER);
+    sb_json_add_bool(json, "secret_changed", cp_rows_bool(rows, row, COL_SECRET));
+    sb_json_close_object(json);
+}
+
+static const char *const titles[] = {"revision",       "epoch", "at",   "author", "by",     "note",
+                                     "forced",         "kind",  "name", "action", "before", "after",
+                                     "secret_changed", NULL};
+
+static void put_flag(struct cp_csv *csv, bool flag)
+{
+    cp_csv_text(csv, sb_slice_of(flag ? "true" : "false"));
+}
+
+static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
+                    struct sb_arena *arena)
+{
+    char at[SB_TIME_TEXT_MAX];
+    size_t n = format_time(rows, row, at);
+
+    (void)arena;
+    cp_csv_i64(csv, cp_rows_i64(rows, row, COL_REVISION));
+    cp_csv_i64(csv, cp_rows_i64(rows, row, COL_EPOCH));
+    cp_csv_text(csv, sb_slice_make(at, n));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_AUTHOR));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_ACTION));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_NOTE));
+    put_flag(csv, cp_rows_bool(rows, row, COL_FORCED));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_KIND));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_NAME));
+    cp_csv_text(csv, sb_slice_of(what_happened(rows, row)));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_BEFORE));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_AFTER));
+    put_flag(csv, cp_rows_bool(rows, row, COL_SECRET));
+}
+
+static const struct cp_view view = {
+    .sql = sql,
+    .n_filters = N_FILTERS,
+    .n_cursor = N_CURSOR,
+    .read_cursor = read_cursor,
+    .cursor = make_cursor,
+    .titles = titles,
+    .put_json = put_json,
+    .put_csv = put_csv,
+};
+
+int cp_serve_audit_changes(struct cp_call *call)
+{
+    struct sb_slice kind = cp_call_param(call, "kind");
+    struct cp_param filters[N_FILTERS] = {
+        cp_filter_time(call, "from"),   cp_filter_time(call, "to"),
+        cp_filter_text(call, "author"), CP_P_NULL,
+        cp_filter_text(call, "name"),   cp_filter_number(call, "revision"),
+    };
+
+    if (kind.p != NULL) {
+        int number = cp_kind_parse(kind); /* "key" and "keys" */
+
+        if (number < 0)
+            cp_problems_add(&call->problems, SB_SLICE_LIT("kind"), 0, "there is no such kind");
+        else
+            filters[3] = CP_P_STR(cp_kind_section((enum cp_kind)number));
+    }
+    return cp_view_reply(call, &view, filters);
+}

@@ -1,0 +1,475 @@
+/* controlplane/admin/audit_requests.c - GET audit/requests: what was asked, who
+ * served it, and what was held for it then. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/money.h"
+#include "common/num.h"
+#include "common/timefmt.h"
+#include "controlplane/admin/call.h"
+#include "controlplane/admin/csv.h"
+#include "controlplane/admin/filter.h"
+#include "controlplane/admin/routes.h"
+#include "controlplane/admin/view.h"
+#include "proto/vocabulary.h"
+
+/* X(NAME, "expression"): the columns in their order. */
+#define COLUMN_MAP(X)                                                                              \
+    X(GENERATION, "generation")                                                                    \
+    X(REQUEST_ID, "request_id")                                                                    \
+    X(RECEIVED_AT, "received_at")                                                                  \
+    X(TOOK, "took_us")                                                                             \
+    X(FIRST_TOKEN, "first_token_us")                                                               \
+    X(API, "api")                                                                                  \
+    X(STREAMED, "streamed")                                                                        \
+    X(KEY, "key_name")                                                                             \
+    X(TENANT, "tenant_name")                                                                       \
+    X(MODEL_ASKED, "model_asked")                                                                  \
+    X(MODEL_SERVED, "model_served")                                                                \
+    X(ENDPOINT_ID, "endpoint_id")                                                                  \
+    X(TAG, "tag")                                                                                  \
+    X(PROVIDER, "provider")                                                                        \
+    X(REGION, "region")                                                                            \
+    X(CREDENTIAL, "credential_kind")                                                               \
+    X(EPOCH, "epoch")                                                                              \
+    X(REVISION, "revision")                                                                        \
+    X(DEMANDED, "demanded")                                                                        \
+    X(RESIDENCY, "residency")                                                                      \
+    X(EVIDENCE, "evidence::text")                                                                  \
+    X(ATTEMPTS, "attempts::text")                                                                  \
+    X(PROMPT, "prompt_tokens")                                                                     \
+    X(COMPLETION, "completion_tokens")                                                             \
+    X(CACHED, "cached_tokens")                                                                     \
+    X(CACHE_WRITE, "cache_write_tokens")                                                           \
+    X(REASONING, "reasoning_tokens")                                                               \
+    X(USAGE_SOURCE, "usage_source")                                                                \
+    X(COST, "cost")                                                                                \
+    X(UPSTREAM_COST, "upstream_cost")                                                              \
+    X(STATUS, "status")                                                                            \
+    X(OUTCOME, "outcome")                                                                          \
+    X(FINISH_REASON, "finish_reason")                                                              \
+    X(REQUEST_BYTES, "request_bytes")                                                              \
+    X(RESPONSE_BYTES, "response_bytes")                                                            \
+    X(WORKER, "worker_id")                                                                         \
+    X(BOOT, "boot_id")                                                                             \
+    X(SEQUENCE, "sequence")
+
+enum column {
+#define X(name, expression) COL_##name,
+    COLUMN_MAP(X)
+#undef X
+};
+
+#define X(name, expression) expression ", "
+static const char sql[] = "SELECT " COLUMN_MAP(
+    X) "NULL FROM audit_requests"
+       " WHERE ($1::timestamptz IS NULL OR received_at >= $1)"
+       " AND ($2::timestamptz IS NULL OR received_at < $2)"
+       " AND ($3::text IS NULL OR key_name = $3)"
+       " AND ($4::text IS NULL OR model_asked = $4 OR model_served = $4)"
+       " AND ($5::text IS NULL OR provider = $5)"
+       " AND ($6::text IS NULL OR tag = $6 OR model_served || '@' || tag = $6)"
+       " AND ($7::text IS NULL OR region = $7)"
+       " AND ($8::smallint[] IS NULL OR outcome = ANY ($8))"
+       " AND ($9::text IS NULL OR generation = $9)"
+       " AND ($10::text IS NULL OR $10 = ANY (string_to_array(residency, ',')))"
+       " AND ($11::bigint IS NULL OR cost >= $11)"
+       " AND demanded & $12::integer = $12::integer AND demanded & $13::integer = 0"
+       " AND ($14::timestamptz IS NULL"
+       "      OR (received_at, worker_id, boot_id, sequence) < ($14, $15::text, $16::bigint, "
+       "$17::bigint))"
+       " ORDER BY received_at DESC, worker_id DESC, boot_id DESC, sequence DESC LIMIT $18";
+#undef X
+enum { N_FILTERS = 13, N_CURSOR = 4 };
+
+/* --- cursor ---------------------------------------------------------------------- */
+
+static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struct sb_arena *arena)
+{
+    char at[SB_TIME_TEXT_MAX];
+    size_t n = sb_time_format((sb_usec)cp_rows_usec(rows, row, COL_RECEIVED_AT), 6, at);
+
+    return sb_arena_printf(arena, "%.*s~%" PRId64 "~%" PRId64 "~%.*s", (int)n, at,
+                           cp_rows_i64(rows, row, COL_BOOT), cp_rows_i64(rows, row, COL_SEQUENCE),
+                           SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_WORKER)));
+}
+
+/* Takes the text before the next '~' off the front. */
+static struct sb_slice take_part(struct sb_slice *left)
+{
+    struct sb_slice part = sb_slice_make(left->p, sb_slice_find(*left, '~'));
+
+    *left = part.n < left->n ? sb_slice_from(*left, part.n + 1) : SB_SLICE_NONE;
+    return part;
+}
+
+static int read_cursor(struct sb_slice cursor, struct cp_param *params)
+{
+    struct sb_slice at = take_part(&cursor), boot = take_part(&cursor);
+    struct sb_slice sequence = take_part(&cursor);
+    uint64_t boot_number, sequence_number;
+    sb_usec wall;
+
+    for (int i = 0; i < N_CURSOR; i++)
+        params[i] = CP_P_NULL;
+    if (at.n == 0)
+        return SB_OK;
+    if (sb_time_parse(at, &wall) != SB_OK || !sb_num_read_u64(boot, &boot_number) ||
+        !sb_num_read_u64(sequence, &sequence_number) || boot_number > INT64_MAX ||
+        sequence_number > INT64_MAX || cursor.n == 0)
+        return SB_EINVAL;
+    params[0] = CP_P_TEXT(at);
+    params[1] = CP_P_TEXT(cursor);
+    params[2] = CP_P_I64(boot_number);
+    params[3] = CP_P_I64(sequence_number);
+    return SB_OK;
+}
+
+/* --- values --------------------------------------------------------------------------- */
+
+static struct sb_slice text_of(const struct cp_rows *rows, size_t row, enum column column)
+{
+    return cp_rows_bytes(rows, row, (int)column);
+}
+
+static int64_t number_of(const struct cp_rows *rows, size_t row, enum column column)
+{
+    return cp_rows_i64(rows, row, (int)column);
+}
+
+static void add_text(struct sb_json *json, const char *name, const struct cp_rows *rows, size_t row,
+                     enum column column)
+{
+    if (cp_rows_is_null(rows, row, (int)column))
+        sb_json_add_null(json, name);
+    else
+        sb_json_add_text(json, name, text_of(rows, row, column));
+}
+
+static void add_number(struct sb_json *json, const char *name, const struct cp_rows *rows,
+                       size_t row, enum column column)
+{
+    if (cp_rows_is_null(rows, row, (int)column))
+        sb_json_add_null(json, name);
+    else
+        sb_json_add_i64(json, name, number_of(rows, row, column));
+}
+
+static void add_money(struct sb_json *json, const char *name, int64_t money)
+{
+    char text[SB_MONEY_TEXT_MAX];
+    size_t n = sb_money_format(money, text);
+
+    sb_json_add_text(json, name, sb_slice_make(text, n));
+}
+
+/* Exact: microseconds as milliseconds with up to three digits. */
+static void add_msec(struct sb_json *json, const char *name, const struct cp_rows *rows, size_t row,
+                     enum column column)
+{
+    if (cp_rows_is_null(rows, row, (int)column))
+        sb_json_add_null(json, name);
+    else
+        sb_json_add_double(json, name, (double)number_of(rows, row, column) / 1000);
+}
+
+static size_t format_time(const struct cp_rows *rows, size_t row, char text[SB_TIME_TEXT_MAX])
+{
+    return sb_time_format((sb_usec)cp_rows_usec(rows, row, COL_RECEIVED_AT), 6, text);
+}
+
+/* --- JSON -------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    enum msg_claim_kind claim;
+} claims[] = {{"eu_resident", MSG_CLAIM_EU_RESIDENT},
+              {"zdr", MSG_CLAIM_ZDR},
+              {"no_training", MSG_CLAIM_NO_TRAINING},
+              {"distillable", MSG_CLAIM_DISTILLABLE}};
+
+static bool is_demanded(const struct cp_rows *rows, size_t row, enum msg_claim_kind claim)
+{
+    return (number_of(rows, row, COL_DEMANDED) >> claim & 1) != 0;
+}
+
+static void add_demanded(struct sb_json *json, const struct cp_rows *rows, size_t row)
+{
+    sb_json_add_object(json, "demanded");
+    add_text(json, "residency", rows, row, COL_RESIDENCY);
+    for (size_t i = 0; i < SB_ARRAY_LEN(claims); i++)
+        sb_json_add_bool(json, claims[i].name, is_demanded(rows, row, claims[i].claim));
+    sb_json_close_object(json);
+}
+
+static void add_tokens(struct sb_json *json, const struct cp_rows *rows, size_t row)
+{
+    sb_json_add_object(json, "tokens");
+    add_number(json, "prompt", rows, row, COL_PROMPT);
+    add_number(json, "completion", rows, row, COL_COMPLETION);
+    add_number(json, "cached", rows, row, COL_CACHED);
+    add_number(json, "cache_write", rows, row, COL_CACHE_WRITE);
+    add_number(json, "reasoning", rows, row, COL_REASONING);
+    sb_json_add_text(
+        json, "source",
+        sb_slice_of(msg_usage_source_name((int)number_of(rows, row, COL_USAGE_SOURCE))));
+    sb_json_close_object(json);
+}
+
+/* Stored with the numbers of closed lists, shown with their names. */
+static void add_attempt(struct sb_json *json, yyjson_val *attempt)
+{
+    yyjson_obj_iter iter = yyjson_obj_iter_with(attempt);
+    yyjson_val *name;
+
+    sb_json_open_object(json);
+    while ((name = yyjson_obj_iter_next(&iter)) != NULL) {
+        yyjson_val *value = yyjson_obj_iter_get_val(name);
+        struct sb_slice text = sb_json_text(name);
+
+        if (sb_slice_is(text, "outcome")) {
+            sb_json_add_text(json, "outcome", sb_slice_of(msg_outcome_name(yyjson_get_int(value))));
+        } else if (sb_slice_is(text, "credential_kind")) {
+            sb_json_add_text(json, "credential",
+                             sb_slice_of(msg_credential_kind_name(yyjson_get_int(value))));
+        } else {
+            sb_json_name(json, text);
+            sb_json_put_value(json, value);
+        }
+    }
+    sb_json_close_object(json);
+}
+
+/* The array in a column; NULL when there is none. */
+static yyjson_doc *read_array(const struct cp_rows *rows, size_t row, enum column column)
+{
+    struct sb_slice text = text_of(rows, row, column);
+    yyjson_doc *doc = NULL;
+
+    return text.n > 0 && sb_json_read(text, text.n, &doc, NULL) == SB_OK ? doc : NULL;
+}
+
+static void add_attempts(struct sb_json *json, const struct cp_rows *rows, size_t row)
+{
+    SB_CLEANUP(sb_json_free) yyjson_doc *doc = read_array(rows, row, COL_ATTEMPTS);
+    yyjson_arr_iter iter = yyjson_arr_iter_with(yyjson_doc_get_root(doc));
+    yyjson_val *one;
+
+    sb_json_add_array(json, "attempts");
+    while ((one = yyjson_arr_iter_next(&iter)) != NULL)
+        add_attempt(json, one);
+    sb_json_close_array(json);
+}
+
+static void add_who_and_what(struct sb_json *json, const struct cp_rows *rows, size_t row)
+{
+    char at[SB_TIME_TEXT_MAX];
+    size_t n = format_time(rows, row, at);
+
+    sb_json_add_text(json, "generation_id", text_of(rows, row, COL_GENERATION));
+    add_text(json, "request_id", rows, row, COL_REQUEST_ID);
+    sb_json_add_text(json, "received_at", sb_slice_make(at, n));
+    add_msec(json, "took_ms", rows, row, COL_TOOK);
+    add_msec(json, "first_token_ms", rows, row, COL_FIRST_TOKEN);
+    sb_json_add_text(json, "api", sb_slice_of(msg_api_name((int)number_of(rows, row, COL_API))));
+    sb_json_add_bool(json, "streamed", cp_rows_bool(rows, row, COL_STREAMED));
+    add_text(json, "key", rows, row, COL_KEY);
+    add_text(json, "tenant", rows, row, COL_TENANT);
+    add_text(json, "model_asked", rows, row, COL_MODEL_ASKED);
+    add_text(json, "model_served", rows, row, COL_MODEL_SERVED);
+    add_number(json, "endpoint_id", rows, row, COL_ENDPOINT_ID);
+    add_text(json, "endpoint", rows, row, COL_TAG);
+    add_text(json, "provider", rows, row, COL_PROVIDER);
+    add_text(json, "region", rows, row, COL_REGION);
+    sb_json_add_text(
+        json, "credential",
+        sb_slice_of(msg_credential_kind_name((int)number_of(rows, row, COL_CREDENTIAL))));
+}
+
+static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t row)
+{
+    sb_json_open_object(json);
+    add_who_and_what(json, rows, row);
+    add_demanded(json, rows, row);
+    sb_json_add_raw(json, "evidence",
+                    cp_rows_is_null(rows, row, COL_EVIDENCE) ? SB_SLICE_LIT("[]")
+                                                             : text_of(rows, row, COL_EVIDENCE));
+    add_number(json, "epoch", rows, row, COL_EPOCH);
+    add_number(json, "revision", rows, row, COL_REVISION);
+    add_attempts(json, rows, row);
+    add_tokens(json, rows, row);
+    add_money(json, "cost", number_of(rows, row, COL_COST));
+    add_money(json, "upstream_cost", number_of(rows, row, COL_UPSTREAM_COST));
+    add_number(json, "status", rows, row, COL_STATUS);
+    sb_json_add_text(json, "outcome",
+                     sb_slice_of(msg_outcome_name((int)number_of(rows, row, COL_OUTCOME))));
+    add_text(json, "finish_reason", rows, row, COL_FINISH_REASON);
+    add_number(json, "request_bytes", rows, row, COL_REQUEST_BYTES);
+    add_number(json, "response_bytes", rows, row, COL_RESPONSE_BYTES);
+    add_text(json, "worker", rows, row, COL_WORKER);
+    add_number(json, "boot", rows, row, COL_BOOT);
+    add_number(json, "sequence", rows, row, COL_SEQUENCE);
+    sb_json_close_object(json);
+}
+
+/* --- CSV ------------------------------------------------------------------------------------ */
+
+static const char *const titles[] = {"generation_id",
+                                     "received_at",
+                                     "took_us",
+                                     "first_token_us",
+                                     "api",
+                                     "streamed",
+                                     "key",
+                                     "tenant",
+                                     "model_asked",
+                                     "model_served",
+                                     "endpoint",
+                                     "provider",
+                                     "region",
+                                     "credential",
+                                     "residency",
+                                     "demanded",
+                                     "evidence",
+                                     "revision",
+                                     "attempts",
+                                     "prompt_tokens",
+                                     "completion_tokens",
+                                     "cached_tokens",
+                                     "reasoning_tokens",
+                                     "usage_source",
+                                     "cost_usd",
+                                     "upstream_cost_usd",
+                                     "status",
+                                     "outcome",
+                                     "finish_reason",
+                                     "request_id",
+                                     "worker",
+                                     "sequence",
+                                     NULL};
+
+static void put_number(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
+                       enum column column)
+{
+    if (cp_rows_is_null(rows, row, (int)column))
+        cp_csv_none(csv);
+    else
+        cp_csv_i64(csv, number_of(rows, row, column));
+}
+
+static void put_text(struct cp_csv *csv, const struct cp_rows *rows, size_t row, enum column column)
+{
+    cp_csv_text(csv, text_of(rows, row, column));
+}
+
+static void put_money(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
+                      enum column column)
+{
+    char text[SB_MONEY_TEXT_MAX];
+    size_t n = sb_money_format(number_of(rows, row, column), text);
+
+    cp_csv_text(csv, sb_slice_make(text, n));
+}
+
+/* "acme:server_error bolt:success" */
+static struct sb_slice attempt_words(const struct cp_rows *rows, size_t row, struct sb_arena *arena)
+{
+    SB_CLEANUP(sb_json_free) yyjson_doc *doc = read_array(rows, row, COL_ATTEMPTS);
+    yyjson_arr_iter iter = yyjson_arr_iter_with(yyjson_doc_get_root(doc));
+    struct sb_slice words = SB_SLICE_NONE;
+    yyjson_val *one;
+
+    while ((one = yyjson_arr_iter_next(&iter)) != NULL)
+        words =
+            sb_arena_printf(arena, "%.*s%s%.*s:%s", SB_SLICE_ARGS(words), words.n > 0 ? " " : "",
+                            SB_SLICE_ARGS(sb_json_text(yyjson_obj_get(one, "tag"))),
+                            msg_outcome_name(yyjson_get_int(yyjson_obj_get(one, "outcome"))));
+    return words;
+}
+
+static struct sb_slice demanded_words(const struct cp_rows *rows, size_t row,
+                                      struct sb_arena *arena)
+{
+    struct sb_slice words = SB_SLICE_NONE;
+
+    for (size_t i = 0; i < SB_ARRAY_LEN(claims); i++) {
+        if (is_demanded(rows, row, claims[i].claim))
+            words = sb_arena_printf(arena, "%.*s%s%s", SB_SLICE_ARGS(words), words.n > 0 ? " " : "",
+                                    claims[i].name);
+    }
+    return words;
+}
+
+static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
+                    struct sb_arena *arena)
+{
+    char at[SB_TIME_TEXT_MAX];
+    size_t n = format_time(rows, row, at);
+
+    put_text(csv, rows, row, COL_GENERATION);
+    cp_csv_text(csv, sb_slice_make(at, n));
+    put_number(csv, rows, row, COL_TOOK);
+    put_number(csv, rows, row, COL_FIRST_TOKEN);
+    cp_csv_text(csv, sb_slice_of(msg_api_name((int)number_of(rows, row, COL_API))));
+    cp_csv_text(csv, sb_slice_of(cp_rows_bool(rows, row, COL_STREAMED) ? "true" : "false"));
+    put_text(csv, rows, row, COL_KEY);
+    put_text(csv, rows, row, COL_TENANT);
+    put_text(csv, rows, row, COL_MODEL_ASKED);
+    put_text(csv, rows, row, COL_MODEL_SERVED);
+    put_text(csv, rows, row, COL_TAG);
+    put_text(csv, rows, row, COL_PROVIDER);
+    put_text(csv, rows, row, COL_REGION);
+    cp_csv_text(csv,
+                sb_slice_of(msg_credential_kind_name((int)number_of(rows, row, COL_CREDENTIAL))));
+    put_text(csv, rows, row, COL_RESIDENCY);
+    cp_csv_text(csv, demanded_words(rows, row, arena));
+    put_text(csv, rows, row, COL_EVIDENCE);
+    put_number(csv, rows, row, COL_REVISION);
+    cp_csv_text(csv, attempt_words(rows, row, arena));
+    put_number(csv, rows, row, COL_PROMPT);
+    put_number(csv, rows, row, COL_COMPLETION);
+    put_number(csv, rows, row, COL_CACHED);
+    put_number(csv, rows, row, COL_REASONING);
+    cp_csv_text(csv,
+                sb_slice_of(msg_usage_source_name((int)number_of(rows, row, COL_USAGE_SOURCE))));
+    put_money(csv, rows, row, COL_COST);
+    put_money(csv, rows, row, COL_UPSTREAM_COST);
+    put_number(csv, rows, row, COL_STATUS);
+    cp_csv_text(csv, sb_slice_of(msg_outcome_name((int)number_of(rows, row, COL_OUTCOME))));
+    put_text(csv, rows, row, COL_FINISH_REASON);
+    put_text(csv, rows, row, COL_REQUEST_ID);
+    put_text(csv, rows, row, COL_WORKER);
+    put_number(csv, rows, row, COL_SEQUENCE);
+}
+
+/* --- the call --------------------------------------------------------------------------------- */
+
+static const struct cp_view view = {
+    .sql = sql,
+    .n_filters = N_FILTERS,
+    .n_cursor = N_CURSOR,
+    .read_cursor = read_cursor,
+    .cursor = make_cursor,
+    .titles = titles,
+    .put_json = put_json,
+    .put_csv = put_csv,
+};
+
+int cp_serve_audit_requests(struct cp_call *call)
+{
+    int64_t with = 0, without = 0;
+    struct cp_param filters[N_FILTERS] = {
+        cp_filter_time(call, "from"),          cp_filter_time(call, "to"),
+        cp_filter_text(call, "key"),           cp_filter_text(call, "model"),
+        cp_filter_text(call, "provider"),      cp_filter_text(call, "endpoint"),
+        cp_filter_text(call, "region"),        cp_filter_outcomes(call, "outcome"),
+        cp_filter_text(call, "generation_id"), cp_filter_text(call, "residency"),
+        cp_filter_money(call, "min_cost"),
+    };
+
+    cp_filter_bit(call, "zdr", MSG_CLAIM_ZDR, &with, &without);
+    cp_filter_bit(call, "distillable", MSG_CLAIM_DISTILLABLE, &with, &without);
+    filters[11] = CP_P_I64(with);
+    filters[12] = CP_P_I64(without);
+    return cp_view_reply(call, &view, filters);
+}

@@ -1,0 +1,128 @@
+/* controlplane/admin/filter.c */
+#include "controlplane/admin/filter.h"
+
+#include "common/closest.h"
+#include "common/log.h"
+#include "common/money.h"
+#include "common/num.h"
+#include "common/timefmt.h"
+#include "controlplane/admin/call.h"
+#include "proto/vocabulary.h"
+
+static void complain(struct cp_call *call, const char *name, struct sb_slice value,
+                     const char *wanted)
+{
+    cp_problems_add(&call->problems, sb_slice_of(name), 0, "'%.*s' is not %s", SB_LOG_SLICE(value),
+                    wanted);
+}
+
+struct cp_param cp_filter_text(struct cp_call *call, const char *name)
+{
+    struct sb_slice value = cp_call_param(call, name);
+
+    return value.p != NULL ? CP_P_TEXT(value) : CP_P_NULL;
+}
+
+struct cp_param cp_filter_time(struct cp_call *call, const char *name)
+{
+    struct sb_slice value = cp_call_param(call, name);
+    char text[SB_TIME_TEXT_MAX];
+    sb_usec wall = 0;
+    int32_t day = 0;
+    size_t n;
+
+    if (value.p == NULL)
+        return CP_P_NULL;
+    if (sb_date_parse(value, &day) == SB_OK && day >= 0) {
+        wall = (sb_usec)((int64_t)day * SB_SEC_PER_DAY * SB_USEC_PER_SEC);
+    } else if (sb_time_parse(value, &wall) != SB_OK) {
+        complain(call, name, value, "a time: 2026-01-31 or 2026-01-31T12:00:00Z is");
+        return CP_P_NULL;
+    }
+    n = sb_time_format(wall, 6, text);
+    return CP_P_TEXT(sb_arena_dup(call->arena, sb_slice_make(text, n)));
+}
+
+struct cp_param cp_filter_money(struct cp_call *call, const char *name)
+{
+    struct sb_slice value = cp_call_param(call, name);
+    sb_money money = 0;
+
+    if (value.p == NULL)
+        return CP_P_NULL;
+    if (sb_money_parse(value, &money) != SB_OK) {
+        complain(call, name, value, "an amount of USD: 0.25 is");
+        return CP_P_NULL;
+    }
+    return CP_P_I64(money);
+}
+
+struct cp_param cp_filter_number(struct cp_call *call, const char *name)
+{
+    struct sb_slice value = cp_call_param(call, name);
+    uint64_t number = 0;
+
+    if (value.p == NULL)
+        return CP_P_NULL;
+    if (!sb_num_read_u64(value, &number) || number > INT64_MAX) {
+        complain(call, name, value, "a whole number");
+        return CP_P_NULL;
+    }
+    return CP_P_I64(number);
+}
+
+/* --- outcomes ------------------------------------------------------------------------ */
+
+static const char *guess_outcome(struct sb_slice word)
+{
+    static const char *const names[] = {
+#define X(name, number, text) text,
+        MSG_OUTCOME_MAP(X)
+#undef X
+    };
+    struct sb_closest guess = sb_closest_begin(word);
+
+    for (size_t i = 0; i < SB_ARRAY_LEN(names); i++)
+        sb_closest_try(&guess, names[i]);
+    return guess.best;
+}
+
+static void complain_outcome(struct cp_call *call, const char *name, struct sb_slice word)
+{
+    const char *guess = guess_outcome(word);
+
+    if (guess != NULL)
+        cp_problems_add(&call->problems, sb_slice_of(name), 0,
+                        "'%.*s' is no outcome; did you mean '%s'?", SB_LOG_SLICE(word), guess);
+    else
+        complain(call, name, word, "an outcome: success, server_error and the like are");
+}
+
+struct cp_param cp_filter_outcomes(struct cp_call *call, const char *name)
+{
+    struct sb_slice left = cp_call_param(call, name), list = SB_SLICE_NONE;
+
+    if (left.p == NULL)
+        return CP_P_NULL;
+    for (;;) {
+        struct sb_slice word = sb_slice_make(left.p, sb_slice_find(left, ','));
+        int number = msg_outcome_parse(word);
+
+        if (number < 0)
+            complain_outcome(call, name, word);
+        list = sb_arena_printf(call->arena, "%.*s%s%d", SB_SLICE_ARGS(list), list.n > 0 ? "," : "",
+                               number);
+        if (word.n == left.n)
+            break;
+        left = sb_slice_from(left, word.n + 1);
+    }
+    return CP_P_TEXT(sb_arena_printf(call->arena, "{%.*s}", SB_SLICE_ARGS(list)));
+}
+
+void cp_filter_bit(struct cp_call *call, const char *name, unsigned bit, int64_t *with,
+                   int64_t *without)
+{
+    if (cp_call_param(call, name).p == NULL)
+        return;
+    *(cp_call_flag(call, name) ? with : without) |= INT64_C(1) << bit;
+}

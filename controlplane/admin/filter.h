@@ -1,0 +1,28 @@
+/* controlplane/admin/filter.h - parameters of a query as parameters of SQL.
+ *
+ * A statement has a place for every filter, "($3::text IS NULL OR key = $3)":
+ * what was not asked for is NULL there, and the planner, which knows the
+ * values, drops it.  What cannot be read is a problem of the call.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/attr.h"
+#include "controlplane/db.h"
+
+struct cp_call;
+
+/* As it was given. */
+struct cp_param cp_filter_text(struct cp_call *call, const char *name);
+/* A date (its midnight, UTC) or RFC 3339, as timestamptz. */
+struct cp_param cp_filter_time(struct cp_call *call, const char *name);
+/* USD, in whole 1e-15. */
+struct cp_param cp_filter_money(struct cp_call *call, const char *name);
+/* A whole number. */
+struct cp_param cp_filter_number(struct cp_call *call, const char *name);
+/* Outcomes, with commas between, as smallint[]. */
+struct cp_param cp_filter_outcomes(struct cp_call *call, const char *name);
+/* Adds bit to *with when the parameter is true, to *without when it is false. */
+void cp_filter_bit(struct cp_call *call, const char *name, unsigned bit, int64_t *with,
+                   int64_t *without);
