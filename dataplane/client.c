@@ -219,7 +219,8 @@ static void on_writable(struct dp_client *client)
     sb_buf_consume(&client->out, (size_t)n);
     if (sb_buf_len(&client->out) == 0) {
         sb_buf_clear(&client->out);
-        sb_timer_cancel(&client->deadline);
+        if (client->state == BUSY || client->finishing) /* else it is the body's: 100 Continue */
+            sb_timer_cancel(&client->deadline);
         set_interest(client);
     } else if (n > 0) {
         set_deadline(client, client->worker->conf->write_timeout);
@@ -245,12 +246,23 @@ void dp_client_finish(struct dp_client *client, bool keep_alive)
         after_answer(client);
 }
 
-void dp_client_abort(struct dp_client *client)
+/* So that the client does not take half an answer for a whole one. */
+static void reset_at_close(struct dp_client *client)
 {
     static const struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
-    client->req = NULL;
     (void)setsockopt(sb_watch_fd(&client->watch), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+void dp_client_abort(struct dp_client *client)
+{
+    client->req = NULL;
+    dp_client_lose(client);
+}
+
+void dp_client_lose(struct dp_client *client)
+{
+    reset_at_close(client);
     lose(client);
 }
 
@@ -520,7 +532,10 @@ void dp_client_new(struct dp_worker *worker, int fd, bool is_status)
     sb_list_init(&client->link);
     sb_timer_init(&client->deadline, worker->loop, on_deadline);
     sb_task_init(&client->later, worker->loop, on_later);
-    sb_buf_init(&client->in, DP_CLIENT_AHEAD_MAX + DP_SCRATCH_BYTES);
+    sb_buf_init(&client->in,
+                (worker->conf->head_limit > DP_CLIENT_AHEAD_MAX ? worker->conf->head_limit
+                                                                : DP_CLIENT_AHEAD_MAX) +
+                    DP_SCRATCH_BYTES);
     sb_buf_init(&client->out, DP_CLIENT_OUT_MAX);
     sb_http1_init(&client->parser, SB_HTTP1_REQUEST, &worker->request_limits);
     if (sb_watch_init(&client->watch, worker->loop, fd, on_event) != SB_OK) {

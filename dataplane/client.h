@@ -60,6 +60,9 @@ void dp_client_finish(struct dp_client *client, bool keep_alive);
 /* The request lets go and the connection ends without a clean end, so that
  * the client knows the answer for broken. */
 void dp_client_abort(struct dp_client *client);
+/* The same in the middle of a request, which keeps it and hears of it by
+ * dp_request_on_client_gone(). */
+void dp_client_lose(struct dp_client *client);
 
 /* Whether the answer that is about to be written may keep the connection: the
  * client's own wish, its body was read, no drain. */

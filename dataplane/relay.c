@@ -83,8 +83,11 @@ static struct sb_slice stream_head(struct dp_request *req)
     if (!req->is_chunked)
         req->keep_alive = false;
     sb_buf_reset(head);
-    if (dp_answer_head(req, head, 200, "text/event-stream", UINT64_MAX) != SB_OK)
+    if (dp_answer_head(req, head, 200, "text/event-stream", UINT64_MAX) != SB_OK) {
+        if (req->client != NULL)
+            dp_client_lose(req->client); /* no body without a head */
         return SB_SLICE_NONE;
+    }
     return sb_buf_slice(head);
 }
 
@@ -155,7 +158,7 @@ void dp_relay_events(struct dp_request *req, struct sb_slice events)
 
     sb_buf_reset(out);
     if (sb_buf_append(out, events) != SB_OK && req->client != NULL)
-        dp_client_abort(req->client);
+        dp_client_lose(req->client);
 }
 
 void dp_relay_flush(struct dp_request *req)
@@ -185,6 +188,9 @@ void dp_relay_end(struct dp_request *req)
 void dp_relay_error(struct dp_request *req, enum msg_outcome outcome, const struct dp_error *error)
 {
     struct dp_attempt *attempt = &req->attempt;
+    /* a provider that this worker cannot talk to has none; clients speak this */
+    const struct dp_dialect *dialect =
+        attempt->dialect != NULL ? attempt->dialect : &dp_dialect_openai;
     struct sb_buf *out = dp_relay_buf(req);
     SB_CLEANUP(sb_buf_release) struct sb_buf json;
 
@@ -194,7 +200,7 @@ void dp_relay_error(struct dp_request *req, enum msg_outcome outcome, const stru
         attempt->incoming.metadata_json = dp_metadata_json(req);
     }
     if (dp_error_write_inner(error, &json) != SB_OK ||
-        attempt->dialect->fail(&attempt->incoming, sb_buf_slice(&json), out) != SB_OK)
+        dialect->fail(&attempt->incoming, sb_buf_slice(&json), out) != SB_OK)
         req->keep_alive = false;
     dp_request_record(req, outcome);
     send_events(req, sb_buf_slice(out), true);
@@ -259,8 +265,12 @@ void dp_relay_raw_head(struct dp_request *req, uint64_t length)
     if (length == UINT64_MAX && !req->is_chunked)
         req->keep_alive = false;
     sb_buf_reset(head);
-    if (dp_answer_head(req, head, 200, "application/json", length) == SB_OK && req->client != NULL)
+    if (req->client == NULL)
+        return;
+    if (dp_answer_head(req, head, 200, "application/json", length) == SB_OK)
         dp_client_write(req->client, sb_buf_slice(head));
+    else
+        dp_client_lose(req->client);
 }
 
 void dp_relay_raw(struct dp_request *req, struct sb_slice bytes)
