@@ -25,7 +25,7 @@ enum {
     SHORT_READ = 16 * 1024,  /* less than a TLS record: there is hardly more */
     ERROR_MAX = 256 * 1024,  /* bytes of an error answer that are looked at */
     EVENT_MAX = 4 << 20,     /* bytes of one event */
-    HELD_MAX = 256 * 1024,   /* chunks before the first content */
+    HELD_MAX = 256 * 1024,   /* chunks before the first content, which adds one event */
     FIELDS_MAX = 100,        /* of an answer's head */
     GRACE_MSEC = 1000,       /* after the finish reason, for usage and end mark */
     RETRY_AFTER_MSEC = 5000, /* of a 429 that does not say */
@@ -206,7 +206,9 @@ static void finish_stream(struct dp_attempt *a, bool ended, bool clean)
         fail(a, MSG_OUTCOME_BAD_ANSWER);
         return;
     }
-    if (ended)
+    /* the rest is read for the sake of the connection: only one that has taken
+     * the whole request, and is to be kept, is worth it */
+    if (ended || !a->head.keep_alive || sb_buf_len(&a->out) > 0)
         release_conn(a, clean);
     else if (a->conn != NULL)
         dp_tail_read(req->worker, &a->conn, &a->parser);
@@ -230,30 +232,44 @@ static sb_msec silence(const struct dp_attempt *a)
     return a->req->facts->reasoning ? conf->stream_silence_reasoning : conf->stream_silence;
 }
 
-/* Reads events out of bytes; false when the attempt has ended. */
-static bool on_events(struct dp_attempt *a, struct sb_slice bytes)
+/* Reads one event; false when the attempt has ended.  What leaves of it goes
+ * to the client's buffer only once the client gets this answer: the buffer is
+ * everybody's. */
+static bool on_event(struct dp_attempt *a, const struct sb_sse_event *event)
 {
     struct dp_request *req = a->req;
     struct dp_incoming *in = &a->incoming;
-    struct sb_sse_event event;
-    int rc;
+    bool relaying = req->state == DP_REQ_RELAY;
+    struct sb_buf *out = relaying ? dp_relay_buf(req) : &a->held;
+    size_t before = sb_buf_len(out);
 
-    while (!in->is_done && (rc = sb_sse_next(&a->sse, &bytes, &event)) == SB_OK) {
-        bool relaying = req->state == DP_REQ_RELAY;
-
-        a->got_event = true;
-        rc = a->dialect->on_event(in, &event, relaying ? dp_relay_buf(req) : &a->held);
-        if (rc != SB_OK)
-            break;
-        if (in->has_error) {
-            fail(a, relaying ? MSG_OUTCOME_STREAM_CUT : outcome_of_error(a));
-            return false;
-        }
-        if (!relaying && in->has_content)
-            first_content(a);
+    if (a->dialect->on_event(in, event, out) != SB_OK) {
+        sb_buf_truncate(out, before); /* half an event would swallow the error's chunk */
+        fail(a, relaying ? MSG_OUTCOME_STREAM_CUT : MSG_OUTCOME_BAD_ANSWER);
+        return false;
     }
-    if (!in->is_done && rc != SB_EAGAIN) { /* an event beyond all measure */
-        fail(a, req->state == DP_REQ_RELAY ? MSG_OUTCOME_STREAM_CUT : MSG_OUTCOME_BAD_ANSWER);
+    if (in->has_error) {
+        fail(a, relaying ? MSG_OUTCOME_STREAM_CUT : outcome_of_error(a));
+        return false;
+    }
+    if (!relaying && in->has_content)
+        first_content(a);
+    return true;
+}
+
+/* Reads events out of bytes; false when the attempt has ended. */
+static bool on_events(struct dp_attempt *a, struct sb_slice bytes)
+{
+    struct sb_sse_event event;
+    int rc = SB_EAGAIN;
+
+    while (!a->incoming.is_done && (rc = sb_sse_next(&a->sse, &bytes, &event)) == SB_OK) {
+        a->got_event = true;
+        if (!on_event(a, &event))
+            return false;
+    }
+    if (!a->incoming.is_done && rc != SB_EAGAIN) { /* an event beyond all measure */
+        fail(a, a->req->state == DP_REQ_RELAY ? MSG_OUTCOME_STREAM_CUT : MSG_OUTCOME_BAD_ANSWER);
         return false;
     }
     return true;
@@ -287,10 +303,8 @@ static void after_events(struct dp_attempt *a)
     struct dp_request *req = a->req;
 
     if (req->state == DP_REQ_RELAY) {
-        bool told = a->incoming.usage.source == MSG_USAGE_SOURCE_PROVIDER;
-
         /* nothing is read behind the end mark */
-        if (a->incoming.is_done || (is_complete(a) && told)) {
+        if (a->incoming.is_done || a->incoming.is_told) {
             finish_stream(a, false, false);
             return;
         }
@@ -344,13 +358,21 @@ static bool on_head(struct dp_attempt *a, const char *base)
     return true;
 }
 
+/* Its usage is not read: what was relayed is what there is to estimate from. */
+static void relay_raw(struct dp_attempt *a, struct sb_slice bytes)
+{
+    if (a->incoming.api != MSG_API_EMBEDDINGS)
+        a->incoming.content_bytes += bytes.n;
+    dp_relay_raw(a->req, bytes);
+}
+
 /* A part of a whole answer that did not come in one read. */
 static bool collect(struct dp_attempt *a, struct sb_slice body)
 {
     bool good = a->status >= 200 && a->status <= 299;
 
     if (a->is_raw) {
-        dp_relay_raw(a->req, body);
+        relay_raw(a, body);
         return true;
     }
     if (sb_buf_append(&a->in, body) == SB_OK)
@@ -365,8 +387,8 @@ static bool collect(struct dp_attempt *a, struct sb_slice body)
     a->is_raw = true;
     dp_relay_begin(a->req);
     dp_relay_raw_head(a->req, a->head.has_length ? a->head.content_length : UINT64_MAX);
-    dp_relay_raw(a->req, sb_buf_slice(&a->in));
-    dp_relay_raw(a->req, body);
+    relay_raw(a, sb_buf_slice(&a->in));
+    relay_raw(a, body);
     sb_buf_clear(&a->in);
     return true;
 }
@@ -378,8 +400,9 @@ static void on_done(struct dp_attempt *a, struct sb_slice body, bool clean)
     if (a->is_stream) {
         struct sb_sse_event event;
 
-        if (!a->incoming.is_done && sb_sse_finish(&a->sse, &event) == SB_OK)
-            (void)a->dialect->on_event(&a->incoming, &event, dp_relay_buf(a->req));
+        /* the last event may lack the empty line behind it */
+        if (!a->incoming.is_done && sb_sse_finish(&a->sse, &event) == SB_OK && !on_event(a, &event))
+            return;
         if (is_complete(a))
             finish_stream(a, true, clean);
         else
@@ -601,7 +624,6 @@ static int send_request(struct dp_attempt *a)
     rc = dp_conn_sendv(a->conn, parts, SB_ARRAY_LEN(parts), &sent);
     if (rc == SB_OK || rc == SB_EAGAIN)
         rc = keep_rest(a, parts, SB_ARRAY_LEN(parts), sent);
-    sb_buf_reset(body);
     return rc;
 }
 
@@ -615,6 +637,7 @@ static void on_conn(struct dp_attempt *a)
     a->got_bytes = false;
     a->state = DP_ATTEMPT_WAIT;
     rc = send_request(a);
+    sb_buf_reset(&a->req->worker->out); /* half a body too: others append to this */
     if (rc == SB_OK)
         return;
     if ((rc == SB_ECONNRESET || rc == SB_EIO) && is_stale(a)) {
@@ -758,7 +781,7 @@ void dp_attempt_start(struct dp_attempt *a, const struct dp_candidate *candidate
     a->verdict = (struct dp_verdict){.outcome = MSG_OUTCOME_NONE};
     sb_buf_init(&a->out, req->body.n * 2 + (1 << 20));
     sb_buf_init(&a->half, req->worker->conf->head_limit + DP_SCRATCH_BYTES);
-    sb_buf_init(&a->held, HELD_MAX);
+    sb_buf_init(&a->held, HELD_MAX + 2 * EVENT_MAX);
     describe(a, candidate);
     a->ticket = dp_breakers_begin(req->worker->breakers, row->id,
                                   candidate->credential != NULL ? candidate->credential->id : 0);

@@ -48,9 +48,11 @@ struct dp_incoming {
     /* Facts, filled by read_answer() and on_event(). */
     bool has_content;  /* content, reasoning, refusal, a tool call or a finish reason came */
     uint32_t finished; /* choices that have a finish reason */
-    bool is_done;      /* its own end mark came */
-    bool has_error;    /* inside a 200 or a stream */
-    int error_status;  /* its numeric code; 0 none */
+    uint64_t finished_bits[2];     /* which of them, by index */
+    bool is_told;                  /* usage came with or after the last finish reason */
+    bool is_done;                  /* its own end mark came */
+    bool has_error;                /* inside a 200 or a stream */
+    int error_status;              /* its numeric code; 0 none */
     struct sb_slice error_message; /* in the arena; empty none */
     struct sb_slice finish_reason; /* the last one, in the arena */
     struct msg_usage usage;        /* source: MSG_USAGE_SOURCE_PROVIDER once it told */

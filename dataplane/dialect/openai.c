@@ -94,9 +94,13 @@ static int rename_limit(const struct dp_outgoing *o, struct sb_splice_edits *edi
     if (from == NULL)
         return SB_OK;
     rc = sb_splice_cut(edits, from);
-    if (rc == SB_OK && to == NULL)
+    if (rc != SB_OK || from->type == SB_SPLICE_NULL)
+        return rc;
+    if (to == NULL)
         rc = sb_splice_append(edits, sb_slice_of(o->limit_member),
                               sb_splice_value(o->ask->body, from));
+    else if (to->type == SB_SPLICE_NULL) /* as good as absent: the other one counts */
+        rc = sb_splice_replace(edits, to, sb_splice_value(o->ask->body, from));
     return rc;
 }
 

@@ -108,15 +108,27 @@ static void read_message(struct dp_incoming *in, struct sb_walk *walk)
     }
 }
 
-static void note_finish(struct dp_incoming *in, struct sb_slice value)
+/* Some providers repeat the finish reason, in the chunk of the usage for one:
+ * each choice ends once.  at: its place, where it does not say an index. */
+static void note_finish(struct dp_incoming *in, struct sb_slice value, struct sb_slice index_json,
+                        uint32_t at)
 {
     struct sb_slice reason = SB_SLICE_NONE;
+    int64_t index = at;
+    uint64_t bit;
 
-    in->finished++;
     in->has_content = true;
     if (sb_splice_get_string(value, in->arena, &reason) == SB_OK &&
         !sb_slice_eq(reason, in->finish_reason))
         in->finish_reason = sb_arena_dup(in->arena, reason);
+    if (index_json.n > 0 && sb_splice_get_int(index_json, &index) != SB_OK)
+        index = at;
+    if (index < 0 || index >= CHOICES)
+        index = CHOICES - 1;
+    bit = UINT64_C(1) << (index % 64);
+    if ((in->finished_bits[index / 64] & bit) == 0)
+        in->finished++;
+    in->finished_bits[index / 64] |= bit;
 }
 
 /* "delta", "message", or "text" of a completion. */
@@ -136,9 +148,11 @@ static void read_content(struct dp_incoming *in, struct sb_walk *walk)
 }
 
 /* A choice, which was opened. */
-static void read_choice(struct dp_incoming *in, struct sb_walk *walk, struct sb_slice message)
+static void read_choice(struct dp_incoming *in, struct sb_walk *walk, uint32_t at,
+                        struct sb_slice message)
 {
-    bool has_message = false, has_finish = false, has_index = false;
+    struct sb_slice finish = SB_SLICE_NONE, index = SB_SLICE_NONE;
+    bool has_message = false;
     struct sb_slice name, value;
 
     while (sb_walk_name(walk, &name)) {
@@ -148,15 +162,14 @@ static void read_choice(struct dp_incoming *in, struct sb_walk *walk, struct sb_
             continue;
         }
         value = sb_walk_value(walk);
-        if (sb_slice_eq(name, SB_SLICE_LIT("finish_reason"))) {
-            has_finish = true;
-            if (is_string(value) && value.n > 2)
-                note_finish(in, value);
-        } else if (sb_slice_eq(name, SB_SLICE_LIT("index"))) {
-            has_index = true;
-        }
+        if (sb_slice_eq(name, SB_SLICE_LIT("finish_reason")))
+            finish = value;
+        else if (sb_slice_eq(name, SB_SLICE_LIT("index")))
+            index = value;
     }
-    if (!has_message || !has_finish || !has_index)
+    if (is_string(finish) && finish.n > 2)
+        note_finish(in, finish, index, at);
+    if (!has_message || finish.n == 0 || index.n == 0)
         in->repair = true;
 }
 
@@ -171,7 +184,7 @@ static uint32_t read_choices(struct dp_incoming *in, struct sb_slice array, cons
         return 0;
     for (; sb_walk_more(&walk); n++) {
         if (*walk.p == '{' && sb_walk_open(&walk))
-            read_choice(in, &walk, name);
+            read_choice(in, &walk, n, name);
         else
             (void)sb_walk_value(&walk);
     }
@@ -430,6 +443,7 @@ int dp_openai_on_event(struct dp_incoming *in, const struct sb_sse_event *event,
     struct sb_splice_member table[MEMBERS];
     const struct sb_splice_member *usage, *choices;
     struct sb_splice doc;
+    uint32_t n = 0;
 
     if (!event->has_data)
         return SB_OK;
@@ -450,10 +464,13 @@ int dp_openai_on_event(struct dp_incoming *in, const struct sb_sse_event *event,
         read_usage(in, sb_splice_value(&doc, usage));
     choices = sb_splice_find(&doc, SB_SLICE_LIT("choices"));
     in->repair = false;
-    if (choices == NULL ||
-        read_choices(in, sb_splice_value(&doc, choices), message_name(in, true)) == 0)
-        return SB_OK; /* usage only, or something that is no chunk */
-    return write_chunk(in, &doc, choices, out);
+    if (choices != NULL)
+        n = read_choices(in, sb_splice_value(&doc, choices), message_name(in, true));
+    /* usage from before the end may be that of a part: some send it all along */
+    if (usage != NULL && usage->type == SB_SPLICE_OBJECT && in->finished >= in->n)
+        in->is_told = true;
+    /* usage only, or something that is no chunk */
+    return n > 0 ? write_chunk(in, &doc, choices, out) : SB_OK;
 }
 
 /* The start of a chunk of our own, up to the value of "choices". */

@@ -103,6 +103,30 @@ static void unsupported_parameters_are_cut_and_limits_renamed(void **state)
         "{\"model\":\"up\"," MESSAGES ",\"max_completion_tokens\":9}");
 }
 
+static void a_limit_of_null_does_not_hide_the_real_one(void **state)
+{
+    static const struct {
+        const char *members, *expected;
+    } cases[] = {
+        {"\"max_completion_tokens\":null,\"max_tokens\":9,", "\"max_completion_tokens\":9,"},
+        {"\"max_tokens\":9,\"max_completion_tokens\":8,", "\"max_completion_tokens\":8,"},
+        {"\"max_tokens\":null,\"max_completion_tokens\":8,", "\"max_completion_tokens\":8,"},
+        {"\"max_tokens\":null,", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SB_ARRAY_LEN(cases); i++) {
+        char body[256], expected[256];
+
+        (void)snprintf(body, sizeof(body), "{\"model\":\"a/b\",%s" MESSAGES "}", cases[i].members);
+        (void)snprintf(expected, sizeof(expected), "{\"model\":\"up\",%s" MESSAGES "}",
+                       cases[i].expected);
+        assert_string_equal(encode(MSG_API_CHAT, body,
+                                   (struct dp_outgoing){.limit_member = "max_completion_tokens"}),
+                            expected);
+    }
+}
+
 /* --- answers ----------------------------------------------------------------- */
 
 static struct dp_incoming incoming(enum msg_api api, struct sb_arena *arena)
@@ -317,6 +341,46 @@ static void an_error_event_says_what_it_is(void **state)
     assert_int_equal(sb_buf_len(&out), 0);
 }
 
+static void each_choice_ends_once_however_often_it_says_so(void **state)
+{
+    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(8192);
+    SB_CLEANUP(sb_buf_release) struct sb_buf out;
+    struct dp_incoming in = incoming(MSG_API_CHAT, arena);
+
+    (void)state;
+    in.n = 2;
+    sb_buf_init(&out, 8192);
+    for (int i = 0; i < 3; i++)
+        feed(&in,
+             "{\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}],"
+             "\"usage\":{\"prompt_tokens\":1}}",
+             &out);
+    assert_int_equal(in.finished, 1);
+    assert_false(in.is_told);
+    feed(&in, "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}", &out);
+    assert_int_equal(in.finished, 2);
+}
+
+static void usage_counts_as_told_only_at_the_end(void **state)
+{
+    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(8192);
+    SB_CLEANUP(sb_buf_release) struct sb_buf out;
+    struct dp_incoming in = incoming(MSG_API_CHAT, arena);
+
+    (void)state;
+    sb_buf_init(&out, 8192);
+    feed(&in,
+         "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":null}],"
+         "\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":0}}",
+         &out);
+    feed(&in, "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}", &out);
+    assert_int_equal(in.finished, 1);
+    assert_false(in.is_told);
+    feed(&in, "{\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":9}}", &out);
+    assert_true(in.is_told);
+    assert_int_equal(in.usage.completion_tokens, 9);
+}
+
 /* --- errors ------------------------------------------------------------------ */
 
 static void an_error_answer_has_one_meaning(void **state)
@@ -367,6 +431,7 @@ int main(void)
         cmocka_unit_test(the_user_goes_out_as_a_hash_or_not_at_all),
         cmocka_unit_test(a_stream_always_asks_for_its_usage),
         cmocka_unit_test(unsupported_parameters_are_cut_and_limits_renamed),
+        cmocka_unit_test(a_limit_of_null_does_not_hide_the_real_one),
         cmocka_unit_test(a_whole_answer_gets_our_names_and_usage),
         cmocka_unit_test(what_is_no_answer_is_told_from_an_error_in_a_200),
         cmocka_unit_test(a_stream_is_rewritten_and_its_usage_kept_for_the_end),
@@ -374,6 +439,8 @@ int main(void)
         cmocka_unit_test(first_content_is_anything_but_a_role),
         cmocka_unit_test(garbage_in_a_stream_is_dropped_and_counted),
         cmocka_unit_test(an_error_event_says_what_it_is),
+        cmocka_unit_test(each_choice_ends_once_however_often_it_says_so),
+        cmocka_unit_test(usage_counts_as_told_only_at_the_end),
         cmocka_unit_test(an_error_answer_has_one_meaning),
     };
 
