@@ -28,12 +28,17 @@ static bool is_tried(const struct dp_failover *f, uint32_t at)
     return (f->tried[at / 64] >> (at % 64) & 1) != 0;
 }
 
+/* By an own key that must not spill over. */
+static bool is_barred(const struct dp_failover *f, uint32_t at)
+{
+    return f->house_barred && f->req->decision->candidates[at].kind == MSG_CREDENTIAL_KIND_HOUSE;
+}
+
 static bool is_open(const struct dp_failover *f, uint32_t at)
 {
     const struct dp_candidate *candidate = &f->req->decision->candidates[at];
 
-    return !is_tried(f, at) && (f->used_up >> candidate->model & 1) == 0 &&
-           !(f->house_barred && candidate->kind == MSG_CREDENTIAL_KIND_HOUSE);
+    return !is_tried(f, at) && (f->used_up >> candidate->model & 1) == 0 && !is_barred(f, at);
 }
 
 static uint32_t n_candidates(const struct dp_failover *f)
@@ -136,7 +141,12 @@ static void return_answer(struct dp_request *req, enum msg_outcome outcome)
         .provider_code = attempt->status,
     };
 
-    if (outcome == MSG_OUTCOME_CONTEXT_LENGTH) {
+    if (attempt->status < 400) { /* nothing was answered: ours */
+        error.status = 500;
+        error.type = "server";
+        error.message = SB_SLICE_LIT("internal error");
+        error.provider_code = 0;
+    } else if (outcome == MSG_OUTCOME_CONTEXT_LENGTH) {
         error.status = 400;
         error.type = "context_length_exceeded";
     } else if (outcome == MSG_OUTCOME_REFUSED) {
@@ -214,18 +224,17 @@ static void bar_smaller_models(struct dp_failover *f, const struct dp_candidate 
 static bool try_once_more(struct dp_failover *f, enum msg_outcome outcome)
 {
     struct dp_request *req = f->req;
-    const struct dp_candidate *current = &req->decision->candidates[f->current];
     uint32_t first = 0;
 
     if (outcome == MSG_OUTCOME_RATE_LIMITED && f->waits < WAITS_MAX &&
-        req->attempt.retry_after <= WAIT_MAX &&
-        !(f->house_barred && current->kind == MSG_CREDENTIAL_KIND_HOUSE) &&
+        req->attempt.retry_after <= WAIT_MAX && !is_barred(f, f->current) &&
         dp_request_has_time(req, req->attempt.retry_after)) {
         f->waits++;
         pause_for(f, req->attempt.retry_after, f->current);
         return true;
     }
-    while (first < n_candidates(f) && (f->used_up >> req->decision->candidates[first].model & 1))
+    while (first < n_candidates(f) &&
+           ((f->used_up >> req->decision->candidates[first].model & 1) != 0 || is_barred(f, first)))
         first++;
     if (!dp_outcome_meaning(outcome)->again || f->tried_again || first >= n_candidates(f) ||
         f->never_again[first / 64] >> (first % 64) & 1 || !dp_request_has_time(req, AGAIN_MIN))
