@@ -18,6 +18,7 @@
 #include "dataplane/route/view.h"
 #include "dataplane/spool.h"
 #include "dataplane/worker.h"
+#include "proto/rules.h"
 
 const char *dp_req_state_name(enum dp_req_state state)
 {
@@ -40,7 +41,7 @@ void dp_request_set_state(struct dp_request *req, enum dp_req_state next)
 #undef TO
 
     SB_BUG_ON((legal[req->state] & (1u << next)) == 0);
-    dp_log_state(req, next);
+    dp_log_state(req, (int)next);
     req->state = next;
 }
 
@@ -240,7 +241,11 @@ static void read_head(struct dp_request *req, const struct sb_http1_head *head, 
     make_generation(req);
     if (!req->api->takes_body)
         return;
-    req->session_header = header(req, head, base, SB_SLICE_LIT("x-session-id"), 256);
+    req->session_header = header(req, head, base, SB_SLICE_LIT("x-session-id"), UINT32_MAX);
+    if (req->session_header.n > MSG_SESSION_ID_MAX)
+        refuse(req, 400, "invalid_request",
+               sb_arena_printf(req->arena, "x-session-id has %zu bytes; the limit is %d",
+                               req->session_header.n, MSG_SESSION_ID_MAX));
     req->beta_header = header(req, head, base, SB_SLICE_LIT("x-anthropic-beta"), 1024);
     req->trace_header = header(req, head, base, SB_SLICE_LIT("traceparent"), 128);
     if (is_enabled(head, base, SB_SLICE_LIT("x-switchboard-metadata")))
@@ -502,7 +507,7 @@ void dp_request_on_client_gone(struct dp_request *req)
 static void cut_short(struct dp_request *req, enum msg_outcome outcome,
                       const struct dp_error *error)
 {
-    if (req->state == DP_REQ_DONE || req->state == DP_REQ_READ)
+    if (req->state == DP_REQ_DONE || (req->state == DP_REQ_READ && req->question == NULL))
         return;
     cancel(req, outcome);
     if (req->state == DP_REQ_RELAY)
