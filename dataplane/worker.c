@@ -137,7 +137,7 @@ static void on_accept(void *ctx, int fd)
 {
     static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
                                "Retry-After: 1\r\nContent-Type: application/json\r\n"
-                               "Content-Length: 131\r\n\r\n"
+                               "Content-Length: 128\r\n\r\n"
                                "{\"error\":{\"code\":503,\"message\":\"this worker has as many "
                                "connections as it may\",\"metadata\":{\"error_type\":"
                                "\"provider_overloaded\"}}}";
