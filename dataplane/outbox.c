@@ -143,7 +143,10 @@ void dp_outbox_on_batch_ok(struct dp_outbox *outbox, struct sb_slice body)
         return;
     outbox->is_sent = false;
     outbox->sent.resends = 0;
-    if (ok.last < outbox->sent.last)
+    /* Records that came while it was under way were seen by a tick that could
+     * not send them, and nothing else would wake us for them. */
+    if (ok.last < outbox->sent.last ||
+        (ok.boot == dp_spool_boot(spool) && ok.last < dp_spool_last(spool)))
         outbox->has_more = true;
     if (outbox->is_draining || ok.boot != dp_spool_boot(spool) ||
         dp_spool_last(spool) - ok.last >= AT_ONCE)
