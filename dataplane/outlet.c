@@ -161,13 +161,18 @@ static int put_auth(const struct msg_provider *provider, const struct sb_secret 
 {
     bool bearer = provider->auth_header.n == 0 ||
                   sb_slice_eq_nocase(provider->auth_header, SB_SLICE_LIT("authorization"));
-    int rc = sb_buf_append(head,
-                           bearer ? SB_SLICE_LIT("Authorization: Bearer ") : provider->auth_header);
+    struct sb_slice key = sb_secret_expose(secret);
+    int rc;
 
+    for (size_t i = 0; i < key.n; i++)
+        if ((unsigned char)key.p[i] < ' ' || key.p[i] == 0x7f) /* it would end the field */
+            return SB_EINVAL;
+    rc = sb_buf_append(head,
+                       bearer ? SB_SLICE_LIT("Authorization: Bearer ") : provider->auth_header);
     if (rc == SB_OK && !bearer)
         rc = sb_buf_append(head, SB_SLICE_LIT(": "));
     if (rc == SB_OK)
-        rc = sb_buf_append(head, sb_secret_expose(secret));
+        rc = sb_buf_append(head, key);
     return rc == SB_OK ? sb_buf_append(head, SB_SLICE_LIT("\r\n")) : rc;
 }
 
