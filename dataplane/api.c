@@ -109,9 +109,14 @@ static struct sb_slice unescape(struct sb_arena *arena, struct sb_slice text, bo
     size_t n = 0;
 
     for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] == '%' && i + 2 < text.n && hex_of(text.p[i + 1]) >= 0 &&
-            hex_of(text.p[i + 2]) >= 0) {
-            out[n++] = (char)(hex_of(text.p[i + 1]) << 4 | hex_of(text.p[i + 2]));
+        int high = -1, low = -1;
+
+        if (text.p[i] == '%' && i + 2 < text.n) {
+            high = hex_of(text.p[i + 1]);
+            low = hex_of(text.p[i + 2]);
+        }
+        if (high >= 0 && low >= 0) {
+            out[n++] = (char)(high * 16 + low);
             i += 2;
         } else {
             out[n++] = is_form && text.p[i] == '+' ? ' ' : text.p[i];

@@ -340,7 +340,7 @@ static void keep_half_head(struct dp_client *client, const char *base, struct sb
 static void parse(struct dp_client *client, const char *base, struct sb_slice input)
 {
     struct sb_slice all = sb_slice_make(base, (size_t)(input.p + input.n - base));
-    struct sb_http1_step step;
+    struct sb_http1_step step = {.got = 0};
 
     if (client->state == IDLE && client->fields == NULL)
         client->head = (struct sb_http1_head){.fields = client->worker->fields,

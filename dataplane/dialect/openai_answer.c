@@ -19,6 +19,7 @@ enum {
     CHOICES = 128,       /* the API's own limit of n */
     CHOICE_MEMBERS = 16, /* of a choice, a delta, a message */
     EDITS = 16,
+    MENDED_MORE = 64, /* bytes that mending may add to a choice */
 };
 
 /* --- reading --------------------------------------------------------------- */
@@ -382,7 +383,7 @@ int dp_openai_write_answer(struct dp_incoming *in, struct sb_buf *out)
     char created[24];
     int rc;
 
-    sb_buf_init(&mended, doc->text.n + CHOICES * 64);
+    sb_buf_init(&mended, doc->text.n + (size_t)CHOICES * MENDED_MORE);
     sb_splice_edits_init(&edits, doc, changes, SB_ARRAY_LEN(changes));
     rc = put_identity(in, doc, &edits, created);
     if (rc == SB_OK)
@@ -414,7 +415,7 @@ static int write_chunk(struct dp_incoming *in, const struct sb_splice *doc,
     char created[24];
     int rc;
 
-    sb_buf_init(&mended, doc->text.n + CHOICES * 64);
+    sb_buf_init(&mended, doc->text.n + (size_t)CHOICES * MENDED_MORE);
     sb_splice_edits_init(&edits, doc, changes, SB_ARRAY_LEN(changes));
     rc = put_identity(in, doc, &edits, created);
     if (rc == SB_OK)
