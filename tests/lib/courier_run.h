@@ -1,7 +1,14 @@
 /* tests/lib/courier_run.h - lets time pass in a courier_world, and looks at it. */
 #pragma once
 
+#include "common/log.h"
 #include "tests/lib/courier_world.h"
+
+static inline void world_quiet(void *ctx, struct sb_slice line)
+{
+    (void)ctx;
+    (void)line;
+}
 
 /* A turn of everything; waits a few milliseconds at most. */
 static inline void world_turn(struct courier_world *world)
@@ -53,12 +60,36 @@ static inline bool world_is_version(struct msg_version version, uint64_t epoch, 
     return version.epoch == epoch && version.revision == revision;
 }
 
-static inline bool world_is_connected(const struct courier_world *world)
+/* What the courier says of itself. */
+static inline struct dp_courier_state world_state(const struct courier_world *world)
 {
     struct dp_courier_state state;
 
     dp_courier_state(world->courier, &state);
-    return state.connected;
+    return state;
+}
+
+static inline bool world_is_connected(const struct courier_world *world)
+{
+    return world_state(world).connected;
+}
+
+static inline bool world_all_acked(const struct courier_world *world)
+{
+    struct dp_spool_stats stats;
+
+    dp_spool_stats(world->spool, &stats);
+    return stats.acked + 1 == stats.next && stats.adopted == 0;
+}
+
+/* An idle while: so many heartbeats have been said and heard. */
+static inline void world_beats(struct courier_world *world, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        sb_msec next = world->heartbeat_at;
+
+        WORLD_UNTIL(world, world->heartbeat_at != next);
+    }
 }
 
 /* One record, as a request of tenant 7 would leave it; returns its sequence. */
@@ -78,4 +109,18 @@ static inline uint64_t world_record(struct courier_world *world, const char *gen
     sequence = dp_spool_append(world->spool, sb_buf_slice(&bytes));
     sb_buf_release(&bytes);
     return sequence;
+}
+
+/* cmocka's main(), with the bus. */
+static inline int world_main(const struct CMUnitTest *tests, size_t n)
+{
+    struct sb_errmsg err;
+    int failed;
+
+    if (getenv("SB_TEST_LOG") == NULL)
+        sb_log_set_sink(world_quiet, NULL);
+    assert_int_equal(sb_bus_init(&err), SB_OK);
+    failed = _cmocka_run_group_tests("courier", tests, n, NULL, NULL);
+    sb_bus_shutdown();
+    return failed;
 }

@@ -217,3 +217,15 @@ static inline void fake_pump(struct fake_daemon *daemon)
         sb_bus_msg_destroy(&msg);
     }
 }
+
+/* Asks the worker; its answer goes to answer_got. */
+static inline void fake_query(struct fake_daemon *daemon, int what, uint64_t id, uint64_t tenant,
+                              const char *argument, const char *body)
+{
+    const struct msg_query query = {
+        .id = id, .what = (uint8_t)what, .tenant = tenant, .argument = sb_slice_of(argument)};
+    struct sb_slice bulk = sb_slice_of(body);
+
+    daemon->answer_got = 0;
+    FAKE_SEND(daemon, MSG_KIND_QUERY, query, &query, &bulk);
+}
