@@ -183,3 +183,28 @@ def test_a_full_spool_refuses_requests_until_records_are_stored(site, control, s
                                         if one.status == 200], "requests are answered again")
     client.close()
     traffic.check_records(database, clients.answered + probe.answered + again)
+
+
+def test_the_admin_api_finds_records_by_filters(site, control, sim, database):
+    worker = site.worker([control])
+    key = traffic.apply(control, worker, sim)
+    client = worker.client(key)
+    plain = traffic.ask(client, "plain")
+    streamed = traffic.ask(client, "streamed", stream=True)
+    other = traffic.ask(client, "other", model="lab/cursed")
+    client.close()
+    traffic.check_records(database, [plain, streamed, other])
+
+    def found(**filters):
+        return {row["request_id"] for row in
+                control.get("audit/requests", params=filters)["data"]}
+    everything = {"plain", "streamed", "other"}
+    assert found() == found(key="app") == found(provider="acme") == everything
+    assert found(generation_id=streamed.generation) == {"streamed"}
+    assert found(model="lab/cursed") == {"other"}
+    assert found(model=traffic.MODEL, outcome="success") == {"plain", "streamed"}
+    assert found(min_cost="0.0000025") == everything
+    assert found(min_cost="0.0000026") == found(provider="bolt") == found(zdr="true") == set()
+    [row] = control.get("audit/requests", params={"generation_id": plain.generation})["data"]
+    assert (row["cost"], row["tokens"]["prompt"], row["tokens"]["completion"]) == (
+        "0.0000025", traffic.PROMPT_TOKENS, traffic.COMPLETION_TOKENS)
