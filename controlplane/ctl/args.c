@@ -49,30 +49,52 @@ static bool is_first_word(const struct ctl_table_of_commands *table, const char 
     return false;
 }
 
+/* "key" alone: what may follow it. */
+static int half_command(const struct ctl_table_of_commands *table, const char *word,
+                        struct sb_errmsg *err)
+{
+    size_t n = strlen(word);
+    char list[128] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < table->n_commands; i++) {
+        const char *name = table->commands[i].name;
+
+        if (strncmp(name, word, n) != 0 || name[n] != ' ' || used >= sizeof(list) - 1)
+            continue;
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s'%s'", used > 0 ? " or " : "",
+                                 name);
+    }
+    return sb_err_set(err, SB_EINVAL, "'%s' is half a command; there is %s", word, list);
+}
+
+static const char *guess_command(const struct ctl_table_of_commands *table, const char *wrong)
+{
+    struct sb_closest guess = sb_closest_begin(sb_slice_of(wrong));
+
+    for (size_t i = 0; i < table->n_commands; i++)
+        sb_closest_try(&guess, table->commands[i].name);
+    return guess.best;
+}
+
 static int unknown_command(const struct ctl_table_of_commands *table, const char *const *words,
                            unsigned n, struct sb_errmsg *err)
 {
-    char wrong[NAME_MAX_LEN];
-    struct sb_closest guess;
-    bool is_pair = n >= 2 && is_first_word(table, words[0]);
+    char pair[NAME_MAX_LEN];
+    const char *wrong = words[0], *guess;
 
-    (void)snprintf(wrong, sizeof(wrong), is_pair ? "%s %s" : "%s", words[0],
-                   is_pair ? words[1] : "");
-    guess = sb_closest_begin(sb_slice_of(wrong));
-    for (size_t i = 0; i < table->n_commands; i++)
-        sb_closest_try(&guess, table->commands[i].name);
-    if (guess.best == NULL && n >= 2) { /* the second word may be the wrong one */
-        (void)snprintf(wrong, sizeof(wrong), "%s %s", words[0], words[1]);
-        guess = sb_closest_begin(sb_slice_of(wrong));
-        for (size_t i = 0; i < table->n_commands; i++)
-            sb_closest_try(&guess, table->commands[i].name);
-        if (guess.best == NULL)
-            (void)snprintf(wrong, sizeof(wrong), "%s", words[0]);
+    if (n == 1 && is_first_word(table, words[0]))
+        return half_command(table, words[0], err);
+    guess = guess_command(table, words[0]);
+    if (n >= 2 && (guess == NULL || is_first_word(table, words[0]))) {
+        (void)snprintf(pair, sizeof(pair), "%s %s", words[0], words[1]);
+        guess = guess_command(table, pair);
+        if (guess != NULL || is_first_word(table, words[0]))
+            wrong = pair;
     }
-    if (guess.best == NULL)
+    if (guess == NULL)
         return sb_err_set(err, SB_EINVAL, "there is no command '%s'; --help shows all", wrong);
-    return sb_err_set(err, SB_EINVAL, "there is no command '%s'; did you mean '%s'?", wrong,
-                      guess.best);
+    return sb_err_set(err, SB_EINVAL, "there is no command '%s'; did you mean '%s'?", wrong, guess);
 }
 
 /* --- flags -------------------------------------------------------------------------- */
@@ -205,9 +227,9 @@ static int read_flag(struct reading *reading, struct sb_errmsg *err)
 /* Which command it is has to be known before its flags can be read: the first
  * words that are no flags and no values of common flags. */
 static const struct ctl_command *peek_command(const struct ctl_table_of_commands *table, int argc,
-                                              char *const *argv)
+                                              char *const *argv, const char *words[2],
+                                              unsigned *ret_n)
 {
-    const char *words[2];
     unsigned n = 0, used;
 
     for (int i = 1; i < argc && n < 2; i++) {
@@ -227,6 +249,7 @@ static const struct ctl_command *peek_command(const struct ctl_table_of_commands
         else if (flag == NULL && n > 0)
             break; /* a flag of the command: its words are over */
     }
+    *ret_n = n;
     return n > 0 ? match_command(table, words, n, &used) : NULL;
 }
 
@@ -275,14 +298,17 @@ int ctl_args_read(const struct ctl_table_of_commands *table, int argc, char *con
 {
     struct ctl_args args = {.action = CTL_RUN};
     struct reading reading = {.table = table, .argc = argc, .argv = argv, .args = &args};
-    unsigned used = 0;
+    const char *first[2];
+    unsigned used = 0, n_first;
     int rc;
 
-    reading.command = peek_command(table, argc, argv);
+    reading.command = peek_command(table, argc, argv, first, &n_first);
     rc = read_words(&reading, err);
+    if (rc != SB_OK && n_first > 0 && reading.command == NULL) /* its flags are unknown, too */
+        return unknown_command(table, first, n_first, err);
     if (rc == SB_OK && reading.n_words > 0) {
         args.command = match_command(table, reading.words, reading.n_words, &used);
-        if (args.command == NULL)
+        if (args.command == NULL && args.action == CTL_RUN)
             rc = unknown_command(table, reading.words, reading.n_words, err);
     }
     if (rc == SB_OK && args.command == NULL && args.action == CTL_RUN)

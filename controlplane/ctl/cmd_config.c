@@ -1,43 +1,16 @@
 /* controlplane/ctl/cmd_config.c - apply, get, delete. */
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "common/file.h"
 #include "common/secret.h"
 #include "controlplane/ctl/change.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/ctl.h"
+#include "controlplane/ctl/input.h"
 #include "controlplane/ctl/kinds.h"
 
 enum { FILE_MAX = 64 << 20 };
 
 /* --- apply ------------------------------------------------------------------------ */
-
-static int read_input(struct ctl *ctl, struct sb_buf *text)
-{
-    for (;;) {
-        ssize_t n;
-
-        if (sb_buf_reserve(text, 64 * 1024) != SB_OK)
-            return ctl_fail(ctl, "standard input: over %d bytes", FILE_MAX);
-        n = read(STDIN_FILENO, sb_buf_end(text), sb_buf_room(text));
-        if (n < 0)
-            return ctl_fail(ctl, "cannot read standard input");
-        if (n == 0)
-            return CTL_DONE;
-        sb_buf_commit(text, (size_t)n);
-    }
-}
-
-static int read_file(struct ctl *ctl, const char *path, struct sb_buf *text)
-{
-    struct sb_errmsg err = {.text = ""};
-
-    if (strcmp(path, "-") == 0)
-        return read_input(ctl, text);
-    return sb_file_read(path, text, &err) == SB_OK ? CTL_DONE : ctl_fail(ctl, "%s", err.text);
-}
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -68,7 +41,7 @@ int ctl_run_apply(struct ctl *ctl)
     if (path == NULL)
         return ctl_misuse(ctl, "apply wants -f FILE");
     sb_buf_init(&text, FILE_MAX);
-    status = read_file(ctl, path, &text);
+    status = ctl_input_read(ctl, path, &text);
     if (status == CTL_DONE) {
         ctl_change_query(&query);
         ctl_query_add_switch(&query, "prune", "prune");
@@ -117,7 +90,7 @@ static int get_all(struct ctl *ctl, const struct ctl_kind *kind)
 {
     const char *path = sb_arena_printf(ctl->arena, "/admin/v1/%s", kind->many).p;
     yyjson_val *list = NULL;
-    int status = ctl_get_list(ctl, path, CTL_ALL, &list);
+    int status = ctl_get_list(ctl, path, NULL, CTL_ALL, &list);
 
     if (status != CTL_DONE)
         return status;

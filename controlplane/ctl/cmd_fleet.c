@@ -111,7 +111,7 @@ int ctl_run_status(struct ctl *ctl)
 int ctl_run_workers(struct ctl *ctl)
 {
     yyjson_val *list = NULL;
-    int status = ctl_get_list(ctl, "/admin/v1/workers", CTL_ALL, &list);
+    int status = ctl_get_list(ctl, "/admin/v1/workers", NULL, CTL_ALL, &list);
 
     if (status != CTL_DONE)
         return status;
@@ -128,20 +128,21 @@ int ctl_run_workers(struct ctl *ctl)
 static const struct ctl_field table_fields[] = {
     {"MODEL", "model", CTL_SHOW_NAME, true},
     {"TAG", "tag", CTL_SHOW_NAME, false},
+    {"REGION", "region", CTL_SHOW_TEXT, false},
     {"HEALTH", "health", CTL_SHOW_STATE, false},
     {"UPTIME", "uptime", CTL_SHOW_PERCENT, false},
-    {"FIRST p50", "first_token_ms.p50", CTL_SHOW_MSEC, false},
-    {"p99", "first_token_ms.p99", CTL_SHOW_MSEC, false},
-    {"TOKENS/S p50", "tokens_per_second.p50", CTL_SHOW_TEXT, false},
-    {"$/M IN", "pricing.prompt", CTL_SHOW_TEXT, false},
-    {"$/M OUT", "pricing.completion", CTL_SHOW_TEXT, false},
+    {"FIRST p50", "latency_ms.p50", CTL_SHOW_MSEC, false},
+    {"p99", "latency_ms.p99", CTL_SHOW_MSEC, false},
+    {"TOK/S p50", "throughput.p50", CTL_SHOW_RATE, false},
+    {"$/M IN", "pricing.prompt", CTL_SHOW_DECIMAL, false},
+    {"$/M OUT", "pricing.completion", CTL_SHOW_DECIMAL, false},
     {"SAMPLES", "samples", CTL_SHOW_COUNT, false},
 };
 
 static int show_tables(struct ctl *ctl)
 {
     yyjson_val *list = NULL;
-    int status = ctl_get_list(ctl, "/admin/v1/tables", CTL_ALL, &list);
+    int status = ctl_get_list(ctl, "/admin/v1/tables", NULL, CTL_ALL, &list);
 
     if (status != CTL_DONE)
         return status;

@@ -26,7 +26,7 @@ int ctl_run_revisions(struct ctl *ctl)
 
     if (limit != NULL && (!sb_num_read_u64(sb_slice_of(limit), &most) || most == 0 || most > 1000))
         return ctl_misuse(ctl, "--limit %s is not a number from 1 to 1000", limit);
-    status = ctl_get_list(ctl, "/admin/v1/revisions", (size_t)most, &list);
+    status = ctl_get_list(ctl, "/admin/v1/revisions", NULL, (size_t)most, &list);
     if (status != CTL_DONE)
         return status;
     if (ctl->format != CTL_AS_TABLE)

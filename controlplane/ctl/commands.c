@@ -42,6 +42,49 @@ static const struct ctl_flag tables_flags[] = {
     NO_MORE_FLAGS,
 };
 
+static const struct ctl_flag explain_flags[] = {
+    {"file", 'f', "FILE", "a request body, as a client would send it; - is standard input"},
+    {"model", 'm', "NAME", "instead: the smallest request for this model"},
+    {"key", 'k', "NAME", "whose policy and credentials hold (default: the first)"},
+    {"worker", 'w', "NAME", "who is asked (default: any)"},
+    NO_MORE_FLAGS,
+};
+#define MOMENT_FLAGS                                                                               \
+    {"from", 0, "TIME", "not before: 2026-01-31, 2026-01-31T12:00:00Z, or 2h (ago)"},              \
+    {                                                                                              \
+        "to", 0, "TIME", "before"                                                                  \
+    }
+#define LIST_FLAGS                                                                                 \
+    {"limit", 'n', "N", "how many (default 50; without an end for --format)"},                     \
+    {                                                                                              \
+        "format", 0, "FORMAT", "csv or ndjson: streamed, for other programs"                       \
+    }
+static const struct ctl_flag audit_query_flags[] = {
+    MOMENT_FLAGS,
+    {"key", 0, "NAME", "of which API key"},
+    {"model", 0, "MODEL", "asked for or served"},
+    {"provider", 0, "SLUG", "who served"},
+    {"endpoint", 0, "TAG", "or MODEL@TAG"},
+    {"region", 0, "REGION", "of the endpoint that served"},
+    {"outcome", 0, "WORDS", "success, stream_cut, ...; several with commas between"},
+    {"generation-id", 0, "ID", "the one request"},
+    {"zdr", 0, "true|false", "whether zero data retention was demanded"},
+    {"residency", 0, "WHERE", "that was demanded: eu, or a country"},
+    {"distillable", 0, "true|false", "whether it was demanded"},
+    {"min-cost", 0, "USD", "that it cost at least"},
+    LIST_FLAGS,
+    NO_MORE_FLAGS,
+};
+static const struct ctl_flag audit_changes_flags[] = {
+    MOMENT_FLAGS,
+    {"author", 0, "NAME", "who changed it"},
+    {"kind", 0, "KIND", "of the object"},
+    {"name", 0, "NAME", "of the object"},
+    {"revision", 0, "N", "that changed it"},
+    LIST_FLAGS,
+    NO_MORE_FLAGS,
+};
+
 static const char kinds[] =
     "KIND is one of providers, models, endpoints, tenants, keys, policies, credentials, in the\n"
     "singular or plural.  An endpoint is named MODEL@TAG.\n";
@@ -68,6 +111,14 @@ const struct ctl_command ctl_commands[] = {
     {"workers", "", 0, 0, no_flags, "the fleet: version, state, load, spool", NULL,
      ctl_run_workers},
     {"tables", "", 0, 0, tables_flags, "what is measured of each endpoint", NULL, ctl_run_tables},
+    {"explain", "", 0, 0, explain_flags, "what a live worker would do with a request",
+     "Shows which rule removes which endpoint, what would have to be relaxed, and the order in\n"
+     "which the others would be tried.  Nothing is sent.  Exit status 1: it would be refused.\n",
+     ctl_run_explain},
+    {"audit query", "", 0, 0, audit_query_flags, "what was asked, and who served it", NULL,
+     ctl_run_audit_query},
+    {"audit changes", "", 0, 0, audit_changes_flags, "who changed which object, and how", NULL,
+     ctl_run_audit_changes},
     {"keyring new", "FILE", 1, 1, no_flags, "make a keyring: keys that seal credentials", NULL,
      ctl_run_keyring_new},
     {"keyring rotate", "FILE", 1, 1, no_flags, "put a new sealing key in front of the others",

@@ -18,5 +18,9 @@ ctl_run_cb ctl_run_key_create, ctl_run_key_revoke;
 ctl_run_cb ctl_run_revisions, ctl_run_revision, ctl_run_rollback;
 /* cmd_fleet.c */
 ctl_run_cb ctl_run_status, ctl_run_workers, ctl_run_tables;
+/* cmd_explain.c */
+ctl_run_cb ctl_run_explain;
+/* cmd_audit.c */
+ctl_run_cb ctl_run_audit_query, ctl_run_audit_changes;
 /* cmd_files.c */
 ctl_run_cb ctl_run_keyring_new, ctl_run_keyring_rotate, ctl_run_buskey_new;

@@ -22,7 +22,7 @@
 #define SB_VERSION "0"
 #endif
 
-enum { ARENA_BYTES = 64 * 1024, URL_MAX = 2048 };
+enum { ARENA_BYTES = 64 * 1024, URL_MAX = 2048, PAGE_MAX = 1000 };
 
 /* --- settings --------------------------------------------------------------------- */
 
@@ -450,14 +450,16 @@ static const char *add_page(struct sb_json *all, yyjson_val *page, size_t *n, si
     yyjson_val *one;
 
     while ((one = yyjson_arr_iter_next(&iter)) != NULL) {
-        if (++*n > most)
+        if (*n == most)
             return NULL;
+        ++*n;
         sb_json_put_value(all, one);
     }
     return *n < most ? yyjson_get_str(yyjson_obj_get(page, "next_cursor")) : NULL;
 }
 
-int ctl_get_list(struct ctl *ctl, const char *path, size_t most, yyjson_val **ret_list)
+int ctl_get_list(struct ctl *ctl, const char *path, const struct ctl_query *filters, size_t most,
+                 yyjson_val **ret_list)
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf text;
     struct ctl_query query = {.ctl = ctl};
@@ -473,8 +475,8 @@ int ctl_get_list(struct ctl *ctl, const char *path, size_t most, yyjson_val **re
         yyjson_val *page = NULL;
         int status;
 
-        query.text = SB_SLICE_NONE;
-        if (cursor != NULL)
+        query.text = filters != NULL ? filters->text : SB_SLICE_NONE;
+        if (cursor != NULL || (most < CTL_ALL && most > PAGE_MAX))
             ctl_query_add(&query, "limit", "1000");
         else if (most < CTL_ALL)
             ctl_query_add(&query, "limit", sb_arena_printf(ctl->arena, "%zu", most).p);

@@ -85,7 +85,8 @@ const char *ctl_query_path(const struct ctl_query *query, const char *path);
 int ctl_call(struct ctl *ctl, const struct ctl_request *request,
              yyjson_val **ret_root) SB_MUSTCHECK;
 int ctl_get(struct ctl *ctl, const char *path, yyjson_val **ret_root) SB_MUSTCHECK;
-/* A list, page after page, up to `most` objects: an array. */
+/* A list, page after page, up to `most` objects: an array.  filters: NULL for
+ * none. */
 #define CTL_ALL SIZE_MAX
-int ctl_get_list(struct ctl *ctl, const char *path, size_t most,
+int ctl_get_list(struct ctl *ctl, const char *path, const struct ctl_query *filters, size_t most,
                  yyjson_val **ret_list) SB_MUSTCHECK;

@@ -33,8 +33,8 @@ static const struct ctl_field endpoints[] = {
     {"REGION", "region", CTL_SHOW_TEXT, false},
     {"QUANT", "quantization", CTL_SHOW_TEXT, false},
     {"CONTEXT", "context_length", CTL_SHOW_COUNT, false},
-    {"$/M IN", "pricing.prompt", CTL_SHOW_TEXT, false},
-    {"$/M OUT", "pricing.completion", CTL_SHOW_TEXT, false},
+    {"$/M IN", "pricing.prompt", CTL_SHOW_DECIMAL, false},
+    {"$/M OUT", "pricing.completion", CTL_SHOW_DECIMAL, false},
     {"EU", "eu_resident", CTL_SHOW_CLAIM, false},
     {"ZDR", "zdr", CTL_SHOW_CLAIM, false},
 };
@@ -47,8 +47,8 @@ static const struct ctl_field policies[] = {
     {"POLICY", "name", CTL_SHOW_NAME, false},
     {"RESIDENCY", "residency", CTL_SHOW_TEXT, false},
     {"ZDR", "zdr", CTL_SHOW_FLAG, false},
-    {"MAX $/M IN", "max_price.prompt", CTL_SHOW_TEXT, false},
-    {"MAX $/M OUT", "max_price.completion", CTL_SHOW_TEXT, false},
+    {"MAX $/M IN", "max_price.prompt", CTL_SHOW_DECIMAL, false},
+    {"MAX $/M OUT", "max_price.completion", CTL_SHOW_DECIMAL, false},
     {"MODELS", "allowed_models", CTL_SHOW_TEXT, true},
     {"REVISION", "revision", CTL_SHOW_VERSION, false},
 };

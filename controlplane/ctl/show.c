@@ -139,6 +139,8 @@ struct sb_slice ctl_words(struct sb_arena *arena, yyjson_val *value, enum ctl_sh
         if (yyjson_is_uint(value))
             return count_words(arena, yyjson_get_uint(value));
         break;
+    case CTL_SHOW_LENGTH:
+        return count_words(arena, yyjson_arr_size(value));
     case CTL_SHOW_BYTES:
         if (yyjson_is_num(value))
             return byte_words(arena, yyjson_get_num(value));
@@ -150,6 +152,10 @@ struct sb_slice ctl_words(struct sb_arena *arena, yyjson_val *value, enum ctl_sh
     case CTL_SHOW_PERCENT:
         if (yyjson_is_num(value))
             return sb_arena_printf(arena, "%.2f %%", yyjson_get_num(value) * 100);
+        break;
+    case CTL_SHOW_RATE:
+        if (yyjson_is_num(value))
+            return sb_arena_printf(arena, "%.1f", yyjson_get_num(value));
         break;
     case CTL_SHOW_TIME:
     case CTL_SHOW_AGE:
@@ -164,6 +170,7 @@ struct sb_slice ctl_words(struct sb_arena *arena, yyjson_val *value, enum ctl_sh
     case CTL_SHOW_TEXT:
     case CTL_SHOW_NAME:
     case CTL_SHOW_STATE:
+    case CTL_SHOW_DECIMAL:
         break;
     }
     return yyjson_is_arr(value) ? list_words(arena, value) : scalar_words(arena, value);
@@ -208,10 +215,13 @@ static enum ctl_style style_of(enum ctl_show show, struct sb_slice words)
         return CTL_DIM;
     case CTL_SHOW_TEXT:
     case CTL_SHOW_COUNT:
+    case CTL_SHOW_LENGTH:
     case CTL_SHOW_BYTES:
     case CTL_SHOW_MSEC:
     case CTL_SHOW_PERCENT:
     case CTL_SHOW_VERSION:
+    case CTL_SHOW_DECIMAL:
+    case CTL_SHOW_RATE:
         break;
     }
     return CTL_PLAIN;
@@ -220,7 +230,8 @@ static enum ctl_style style_of(enum ctl_show show, struct sb_slice words)
 static bool is_number(enum ctl_show show)
 {
     return show == CTL_SHOW_COUNT || show == CTL_SHOW_BYTES || show == CTL_SHOW_MSEC ||
-           show == CTL_SHOW_PERCENT || show == CTL_SHOW_VERSION;
+           show == CTL_SHOW_PERCENT || show == CTL_SHOW_VERSION || show == CTL_SHOW_DECIMAL ||
+           show == CTL_SHOW_RATE || show == CTL_SHOW_LENGTH;
 }
 
 /* --- tables ----------------------------------------------------------------------------- */

@@ -64,8 +64,8 @@ class Worker:
     def wait_revision(self, revision):
         """Until all of its processes serve this revision or a later one."""
         def serves(n):
-            version = self.readiness(n)[1].get("version") or {}
-            return version.get("revision", 0) >= revision
+            snapshot = self.readiness(n)[1].get("snapshot") or {}
+            return snapshot.get("revision", 0) >= revision
         for n in range(self.workers):
             wait_until(lambda n=n: serves(n), f"{self.name} {n} serves revision {revision}")
 

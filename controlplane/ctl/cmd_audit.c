@@ -1,0 +1,163 @@
+/* controlplane/ctl/cmd_audit.c - audit query, audit changes. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/num.h"
+#include "common/timefmt.h"
+#include "controlplane/ctl/commands.h"
+#include "controlplane/ctl/ctl.h"
+#include "controlplane/ctl/moment.h"
+#include "controlplane/ctl/show.h"
+
+static const struct ctl_field request_fields[] = {
+    {"RECEIVED (UTC)", "received_at", CTL_SHOW_TIME, false},
+    {"KEY", "key", CTL_SHOW_NAME, false},
+    {"MODEL", "model_asked", CTL_SHOW_TEXT, true},
+    {"ENDPOINT", "endpoint", CTL_SHOW_TEXT, false},
+    {"REGION", "region", CTL_SHOW_TEXT, false},
+    {"OUTCOME", "outcome", CTL_SHOW_STATE, false},
+    {"TRIES", "attempts", CTL_SHOW_LENGTH, false},
+    {"IN", "tokens.prompt", CTL_SHOW_COUNT, false},
+    {"OUT", "tokens.completion", CTL_SHOW_COUNT, false},
+    {"TOOK", "took_ms", CTL_SHOW_MSEC, false},
+    {"COST $", "cost", CTL_SHOW_DECIMAL, false},
+    {"GENERATION", "generation_id", CTL_SHOW_TEXT, true},
+};
+static const struct ctl_field change_fields[] = {
+    {"REVISION", "revision", CTL_SHOW_VERSION, false},
+    {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},
+    {"WHO", "author", CTL_SHOW_NAME, false},
+    {"BY", "by", CTL_SHOW_TEXT, false},
+    {"KIND", "kind", CTL_SHOW_TEXT, false},
+    {"NAME", "name", CTL_SHOW_TEXT, true},
+    {"ACTION", "action", CTL_SHOW_STATE, false},
+    {"NOTE", "note", CTL_SHOW_TEXT, true},
+};
+
+/* --- filters ------------------------------------------------------------------------ */
+
+static int add_moment(struct ctl_query *query, const char *name)
+{
+    const char *text = ctl_flag(query->ctl, name);
+    char moment[SB_TIME_TEXT_MAX];
+
+    if (text == NULL)
+        return CTL_DONE;
+    if (!ctl_moment_read(text, sb_clock_wall(&sb_clock_system), moment))
+        return ctl_misuse(query->ctl,
+                          "--%s %s is no time: 2026-01-31, 2026-01-31T12:00:00Z, or 2h (ago) is",
+                          name, text);
+    ctl_query_add(query, name, sb_arena_dup(query->ctl->arena, sb_slice_of(moment)).p);
+    return CTL_DONE;
+}
+
+static int make_query(struct ctl_query *query, const char *const *names)
+{
+    int status = add_moment(query, "from");
+
+    if (status == CTL_DONE)
+        status = add_moment(query, "to");
+    for (; status == CTL_DONE && *names != NULL; names++) {
+        char *name = sb_arena_alloc(query->ctl->arena, strlen(*names) + 1);
+
+        for (size_t i = 0; (*names)[i] != '\0'; i++)
+            name[i] = (*names)[i] == '-' ? '_' : (*names)[i];
+        ctl_query_add(query, name, ctl_flag(query->ctl, *names));
+    }
+    return status;
+}
+
+static int read_limit(struct ctl *ctl, uint64_t fallback, uint64_t *ret_limit)
+{
+    const char *limit = ctl_flag(ctl, "limit");
+
+    *ret_limit = fallback;
+    if (limit != NULL && (!sb_num_read_u64(sb_slice_of(limit), ret_limit) || *ret_limit == 0))
+        return ctl_misuse(ctl, "--limit %s is not a number from 1", limit);
+    return CTL_DONE;
+}
+
+/* --- streams -------------------------------------------------------------------------- */
+
+static int on_piece(void *ctx, struct sb_slice piece)
+{
+    (void)ctx;
+    while (piece.n > 0) {
+        ssize_t n = write(STDOUT_FILENO, piece.p, piece.n);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EPIPE ? SB_ECANCELED : SB_EIO;
+        piece = sb_slice_from(piece, (size_t)n);
+    }
+    return SB_OK;
+}
+
+static int stream(struct ctl *ctl, const char *path, struct ctl_query *query, const char *format)
+{
+    struct ctl_request request = {.method = "GET", .on_piece = on_piece};
+    const char *limit = ctl_flag(ctl, "limit");
+    yyjson_val *root = NULL;
+
+    if (strcmp(format, "csv") != 0 && strcmp(format, "ndjson") != 0)
+        return ctl_misuse(ctl, "--format %s: there are csv and ndjson", format);
+    ctl_query_add(query, "format", format);
+    ctl_query_add(query, "limit", limit);
+    request.path = ctl_query_path(query, path);
+    ctl->shows_progress = false;
+    return ctl_call(ctl, &request, &root);
+}
+
+/* --- lists -------------------------------------------------------------------------------- */
+
+static int list(struct ctl *ctl, const char *path, struct ctl_query *query,
+                const struct ctl_field *fields, unsigned n_fields)
+{
+    const char *format = ctl_flag(ctl, "format");
+    yyjson_val *rows = NULL;
+    uint64_t limit = 0;
+    int status = read_limit(ctl, 50, &limit);
+
+    if (status == CTL_DONE && format != NULL)
+        return stream(ctl, path, query, format);
+    if (status == CTL_DONE)
+        status = ctl_get_list(ctl, path, query, (size_t)limit, &rows);
+    if (status != CTL_DONE)
+        return status;
+    if (ctl->format != CTL_AS_TABLE)
+        ctl_print_value(ctl, rows);
+    else
+        ctl_show_list(ctl, rows, fields, n_fields, "nothing was found");
+    if (ctl->format == CTL_AS_TABLE && yyjson_arr_size(rows) == limit &&
+        ctl_flag(ctl, "limit") == NULL)
+        ctl_note(ctl, "These are the newest %" PRIu64 "; --limit N shows more.", limit);
+    return CTL_DONE;
+}
+
+int ctl_run_audit_query(struct ctl *ctl)
+{
+    static const char *const names[] = {"key",       "model",       "provider",      "endpoint",
+                                        "region",    "outcome",     "generation-id", "zdr",
+                                        "residency", "distillable", "min-cost",      NULL};
+    struct ctl_query query = {.ctl = ctl};
+    int status = make_query(&query, names);
+
+    return status == CTL_DONE ? list(ctl, "/admin/v1/audit/requests", &query, request_fields,
+                                     SB_ARRAY_LEN(request_fields))
+                              : status;
+}
+
+int ctl_run_audit_changes(struct ctl *ctl)
+{
+    static const char *const names[] = {"author", "kind", "name", "revision", NULL};
+    struct ctl_query query = {.ctl = ctl};
+    int status = make_query(&query, names);
+
+    return status == CTL_DONE ? list(ctl, "/admin/v1/audit/changes", &query, change_fields,
+                                     SB_ARRAY_LEN(change_fields))
+                              : status;
+}
