@@ -9,21 +9,34 @@ say() { printf '%s\n' "$*" >&2; }
 step() { printf '%s==>%s %s\n' "$bold" "$plain" "$*" >&2; }
 die() { printf '%sdeploy/%s: %s%s\n' "$red" "$self" "$*" "$plain" >&2; exit 1; }
 
-# Sets home to an absolute path.
+# Sets home to an absolute path.  Its processes are its owner's, so nobody else may start or stop them.
 set_home() {
+    local owner
     home=${1:-${SWITCHBOARD_HOME:-./.switchboard}}
-    mkdir -p "$home" 2>/dev/null || die "cannot make the home directory $home; choose another by --home"
-    home=$(cd "$home" && pwd)
+    [ -d "$home" ] || mkdir -p -m 700 "$home" 2>/dev/null ||
+        die "cannot make the home directory $home; choose another by --home"
+    home=$(cd "$home" && pwd -P) || die "cannot enter the home directory; choose another by --home"
+    owner=$(stat -c %U "$home/pids" 2>/dev/null || true)
+    [ -z "$owner" ] || [ "$owner" = "$(id -un)" ] ||
+        die "$home is of the user $owner: run this as $owner, or choose another by --home"
+}
+
+# The argument of --home, for scripts that know no other; sets home_wish.
+only_home() {
+    home_wish=
+    case "${1:-}" in
+    --home) [ $# -eq 2 ] || die "--home wants one directory"; home_wish=$2 ;;
+    '') ;;
+    *) die "usage: deploy/$self [--home DIR]" ;;
+    esac
 }
 
 # A process of ours: its pid file, and that the pid still is that program.
 pid_of() {
-    local file=$home/pids/$1 pid program
-    [ -r "$file" ] || return 1
-    read -r pid program <"$file" || return 1
-    [ -n "$pid" ] && [ -d "/proc/$pid" ] || return 1
+    local pid program first
+    { read -r pid program <"$home/pids/$1"; } 2>/dev/null || return 1
     # a pid may have been given to somebody else since
-    [ "$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -d' ' -f1)" = "$program" ] || return 1
+    { IFS= read -r -d '' first <"/proc/$pid/cmdline"; } 2>/dev/null && [ "$first" = "$program" ] || return 1
     printf '%s\n' "$pid"
 }
 
@@ -31,21 +44,20 @@ pid_of() {
 start() {
     local name=$1
     shift
-    mkdir -p "$home/pids" "$home/log"
-    setsid "$@" </dev/null >>"$home/log/$name.log" 2>&1 &
+    # 9 is the lock of the script, which would outlive it
+    setsid "$@" </dev/null >>"$home/log/$name.log" 2>&1 9>&- &
     printf '%s %s\n' "$!" "$1" >"$home/pids/$name"
-    # kept, so that the next 'up' can see whether anything changed
-    printf '%s\n' "$*" >"$home/pids/$name.args"
     disown
 }
 
 # stop NAME [SECONDS]: SIGTERM, and SIGKILL when that does not help
 stop() {
-    local name=$1 patience=${2:-40} pid
-    pid=$(pid_of "$name") || { rm -f "$home/pids/$name" "$home/pids/$name.args"; return 0; }
-    kill -TERM "$pid" 2>/dev/null
-    wait_until "$patience" gone "$pid" || kill -KILL "$pid" 2>/dev/null
-    rm -f "$home/pids/$name" "$home/pids/$name.args"
+    local name=$1 patience=${2:-60} pid
+    if pid=$(pid_of "$name"); then
+        kill -TERM "$pid" 2>/dev/null
+        wait_until "$patience" gone "$pid" || kill -KILL "$pid" 2>/dev/null
+    fi
+    rm -f "$home/pids/$name" "$home/pids/$name.args" "$home/pids/$name.mark"
 }
 gone() { [ ! -d "/proc/$1" ] || [ "$(sed -nE 's/^State:\s+(\S).*/\1/p' "/proc/$1/status" 2>/dev/null)" = Z ]; }
 
@@ -59,9 +71,27 @@ wait_until() {
     done
 }
 
+# Names of what was started, in the order of the directory.
+started() {
+    local file
+    for file in "$home"/pids/*; do
+        case "$file" in *.args | *.mark | *.ports | *'*') continue ;; esac
+        printf '%s\n' "${file##*/}"
+    done
+}
+
+# --- PostgreSQL ----------------------------------------------------------------------------------
+
+# Where it really is: PostgreSQL's user may not be able to pass through the home.
+pg_dir() { readlink -m "$home/pg"; }
+
+# The programs of the version that made the cluster, or the newest there are.
 pg_bin() {
-    local dir
-    for dir in /usr/lib/postgresql/*/bin; do [ -x "$dir/initdb" ] && printf '%s\n' "$dir"; done | sort -V | tail -n 1
+    local version dir
+    version=$(as_pg cat "$(pg_dir)/data/PG_VERSION" 2>/dev/null || true)
+    for dir in /usr/lib/postgresql/${version:-*}/bin; do
+        [ ! -x "$dir/initdb" ] || printf '%s\n' "$dir"
+    done | sort -V | tail -n 1
 }
 
 # Runs a command of PostgreSQL: as its own user when we are root, which it refuses to run as.
@@ -73,4 +103,4 @@ as_pg() {
     fi
 }
 
-pg_is_up() { as_pg "$(pg_bin)/pg_ctl" -D "$home/pg/data" status >/dev/null 2>&1; }
+pg_is_up() { as_pg "$(pg_bin)/pg_ctl" -D "$(pg_dir)/data" status >/dev/null 2>&1; }
