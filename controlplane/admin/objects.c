@@ -149,5 +149,10 @@ int cp_serve_delete(struct cp_call *call)
     if (rc != SB_OK)
         return rc;
     rc = cp_store_delete(call->store, kind_of(call), call->args[0], &change, &answer);
+    if (rc == SB_EINVAL) { /* nothing is wrong with the request, but with its moment */
+        call->problems = answer.problems;
+        cp_call_refuse(call, 409, "in_use", "others refer to it");
+        return SB_OK;
+    }
     return cp_written_reply(call, rc, &change, &answer, false);
 }

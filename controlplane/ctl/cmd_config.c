@@ -67,7 +67,7 @@ static int find_kind(struct ctl *ctl, const struct ctl_kind **ret_kind)
 {
     const char *guess = NULL;
 
-    *ret_kind = ctl_kind_find(ctl->args.operands[0], &guess);
+    *ret_kind = ctl_kind_find(sb_slice_of(ctl->args.operands[0]), &guess);
     if (*ret_kind != NULL)
         return CTL_DONE;
     if (guess != NULL)

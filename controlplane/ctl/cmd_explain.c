@@ -55,10 +55,17 @@ static void show_funnel(struct ctl *ctl, yyjson_val *funnel)
     yyjson_arr_iter iter = yyjson_arr_iter_with(funnel);
     yyjson_val *step;
 
+    if (yyjson_arr_size(funnel) == 1) { /* the models themselves */
+        ctl_print(ctl, "\nNo rule removes any of the %.*s endpoints.\n",
+                  SB_SLICE_ARGS(ctl_words(ctl->arena,
+                                          yyjson_obj_get(yyjson_arr_get_first(funnel), "left"),
+                                          CTL_SHOW_COUNT, 0)));
+        return;
+    }
     while ((step = yyjson_arr_iter_next(&iter)) != NULL)
         add_step(ctl, table, step);
-    ctl_print_table(ctl, table);
     ctl_print(ctl, "\n");
+    ctl_print_table(ctl, table);
 }
 
 /* --- the order ---------------------------------------------------------------------- */
@@ -73,7 +80,7 @@ static const char *behind(yyjson_val *candidate)
 
 static enum ctl_style health_style(struct sb_slice health)
 {
-    return sb_slice_is(health, "healthy") ? CTL_GOOD : CTL_WARN;
+    return sb_slice_is(health, "good") ? CTL_GOOD : CTL_WARN;
 }
 
 static void add_candidate(struct ctl *ctl, struct ctl_table *table, yyjson_val *one, unsigned place)
@@ -111,12 +118,12 @@ static void show_order(struct ctl *ctl, yyjson_val *order)
     yyjson_val *one;
     unsigned place = 0;
 
+    ctl_print(ctl, "\n");
     ctl_print_styled(ctl, CTL_BOLD, SB_SLICE_LIT("Would be tried in this order"));
     ctl_print(ctl, " (groups one after the other, inside a group drawn by share)\n");
     while ((one = yyjson_arr_iter_next(&iter)) != NULL)
         add_candidate(ctl, table, one, ++place);
     ctl_print_table(ctl, table);
-    ctl_print(ctl, "\n");
 }
 
 /* --- what to relax ---------------------------------------------------------------------- */
@@ -128,6 +135,7 @@ static void show_relax(struct ctl *ctl, yyjson_val *relax)
 
     if (yyjson_arr_size(relax) == 0)
         return;
+    ctl_print(ctl, "\n");
     ctl_print_styled(ctl, CTL_BOLD, SB_SLICE_LIT("To let more in, relax"));
     ctl_print(ctl, "\n");
     while ((way = yyjson_arr_iter_next(&iter)) != NULL) {
@@ -142,7 +150,6 @@ static void show_relax(struct ctl *ctl, yyjson_val *relax)
         ctl_print_styled(ctl, CTL_NAME, endpoints);
         ctl_print(ctl, "\n");
     }
-    ctl_print(ctl, "\n");
 }
 
 static void show_warnings(struct ctl *ctl, yyjson_val *warnings)
@@ -150,6 +157,8 @@ static void show_warnings(struct ctl *ctl, yyjson_val *warnings)
     yyjson_arr_iter iter = yyjson_arr_iter_with(warnings);
     yyjson_val *one;
 
+    if (yyjson_arr_size(warnings) > 0)
+        ctl_print(ctl, "\n");
     while ((one = yyjson_arr_iter_next(&iter)) != NULL) {
         ctl_print_styled(ctl, CTL_WARN, SB_SLICE_LIT("warning: "));
         ctl_print_styled(ctl, CTL_PLAIN, sb_json_text(one));
@@ -163,7 +172,7 @@ static void show_decision(struct ctl *ctl, yyjson_val *decision)
         ctl_words(ctl->arena, ctl_member(decision, "snapshot.revision"), CTL_SHOW_TEXT, 0);
 
     ctl_print_styled(ctl, CTL_NAME, ctl_member_text(decision, "requested"));
-    ctl_print(ctl, " (%.*s), about %.0f tokens in and %.0f out, revision %.*s%s\n\n",
+    ctl_print(ctl, " (%.*s), about %.0f tokens in and %.0f out, revision %.*s%s\n",
               SB_SLICE_ARGS(ctl_member_text(decision, "strategy")),
               yyjson_get_num(ctl_member(decision, "expected.prompt_tokens")),
               yyjson_get_num(ctl_member(decision, "expected.completion_tokens")),
@@ -179,7 +188,7 @@ static void show_refusal(struct ctl *ctl, yyjson_val *error)
 {
     ctl_print_styled(ctl, CTL_BAD, SB_SLICE_LIT("refused: "));
     ctl_print_styled(ctl, CTL_PLAIN, ctl_member_text(error, "message"));
-    ctl_print(ctl, "\n\n");
+    ctl_print(ctl, "\n");
     show_funnel(ctl, ctl_member(error, "metadata.funnel"));
     show_relax(ctl, ctl_member(error, "metadata.relax"));
     show_warnings(ctl, ctl_member(error, "metadata.warnings"));

@@ -2,6 +2,7 @@
 #include "controlplane/ctl/diff.h"
 
 #include "controlplane/ctl/ctl.h"
+#include "controlplane/ctl/kinds.h"
 #include "controlplane/ctl/show.h"
 
 static const struct ctl_column columns[] = {
@@ -88,11 +89,19 @@ static void compare(struct ctl *ctl, struct ctl_table *table, struct row *row, s
 
 /* --- objects ------------------------------------------------------------------------------ */
 
+/* "providers" as "provider". */
+static struct sb_slice one_of(struct sb_slice many)
+{
+    const struct ctl_kind *kind = ctl_kind_find(many, NULL);
+
+    return kind != NULL ? sb_slice_of(kind->one) : many;
+}
+
 static void add_object(struct ctl *ctl, struct ctl_table *table, yyjson_val *entry)
 {
     struct sb_slice action = ctl_member_text(entry, "action");
     bool has_secret = yyjson_is_true(yyjson_obj_get(entry, "secret_changed"));
-    struct row row = {.kind = ctl_member_text(entry, "kind"),
+    struct row row = {.kind = one_of(ctl_member_text(entry, "kind")),
                       .name = ctl_member_text(entry, "name")};
 
     if (sb_slice_is(action, "changed")) {

@@ -1,8 +1,6 @@
 /* controlplane/ctl/kinds.c */
 #include "controlplane/ctl/kinds.h"
 
-#include <string.h>
-
 #include "common/attr.h"
 #include "common/closest.h"
 
@@ -83,16 +81,17 @@ static const struct ctl_kind kinds[] = {
     KIND("credential", credentials),
 };
 
-const struct ctl_kind *ctl_kind_find(const char *word, const char **ret_guess)
+const struct ctl_kind *ctl_kind_find(struct sb_slice word, const char **ret_guess)
 {
-    struct sb_closest guess = sb_closest_begin(sb_slice_of(word));
+    struct sb_closest guess = sb_closest_begin(word);
 
     for (size_t i = 0; i < SB_ARRAY_LEN(kinds); i++) {
-        if (strcmp(word, kinds[i].one) == 0 || strcmp(word, kinds[i].many) == 0)
+        if (sb_slice_is(word, kinds[i].one) || sb_slice_is(word, kinds[i].many))
             return &kinds[i];
         sb_closest_try(&guess, kinds[i].one);
         sb_closest_try(&guess, kinds[i].many);
     }
-    *ret_guess = guess.best;
+    if (ret_guess != NULL)
+        *ret_guess = guess.best;
     return NULL;
 }

@@ -11,6 +11,6 @@ struct ctl_kind {
     unsigned n_fields;
 };
 
-/* By either form; NULL when it is none, and then *ret_guess is what may have
- * been meant, or NULL. */
-const struct ctl_kind *ctl_kind_find(const char *word, const char **ret_guess);
+/* By either form; NULL when it is none, and then *ret_guess (unless that is NULL)
+ * is what may have been meant, or NULL. */
+const struct ctl_kind *ctl_kind_find(struct sb_slice word, const char **ret_guess);

@@ -184,11 +184,10 @@ static enum ctl_style state_style(struct sb_slice word)
         const char *word;
         enum ctl_style style;
     } words[] = {
-        {"synced", CTL_GOOD}, {"healthy", CTL_GOOD},  {"success", CTL_GOOD},
-        {"up", CTL_GOOD},     {"yes", CTL_GOOD},      {"sent", CTL_WARN},
-        {"stale", CTL_WARN},  {"degraded", CTL_WARN}, {"cooldown", CTL_WARN},
-        {"nacked", CTL_BAD},  {"gone", CTL_BAD},      {"down", CTL_BAD},
-        {"outage", CTL_BAD},  {"no_data", CTL_DIM},   {"unknown", CTL_DIM},
+        {"synced", CTL_GOOD},   {"good", CTL_GOOD},   {"success", CTL_GOOD}, {"up", CTL_GOOD},
+        {"yes", CTL_GOOD},      {"sent", CTL_WARN},   {"stale", CTL_WARN},   {"degraded", CTL_WARN},
+        {"cooldown", CTL_WARN}, {"nacked", CTL_BAD},  {"gone", CTL_BAD},     {"down", CTL_BAD},
+        {"outage", CTL_BAD},    {"no_data", CTL_DIM}, {"unknown", CTL_DIM},
     };
 
     for (size_t i = 0; i < SB_ARRAY_LEN(words); i++) {

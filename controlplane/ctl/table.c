@@ -11,8 +11,8 @@
 
 enum {
     COLUMNS_MAX = 24,
-    GAP = 2,        /* blanks between columns */
-    NARROWEST = 12, /* of a column that shrinks */
+    GAP = 2,       /* blanks between columns */
+    NARROWEST = 8, /* of a column that shrinks */
     CELLS_AT_ONCE = 256,
 };
 
@@ -228,26 +228,51 @@ struct line {
     int rc;
 };
 
+/* The end of text that is at most width columns wide. */
+static struct sb_slice cut_front(struct sb_slice text, size_t width)
+{
+    size_t own = ctl_text_width(text), n;
+
+    while (own > width && text.n > 0) {
+        own -= code_width(sb_utf8_next(text, &n));
+        text = sb_slice_from(text, n);
+    }
+    return text;
+}
+
+static void put_part(struct line *line, enum ctl_style style, struct sb_slice text)
+{
+    if (line->rc == SB_OK)
+        line->rc = put_styled(line->out, line->term, style, text);
+}
+
+/* Names lose their middle, since their ends tell them apart; else the end goes. */
+static size_t put_cut(struct line *line, size_t width, struct sb_slice text, enum ctl_style style)
+{
+    size_t tail = style == CTL_NAME ? (width - 1) / 2 : 0;
+    struct sb_slice head = cut(text, width - 1 - tail), end = cut_front(text, tail);
+
+    put_part(line, style, head);
+    put_part(line, CTL_DIM, SB_SLICE_LIT("…"));
+    put_part(line, style, end);
+    return ctl_text_width(head) + 1 + ctl_text_width(end);
+}
+
 static void put_cell(struct line *line, const struct ctl_column *column, size_t width,
                      struct sb_slice text, enum ctl_style style)
 {
     size_t own = ctl_text_width(text);
-    bool is_cut = own > width;
 
-    if (is_cut) {
-        text = cut(text, width - 1);
-        own = ctl_text_width(text) + 1;
-    }
-    if (column->is_right)
+    if (column->is_right && own < width)
         line->owed += width - own;
     while (text.n > 0 && line->owed > 0 && line->rc == SB_OK) {
         line->rc = sb_buf_append_byte(line->out, ' ');
         line->owed--;
     }
-    if (line->rc == SB_OK)
-        line->rc = put_styled(line->out, line->term, style, text);
-    if (is_cut && line->rc == SB_OK)
-        line->rc = put_styled(line->out, line->term, CTL_DIM, SB_SLICE_LIT("…"));
+    if (own > width)
+        own = put_cut(line, width, text, style);
+    else
+        put_part(line, style, text);
     if (!column->is_right)
         line->owed += width - own;
     line->owed += GAP;
