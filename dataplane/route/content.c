@@ -179,6 +179,7 @@ int dp_content_read_prompt(struct dp_content *content, const char *member, struc
     struct sb_walk c;
     struct sb_slice element;
 
+    content->prompts++;
     if (type == SB_SPLICE_STRING) {
         read_content(content, prompt);
         return SB_OK;
@@ -190,5 +191,8 @@ int dp_content_read_prompt(struct dp_content *content, const char *member, struc
         return sb_err_set(err, SB_EINVAL, "%s: must not be an empty list", member);
     content->modalities |= 1U << MSG_MODALITY_TEXT;
     content->text_bytes += prompt.n; /* texts, or tokens: their digits are a fair guess */
+    if (sb_splice_type_of(element) != SB_SPLICE_NUMBER)
+        while (sb_walk_element(&c, &element))
+            content->prompts++;
     return SB_OK;
 }

@@ -16,6 +16,7 @@
 struct dp_content {
     uint64_t text_bytes; /* as written, in strings that the model reads */
     uint32_t messages;
+    uint32_t prompts; /* each has its own answers; a list of tokens is one */
     uint32_t images, audios;
     uint32_t modalities;          /* bits 1 << enum msg_modality */
     struct sb_slice first_system; /* content of the first system or developer message */

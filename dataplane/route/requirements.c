@@ -431,6 +431,8 @@ static int read_content(const struct reader *reader)
         rc = dp_content_read_prompt(&content, names[member[ask->api]], value, reader->err);
     if (rc != SB_OK)
         return rc;
+    if (ask->api == MSG_API_COMPLETIONS && __builtin_mul_overflow(ask->n, content.prompts, &ask->n))
+        ask->n = UINT32_MAX;
     ask->text_bytes += content.text_bytes;
     ask->input_modalities = content.modalities;
     ask->images = content.images;

@@ -68,7 +68,7 @@ struct dp_requirements {
     bool include_usage;   /* stream_options.include_usage is true already */
     bool reasoning;       /* is asked for */
     bool json_schema;     /* response_format.type */
-    uint32_t n;           /* answers; 1 when not said */
+    uint32_t n;           /* answers, to all prompts; 1 when not said */
     uint64_t max_tokens;  /* of one answer; 0 not said */
     uint64_t parameters;  /* bits of enum msg_parameter that are there and not null;
                              max_tokens and max_completion_tokens both when one is */

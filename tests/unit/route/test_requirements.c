@@ -264,6 +264,9 @@ static void completions_and_embeddings_have_their_own_input(void **state)
     assert_int_equal(ask->text_bytes, 4);
     assert_int_equal(read_bad(f, MSG_API_COMPLETIONS, "{'model':'m','prompt':[1,2,3]}"), SB_OK);
     assert_int_equal(ask->text_bytes, 7);
+    assert_int_equal(ask->n, 1);
+    assert_int_equal(read_bad(f, MSG_API_EMBEDDINGS, "{'model':'m','input':['a','b']}"), SB_OK);
+    assert_int_equal(ask->n, 1);
     assert_int_equal(read_bad(f, MSG_API_EMBEDDINGS, "{'model':'m','input':['a','b']}"), SB_OK);
     assert_int_equal(ask->output_modalities, 1 << MSG_MODALITY_EMBEDDINGS);
     assert_int_equal(read_bad(f, MSG_API_EMBEDDINGS, "{'model':'m','input':[]}"), SB_EINVAL);
@@ -271,6 +274,27 @@ static void completions_and_embeddings_have_their_own_input(void **state)
     assert_int_equal(read_bad(f, MSG_API_EMBEDDINGS, "{'model':'m'}"), SB_EINVAL);
     assert_string_equal(f->ask->err.text, "input: missing");
     assert_int_equal(read_bad(f, MSG_API_COMPLETIONS, "{'model':'m','messages':[{}]}"), SB_EINVAL);
+}
+
+static void every_prompt_of_a_list_has_its_own_answers(void **state)
+{
+    static const struct {
+        const char *body;
+        uint32_t n;
+    } rows[] = {
+        {"{'model':'m','prompt':['a','b','c']}", 3},
+        {"{'model':'m','prompt':['a','b'],'n':2}", 4},
+        {"{'model':'m','prompt':[[1,2],[3,4]]}", 2},
+        {"{'model':'m','prompt':[1,2,3],'n':2}", 2},
+        {"{'model':'m','prompt':'a,b'}", 1},
+        {"{'model':'m','prompt':['a','b'],'n':4294967295}", UINT32_MAX},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < SB_ARRAY_LEN(rows); i++) {
+        assert_int_equal(read_bad(f, MSG_API_COMPLETIONS, rows[i].body), SB_OK);
+        assert_int_equal(f->ask->requirements.n, rows[i].n);
+    }
 }
 
 static void wrong_types_are_refused_by_name(void **state)
@@ -378,6 +402,7 @@ int main(void)
         TEST(sessions_users_and_cache_keys),
         TEST(rules_of_both_objects_are_read),
         TEST(completions_and_embeddings_have_their_own_input),
+        TEST(every_prompt_of_a_list_has_its_own_answers),
         TEST(wrong_types_are_refused_by_name),
         TEST(random_bodies_are_read_or_refused),
     };
