@@ -585,7 +585,7 @@ void dp_client_close_idle(struct dp_client *client)
     if (is_idle(client) && !client->is_status)
         on_readable(client);
     if (is_idle(client))
-        linger(client);
+        lose(client); /* all it sent was read: no reset */
 }
 
 void dp_client_shut_down(struct dp_client *client)

@@ -148,9 +148,14 @@ int dp_listener_new(struct sb_loop *loop, int fd, dp_accept_cb *cb, void *ctx,
         return rc;
     }
     sb_timer_init(&listener->rest, loop, on_rested);
-    sb_watch_set(&listener->watch, SB_WATCH_READ);
     *ret_listener = listener;
     return SB_OK;
+}
+
+void dp_listener_open(struct dp_listener *listener)
+{
+    if (!sb_timer_is_set(&listener->rest))
+        sb_watch_set(&listener->watch, SB_WATCH_READ);
 }
 
 static void on_closed(struct sb_watch *watch)

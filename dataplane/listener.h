@@ -21,9 +21,13 @@ int dp_listen(const char *address, unsigned port_offset, bool reuse_port, int *r
 
 typedef void dp_accept_cb(void *ctx, int fd);
 
-/* Takes fd.  Accepts a bounded number per turn; cb takes each descriptor. */
+/* Takes fd.  Accepts nothing before dp_listener_open(), then a bounded number
+ * per turn; cb takes each descriptor. */
 int dp_listener_new(struct sb_loop *loop, int fd, dp_accept_cb *cb, void *ctx,
                     struct dp_listener **ret_listener) SB_MUSTCHECK;
+/* Accepts from now on; until then clients wait in the kernel's queue.  Once
+ * more does nothing. */
+void dp_listener_open(struct dp_listener *listener);
 /* Accepts all that waits in the queue, and then no more: who waits was told by
  * the kernel that he is connected. */
 void dp_listener_finish(struct dp_listener **listener);

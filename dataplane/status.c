@@ -41,6 +41,7 @@ int dp_status_new(struct dp_worker *worker, int fd, struct dp_status **ret_statu
         sb_mem_free(status);
         return rc;
     }
+    dp_listener_open(status->listener);
     *ret_status = status;
     return SB_OK;
 }

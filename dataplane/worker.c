@@ -39,6 +39,7 @@ enum {
     SCRATCH_KEPT = 1 << 20, /* of the shared buffers, between turns */
     SECOND = 1000,
     DRAIN_LOOK_MSEC = 50,
+    OPEN_MSEC = 500, /* after start-wait, for the snapshot on disk */
 };
 
 /* --- what is served by -------------------------------------------------------- */
@@ -61,6 +62,21 @@ void dp_worker_adopt_snapshot(struct dp_worker *worker, struct dp_snapshot **tak
     dp_snapshot_unref(&old); /* requests in flight hold their own */
 }
 
+/* Not before there is a snapshot: after a crash clients wait in the kernel's
+ * queue for the moment that it takes, instead of being told 503. */
+static void open_listener(struct dp_worker *worker)
+{
+    sb_timer_cancel(&worker->open);
+    if (worker->listener != NULL)
+        dp_listener_open(worker->listener);
+}
+
+/* But neither for ever: /readyz has to say why. */
+static void on_open(struct sb_timer *timer)
+{
+    open_listener(container_of(timer, struct dp_worker, open));
+}
+
 static void on_snapshot(void *ctx, struct dp_snapshot *snapshot, bool from_disk)
 {
     struct dp_worker *worker = ctx;
@@ -68,6 +84,7 @@ static void on_snapshot(void *ctx, struct dp_snapshot *snapshot, bool from_disk)
 
     worker->from_disk = from_disk;
     dp_worker_adopt_snapshot(worker, &snapshot);
+    open_listener(worker);
     sb_log_info(SYNC, "serving snapshot epoch=%" PRIu64 " revision=%" PRIu64 " from=%s",
                 version.epoch, version.revision, from_disk ? "disk" : "bus");
 }
@@ -437,12 +454,14 @@ int dp_worker_new(const struct dp_conf *conf, int listen_fd, int status_fd,
         worker->tables = dp_tables_new();
         worker->telemetry = dp_telemetry_new(worker->clock);
         worker->refusals = dp_refusals_new();
+        sb_timer_init(&worker->open, worker->loop, on_open);
         sb_timer_init(&worker->drain_timer, worker->loop, on_drain);
         sb_timer_init(&worker->second, worker->loop, on_second);
         rc = start(worker, &listen_fd, &status_fd, err);
     }
     if (rc == SB_OK) {
         sb_hook_add(&worker->turn_end, worker->loop, on_turn_end);
+        sb_timer_set(&worker->open, sb_loop_now(worker->loop) + conf->start_wait + OPEN_MSEC);
         sb_timer_set(&worker->second, sb_loop_now(worker->loop) + SECOND);
         *ret_worker = worker;
         return SB_OK;
@@ -470,6 +489,7 @@ static void close_loop(struct dp_worker *worker)
     dp_spool_close(&worker->spool);
     dp_pool_destroy(&worker->pool);
     dp_dialer_destroy(&worker->dialer);
+    sb_timer_release(&worker->open);
     sb_timer_release(&worker->drain_timer);
     sb_timer_release(&worker->second);
     if (worker->turn_end.cb != NULL)

@@ -51,6 +51,7 @@ struct dp_worker {
     const struct sb_clock *clock;
     struct sb_loop *loop;
     struct dp_listener *listener;
+    struct sb_timer open; /* of the listener, when no snapshot comes */
     struct dp_status *status;
     struct dp_dialer *dialer;
     struct dp_pool *pool;
