@@ -19,10 +19,10 @@
 #include "dataplane/worker.h"
 
 enum {
-    READ_ROUNDS = 4, /* of the scratch buffer per turn: others want their turn too */
-    LINGER_MSEC = 2000,
-    LINGER_MAX = 1 << 20, /* bytes thrown away while lingering */
-    FIRST_MSEC = 1000,    /* for the first byte of a client, once the worker drains */
+    READ_ROUNDS = 4,         /* of the scratch buffer per turn: others want their turn too */
+    LINGER_MSEC = 2000,      /* without a byte from the client */
+    LINGER_MSEC_MAX = 30000, /* in all; and at most twice the limit of a body */
+    FIRST_MSEC = 1000,       /* for the first byte of a client, once the worker drains */
 };
 
 enum state { IDLE, HEAD, BODY, BUSY, LINGER };
@@ -41,6 +41,7 @@ struct dp_client {
     struct sb_buf out; /* not yet sent */
     size_t fed;        /* bytes of `in` that the parser has seen */
     size_t lingered;   /* bytes thrown away */
+    sb_msec linger_until;
     enum state state;
     bool gone;         /* the socket is dead, or the peer has closed */
     bool read_stopped; /* too much was sent ahead */
@@ -134,6 +135,20 @@ static void linger(struct dp_client *client)
     (void)shutdown(sb_watch_fd(&client->watch), SHUT_WR);
     set_interest(client);
     set_deadline(client, LINGER_MSEC);
+    client->linger_until = sb_loop_now(client->worker->loop) + LINGER_MSEC_MAX;
+}
+
+/* Many clients send all of a body before they look for an answer: closed
+ * before that, they see a reset, and never why. */
+static void throw_away(struct dp_client *client, size_t bytes)
+{
+    sb_msec now = sb_loop_now(client->worker->loop);
+
+    client->lingered += bytes;
+    if (client->lingered > client->worker->conf->body_limit * 2 || now >= client->linger_until)
+        lose(client);
+    else
+        set_deadline(client, LINGER_MSEC);
 }
 
 /* The answer is in the socket. */
@@ -425,9 +440,7 @@ static void on_bytes(struct dp_client *client, struct sb_slice bytes)
         keep_ahead(client, bytes);
         return;
     case LINGER:
-        client->lingered += bytes.n;
-        if (client->lingered > LINGER_MAX)
-            lose(client);
+        throw_away(client, bytes.n);
         return;
     }
 }
