@@ -303,6 +303,17 @@ static void put_measured(struct sb_json *json, const struct dp_request *req,
     add_percentiles(json, "throughput_last_30m", fresh ? row->throughput : NULL, 1000);
 }
 
+/* The catalogue knows whether an endpoint takes the parameter, not which values. */
+static void add_tool_choice(struct sb_json *json, bool is_supported)
+{
+    static const char *const values[] = {"none", "auto", "required", "function"};
+
+    sb_json_add_object(json, "supports_tool_choice");
+    for (size_t i = 0; i < SB_ARRAY_LEN(values); i++)
+        sb_json_add_bool(json, values[i], is_supported);
+    sb_json_close_object(json);
+}
+
 static void put_endpoint(struct sb_json *json, const struct dp_request *req,
                          const struct dp_endpoint *endpoint)
 {
@@ -332,6 +343,7 @@ static void put_endpoint(struct sb_json *json, const struct dp_request *req,
     sb_json_add_text(json, "quantization", sb_slice_of(msg_quantization_name(row->quantization)));
     add_parameters(json, row->parameters);
     sb_json_add_bool(json, "supports_implicit_caching", endpoint->cheaper_cached);
+    add_tool_choice(json, row->parameters >> MSG_PARAMETER_TOOL_CHOICE & 1);
     sb_json_add_text(json, "region", row->region);
     for (int kind = 0; kind < MSG_ENDPOINT_CLAIMS; kind++)
         add_claim(json, msg_claim_name(kind), &row->claim[kind]);
