@@ -1,6 +1,8 @@
 /* dataplane/answer.c */
 #include "dataplane/answer.h"
 
+#include <stdio.h>
+
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/http1.h"
@@ -9,6 +11,15 @@
 #include "dataplane/conf.h"
 #include "dataplane/request.h"
 #include "dataplane/worker.h"
+
+/* A text, since providers have codes of their own, and clients check that. */
+static void put_provider_code(struct sb_json *json, int code)
+{
+    char text[16];
+    int n = snprintf(text, sizeof(text), "%d", code);
+
+    sb_json_add_text(json, "provider_code", sb_slice_make(text, (size_t)n));
+}
 
 /* The value of "error", and of "availability" inside it. */
 static void put_error(struct sb_json *json, const struct dp_error *error)
@@ -19,7 +30,7 @@ static void put_error(struct sb_json *json, const struct dp_error *error)
     sb_json_add_object(json, "metadata");
     sb_json_add_text(json, "error_type", sb_slice_of(error->type));
     if (error->provider_code != 0)
-        sb_json_add_i64(json, "provider_code", error->provider_code);
+        put_provider_code(json, error->provider_code);
     sb_json_close_object(json);
     if (error->availability != NULL) {
         sb_json_add_object(json, "availability");

@@ -94,6 +94,8 @@ static void begin_attempts(struct dp_request *req)
     req->record.demanded = plan->demanded;
     if (plan->explain && req->metadata_name == NULL)
         req->metadata_name = "switchboard_metadata";
+    if (req->metadata_name != NULL)
+        req->providers = sb_arena_alloc_raw(req->arena, MSG_ATTEMPTS_MAX * sizeof(*req->providers));
     if (req->facts->user.n > 0) {
         struct sb_slice user;
 

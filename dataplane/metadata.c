@@ -71,6 +71,8 @@ static void add_attempts(struct sb_json *json, const struct dp_request *req)
 
         sb_json_open_object(json);
         sb_json_add_text(json, "endpoint", attempt->tag);
+        sb_json_add_raw(json, "provider",
+                        req->providers != NULL ? req->providers[i] : SB_SLICE_LIT("null"));
         sb_json_add_text(json, "model", attempt->model);
         sb_json_add_i64(json, "status", attempt->status);
         sb_json_add_text(json, "outcome", sb_slice_of(msg_outcome_name(attempt->outcome)));
@@ -90,6 +92,7 @@ struct sb_slice dp_metadata_json(struct dp_request *req)
     sb_json_init(&json, &buf);
     sb_json_open_object(&json);
     sb_json_add_i64(&json, "attempt", req->n_attempts);
+    sb_json_add_null(&json, "region"); /* OpenRouter's edge; its client insists on the member */
     sb_json_add_bool(&json, "is_byok", req->record.credential_kind == MSG_CREDENTIAL_KIND_OWN);
     add_attempts(&json, req);
     sb_json_add_object(&json, "timings");

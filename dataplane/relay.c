@@ -32,6 +32,7 @@ void dp_relay_begin(struct dp_request *req)
     memcpy(req->prices.at, row->price, sizeof(req->prices.at));
     dp_request_note_evidence(req, candidate);
     req->record.first_token = (uint32_t)req->attempt.first_token_us;
+    req->decision->served = candidate->endpoint;
     dp_metadata_make(req); /* needs the snapshot */
     sb_timer_cancel(&req->comment);
     dp_request_unpin(req);

@@ -100,6 +100,7 @@ struct dp_request {
     struct dp_failover failover;
     struct dp_attempt attempt;    /* the current one */
     struct msg_attempt *attempts; /* MSG_ATTEMPTS_MAX */
+    struct sb_slice *providers;   /* of each: display name, JSON; NULL when nobody wants it */
     uint32_t n_attempts;          /* begun */
     struct sb_timer deadline;     /* over all */
     struct sb_timer comment;      /* while a stream waits */
