@@ -61,6 +61,20 @@ static void add_text(struct sb_json *json, const char *name, const struct cp_row
 }
 
 /* As OpenRouter's GET /key.  There are no limits on keys yet. */
+/* What OpenRouter has and we have not; its client insists on the members. */
+static void add_foreign_members(struct sb_json *json)
+{
+    sb_json_add_null(json, "organization_id");
+    sb_json_add_null(json, "workspace_id");
+    sb_json_add_array(json, "allowed_data_regions");
+    sb_json_close_array(json);
+    sb_json_add_object(json, "free_model_daily_requests");
+    sb_json_add_i64(json, "limit", -1);
+    sb_json_add_i64(json, "remaining", -1);
+    sb_json_add_i64(json, "used", 0);
+    sb_json_close_object(json);
+}
+
 static int answer_key(struct cp_db *db, const struct msg_query *query, struct sb_buf *out)
 {
     static const char sql[] =
@@ -131,6 +145,7 @@ static int answer_key(struct cp_db *db, const struct msg_query *query, struct sb
     sb_json_add_text(&json, "interval", SB_SLICE_LIT("10s"));
     sb_json_add_text(&json, "note", SB_SLICE_LIT("not limited by rate"));
     sb_json_close_object(&json);
+    add_foreign_members(&json);
     sb_json_close_object(&json);
     sb_json_close_object(&json);
     return sb_json_end(&json);
