@@ -6,13 +6,15 @@
     control    a control daemon of the site, ready
     worker     a worker of the site with that control daemon, ready
     sim        a simulated provider of the site
+    world      providers, a catalogue that knows them and a worker (gateway.py), one for the whole
+               run: for tests of the data plane, which need no site of their own
 
 Programs come from $SB_BUILD (default: build/asan).  They are ended by their pid, and a test fails
 when one of them did not end well.  The report of a failure has the ends of their logs.
 """
 import pytest
-import requests
 
+from gateway import World
 from postgres import Postgres
 from program import wait_until
 from switchboard import Switchboard
@@ -38,19 +40,10 @@ def site(database):
     one.close()
 
 
-def is_ready(control):
-    """The bus listens before the admin API does."""
-    try:
-        return control.session.get(control.url + "/readyz").status_code == 200
-    except requests.ConnectionError:
-        assert not control.log.ended, "\n".join(control.log.lines[-LINES_SHOWN:])
-        return False
-
-
 @pytest.fixture
 def control(site):
     one = site.control()
-    wait_until(lambda: is_ready(one), "the control daemon is ready")
+    wait_until(one.is_ready, "the control daemon is ready")
     return one
 
 
@@ -64,12 +57,25 @@ def sim(site):
     return site.sim("--tokens", "5")
 
 
+@pytest.fixture(scope="session")
+def shared_world(postgres):
+    with World(postgres.database()) as one:
+        yield one
+
+
+@pytest.fixture
+def world(shared_world):
+    shared_world.reset()
+    yield shared_world
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     """Adds the ends of the programs' logs to the report of a failure."""
     outcome = yield
     report = outcome.get_result()
-    site = getattr(item, "funcargs", {}).get("site")
+    used = getattr(item, "funcargs", {})
+    site = used.get("site") or getattr(used.get("world"), "site", None)
     if report.failed and site is not None:
         for name, lines in site.logs().items():
             report.sections.append((f"end of the log of {name}", "\n".join(lines[-LINES_SHOWN:])))

@@ -140,6 +140,14 @@ class Control:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def is_ready(self):
+        """Serves the admin API; the bus listens before that."""
+        try:
+            return self.session.get(self.url + "/readyz", timeout=PATIENCE).status_code == 200
+        except requests.ConnectionError:
+            assert not self.log.ended, "\n".join(self.log.lines[-60:])
+            return False
+
     # --- the admin API ---
 
     @property

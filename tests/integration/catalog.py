@@ -1,0 +1,94 @@
+"""The catalogue of the data plane's tests, and models that no test has used before.
+
+Breakers and cooldowns belong to an endpoint, so that a test which breaks endpoints takes a model
+of its own instead of a worker of its own.
+"""
+import itertools
+
+PARAMETERS = ["temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "seed",
+              "tools", "tool_choice", "response_format", "structured_outputs", "reasoning",
+              "reasoning_effort", "logprobs"]
+CONTEXT = 100_000
+LARGE_CONTEXT = 1_000_000
+
+# kind: its endpoints in the order of their prices, context length, how many
+KINDS = {
+    "plain": (["p0", "p1", "p2"], CONTEXT, 160),   # three good providers
+    "large": (["p1"], LARGE_CONTEXT, 10),          # one, with room
+    "same": (["p1"], CONTEXT, 30),                 # one, with as much room as plain
+    "single": (["p0"], CONTEXT, 60),               # nothing to fall back to
+    "refused": (["refused", "p1"], CONTEXT, 4),    # nobody listens at the first
+    "tls": (["tls", "p1"], CONTEXT, 4),            # the first speaks no TLS
+    "dns": (["dns", "p1"], CONTEXT, 2),            # the first has no address
+    "secure": (["secure", "p1"], CONTEXT, 20),     # the first speaks TLS
+    "steady": (["p0"], CONTEXT, 1),                # STEADY
+}
+STEADY = "steady/000"  # of a provider that no test makes fail at it
+
+
+def claim(value):
+    return {"value": value, "evidence": "https://example.com/evidence"}
+
+
+def provider(slug, url, **more):
+    return {"slug": slug, "name": f"Provider {slug}", "dialect": "openai", "base_url": url,
+            "credential": {"value": f"house-{slug}"}, **more}
+
+
+def endpoint(model, slug, price, **more):
+    return {"model": model, "provider": slug, "tag": slug, "upstream_model": f"upstream-{slug}",
+            "pricing": {"prompt": str(price), "completion": str(price * 3)}, **more}
+
+
+def build(ports, secure_port, ca_file, refused_port, keys):
+    """ports: of the simulated providers p0, p1 and p2; keys: name -> secret."""
+    providers = [provider(f"p{i}", f"http://127.0.0.1:{port}/v1", headquarters=country)
+                 for i, (port, country) in enumerate(zip(ports, ["DE", "US", "FR"]))]
+    providers += [
+        provider("refused", f"http://127.0.0.1:{refused_port}/v1"),
+        provider("tls", f"https://127.0.0.1:{ports[0]}/v1"),
+        provider("dns", "http://nowhere.invalid/v1"),
+        provider("secure", f"https://127.0.0.1:{secure_port}/v1", ca_file=str(ca_file)),
+    ]
+    regions = {"p0": "DE", "p1": "US", "p2": "FR"}
+    models, endpoints = [], []
+    for kind, (slugs, context, count) in KINDS.items():
+        for i in range(count):
+            model = f"{kind}/{i:03}"
+            models.append({"id": model, "name": f"Test model {kind} {i}",
+                           "context_length": context, "input_modalities": ["text", "image"],
+                           "output_modalities": ["text"], "distillable": claim("no")})
+            for price, slug in enumerate(slugs, 1):
+                endpoints.append(endpoint(
+                    model, slug, price, region=regions.get(slug, "US"), context_length=context,
+                    max_completion_tokens=50_000, supported_parameters=PARAMETERS,
+                    zdr=claim("yes" if slug == "p0" else "no")))
+    models.append({"id": "test/embed", "name": "Test embeddings", "context_length": 8192,
+                   "output_modalities": ["embeddings"], "aliases": ["embedder"]})
+    endpoints.append(endpoint("test/embed", "p0", 1, region="DE"))
+    return {
+        "version": 1,
+        "providers": providers,
+        "models": models,
+        "endpoints": endpoints,
+        "tenants": [{"name": "default"}],
+        "keys": [{"name": name, "tenant": "default", "secret": {"value": secret},
+                  **({"disabled": True} if name == "disabled" else {})}
+                 for name, secret in keys.items()],
+    }
+
+
+class Models:
+    """Gives each model once."""
+
+    def __init__(self):
+        self.left = {kind: iter([f"{kind}/{i:03}" for i in range(count)])
+                     for kind, (_, _, count) in KINDS.items()}
+
+    def fresh(self, kind="plain"):
+        model = next(self.left[kind], None)
+        assert model is not None, f"all {kind} models are used: raise their number in KINDS"
+        return model
+
+    def several(self, count, kind="plain"):
+        return [self.fresh(kind) for _ in itertools.repeat(None, count)]
