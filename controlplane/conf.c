@@ -58,6 +58,17 @@ static const struct sb_conf_item items[] = {
      "file with the master keys and the key that hashes API keys", NULL},
 };
 
+static int check_address(const char *name, const char *addr, bool is_secure, struct sb_errmsg *err)
+{
+    char resolved[SB_BUSADDR_MAX];
+    struct sb_errmsg why;
+    int rc = sb_busaddr_resolve(addr, resolved, &why);
+
+    if (rc == SB_OK)
+        rc = sb_busaddr_check(resolved, is_secure, &why);
+    return rc == SB_OK ? rc : sb_err_set(err, SB_EINVAL, "%s: %.240s", name, why.text);
+}
+
 static int check(void *target, struct sb_errmsg *err)
 {
     const struct cp_conf *conf = target;
@@ -68,8 +79,8 @@ static int check(void *target, struct sb_errmsg *err)
         return sb_err_set(err, SB_EINVAL,
                           "bus-key and bus-clients belong together: this daemon's own key pair and "
                           "the workers' public keys");
-    rc = sb_busaddr_check(conf->control, is_secure, err);
-    return rc == SB_OK ? sb_busaddr_check(conf->publish, is_secure, err) : rc;
+    rc = check_address("control", conf->control, is_secure, err);
+    return rc == SB_OK ? check_address("publish", conf->publish, is_secure, err) : rc;
 }
 
 const struct sb_conf_spec cp_conf_spec = {

@@ -605,9 +605,12 @@ static int open_socket(const struct cp_publisher *pub, enum sb_bus_type type, co
                                      .max_message_bytes = MESSAGE_MAX,
                                      .key = pub->conf.key,
                                      .auth = pub->conf.auth};
-    int rc = sb_bus_socket_new(type, &opts, ret, err);
+    char resolved[SB_BUSADDR_MAX];
+    int rc = sb_busaddr_resolve(addr, resolved, err);
 
-    return rc == SB_OK ? sb_bus_bind(*ret, addr, err) : rc;
+    if (rc == SB_OK)
+        rc = sb_bus_socket_new(type, &opts, ret, err);
+    return rc == SB_OK ? sb_bus_bind(*ret, resolved, err) : rc;
 }
 
 static void close_all(struct cp_publisher *pub)

@@ -110,6 +110,7 @@ static void judge(struct window *window, const struct msg_beat_row *row, sb_msec
         return;
     if (window->streak == 0 || now - window->fault_heard >= CP_OUTAGE_LIFE) {
         window->streak = 0;
+        window->outage_since = 0;
         window->streak_first = window->streak_last = row->second;
     }
     window->streak += row->faults;
