@@ -18,7 +18,7 @@
 #include "proto/generation.h"
 #include "proto/record.h"
 
-enum { RECONNECT = 1000 }; /* ms between two attempts: questions do not wait for one each */
+enum { RECONNECT = 1000 }; /* ms after a failure: questions do not wait for one each */
 
 struct cp_answers {
     struct cp_answers_conf conf;
@@ -28,6 +28,7 @@ struct cp_answers {
     struct sb_reactor *reactor;
     struct cp_observers observers; /* the publisher */
     struct cp_db *db;
+    bool told; /* the last question failed */
     sb_msec next_try;
 };
 
@@ -220,7 +221,7 @@ static bool connect_db(struct cp_answers *answers)
     if (now < answers->next_try)
         return false;
     rc = cp_db_new(&conf, &answers->db, NULL);
-    answers->next_try = sb_clock_now(&sb_clock_system) + RECONNECT;
+    answers->next_try = rc == SB_OK ? 0 : sb_clock_now(&sb_clock_system) + RECONNECT;
     return rc == SB_OK;
 }
 
@@ -228,8 +229,11 @@ static void on_query(struct cp_answers *answers, const struct cp_query *asked)
 {
     struct cp_send *send = cp_send_new(MSG_KIND_ANSWER, asked->term);
     struct msg_answer answer = {.id = asked->query.id};
-    int rc = connect_db(answers) ? look_up(answers->db, &asked->query, &send->bulk) : SB_ECONNRESET;
+    bool is_late = sb_clock_now(&sb_clock_system) - asked->at > CP_ANSWERS_PATIENCE;
+    int rc = SB_ETIMEDOUT;
 
+    if (!is_late)
+        rc = connect_db(answers) ? look_up(answers->db, &asked->query, &send->bulk) : SB_ECONNRESET;
     /* A connection that has died while nobody asked is found out by the one
      * who asks: try again on another. */
     if (rc == SB_ECONNRESET && answers->db != NULL && connect_db(answers))
@@ -237,9 +241,11 @@ static void on_query(struct cp_answers *answers, const struct cp_query *asked)
     answer.status = status_of(rc);
     if (answer.status == 503) {
         cp_stat_add(answers->conf.stats, queries_failed, 1);
-        sb_log_warn(STORE, "a question was not answered what=%u code=%s", asked->query.what,
-                    sb_err_name(rc));
+        if (!answers->told)
+            sb_log_warn(STORE, "questions of workers are not answered what=%u code=%s",
+                        asked->query.what, sb_err_name(rc));
     }
+    answers->told = answer.status == 503;
     rc = msg_answer_encode(&answer, &send->body);
     SB_BUG_ON(rc != SB_OK);
     send->to = asked->from;

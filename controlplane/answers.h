@@ -2,8 +2,9 @@
  * of their worker: one generation, the key itself, its credits.
  *
  * An actor with a database connection of its own, since it waits.  A question
- * that the database does not answer soon is answered 503; the worker then
- * looks into its own spool, or tells the client to come again.
+ * that the database does not answer soon is answered 503, and so is one that
+ * waited in line so long that nobody waits for its answer any more: a slow
+ * database makes no queue.
  */
 #pragma once
 
@@ -14,7 +15,7 @@ struct cp_answers;
 struct cp_stats;
 struct sb_mailbox;
 
-enum { CP_ANSWERS_PATIENCE = 3000 }; /* ms that the database may take */
+enum { CP_ANSWERS_PATIENCE = 2000 }; /* ms that the database may take; the worker waits as long */
 
 struct cp_answers_conf {
     const char *conninfo; /* all borrowed */

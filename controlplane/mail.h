@@ -102,6 +102,7 @@ struct cp_query {
     struct cp_peer from;
     struct sb_bus_msg *msg;
     uint64_t term;          /* in which it arrived */
+    sb_msec at;             /* when; of the system's clock */
     struct msg_query query; /* borrowed from msg */
 };
 

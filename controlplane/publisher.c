@@ -374,6 +374,7 @@ static int hear_query(struct cp_publisher *pub, struct heard *heard)
     cp_stat_add(pub->conf.stats, queries, 1);
     mail = cp_query_new(heard->msg, heard->peer);
     mail->term = pub->term;
+    mail->at = sb_clock_now(&sb_clock_system);
     mail->query = query;
     heard->msg = NULL;
     post(pub->conf.answers, &mail->mail);

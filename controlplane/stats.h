@@ -32,6 +32,7 @@ struct cp_stats {
 #define cp_stat_add(stats, member, n)                                                              \
     ((void)__atomic_fetch_add(&(stats)->member, (n), __ATOMIC_RELAXED))
 #define cp_stat_set(stats, member, n) __atomic_store_n(&(stats)->member, (n), __ATOMIC_RELAXED)
+#define cp_stat_get(stats, member)    __atomic_load_n(&(stats)->member, __ATOMIC_RELAXED)
 
 /* Appends them to a Prometheus page; from any thread. */
 int cp_stats_write(const struct cp_stats *stats, struct sb_buf *page) SB_MUSTCHECK;

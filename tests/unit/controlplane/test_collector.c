@@ -107,9 +107,9 @@ static void what_is_stored_is_acknowledged_to_who_sent_it(void **state)
     post(FIXTURE_TERM, "a", 3);
     expect_ok("a", 4);
     settle();
-    assert_int_equal(stats.batches, 3);
-    assert_int_equal(stats.batches_waiting, 0);
-    assert_int_equal(stats.records_stored, 6);
+    assert_int_equal(cp_stat_get(&stats, batches), 3);
+    assert_int_equal(cp_stat_get(&stats, batches_waiting), 0);
+    assert_int_equal(cp_stat_get(&stats, records_stored), 6);
 }
 
 static void nothing_is_taken_without_the_lead_or_of_another_term(void **state)
@@ -122,8 +122,8 @@ static void nothing_is_taken_without_the_lead_or_of_another_term(void **state)
     post(FIXTURE_TERM, "a", 1);
     expect_ok("a", 1);
     settle();
-    assert_int_equal(stats.batches_turned_away, 2);
-    assert_int_equal(stats.batches, 1);
+    assert_int_equal(cp_stat_get(&stats, batches_turned_away), 2);
+    assert_int_equal(cp_stat_get(&stats, batches), 1);
 }
 
 static void a_term_that_is_over_acknowledges_nothing(void **state)
@@ -138,8 +138,8 @@ static void a_term_that_is_over_acknowledges_nothing(void **state)
     post(FIXTURE_TERM, "b", 1);
     settle();
     settle(); /* timers of that turn have fired */
-    assert_int_equal(stats.batches_turned_away, 0);
-    assert_int_equal(stats.batches_waiting, 0);
+    assert_int_equal(cp_stat_get(&stats, batches_turned_away), 0);
+    assert_int_equal(cp_stat_get(&stats, batches_waiting), 0);
     cp_collector_stop(&collector);
     assert_null(inbox_wait(&inbox, 0));
     assert_int_equal(fixture_number(db, "SELECT count(*) FROM audit_requests"), 0);
@@ -162,7 +162,7 @@ static void batches_wait_for_a_database_that_is_away(void **state)
     expect_ok("a", 2);
     assert_int_equal(fixture_number(db, "SELECT count(*) FROM audit_requests"), 2);
     settle();
-    assert_true(stats.store_failures > 0);
+    assert_true(cp_stat_get(&stats, store_failures) > 0);
 }
 
 static void the_queue_has_a_ceiling_and_is_dropped_with_the_lead(void **state)
@@ -177,15 +177,15 @@ static void the_queue_has_a_ceiling_and_is_dropped_with_the_lead(void **state)
     for (int i = 0; i < N + 3; i++)
         post(FIXTURE_TERM, "a", 1);
     settle();
-    assert_int_equal(stats.batches_waiting, N);
-    assert_int_equal(stats.batches_turned_away, 3);
+    assert_int_equal(cp_stat_get(&stats, batches_waiting), N);
+    assert_int_equal(cp_stat_get(&stats, batches_turned_away), 3);
     lead(false, 0);
     settle();
-    assert_int_equal(stats.batches_waiting, 0);
+    assert_int_equal(cp_stat_get(&stats, batches_waiting), 0);
     lead(true, FIXTURE_TERM + 1);
     post(FIXTURE_TERM + 1, "a", 1);
     settle();
-    assert_int_equal(stats.batches_waiting, 1);
+    assert_int_equal(cp_stat_get(&stats, batches_waiting), 1);
     assert_null(inbox_wait(&inbox, 0));
 }
 

@@ -89,8 +89,8 @@ static void one_leads_and_the_next_one_has_a_higher_term(void **state)
     cp_leader_stop(&a.leader);
     assert_false(take(inbox_expect(&a.inbox, CP_MAIL_LEAD)).leading);
     assert_int_equal(await_lead(&b).term, FIXTURE_TERM + 2);
-    assert_int_equal(a.stats.terms_taken, 1);
-    assert_int_equal(b.stats.leading, 1);
+    assert_int_equal(cp_stat_get(&a.stats, terms_taken), 1);
+    assert_int_equal(cp_stat_get(&b.stats, leading), 1);
     leave(&a);
     leave(&b);
 }
@@ -142,7 +142,7 @@ static void a_session_that_is_ended_ends_the_lead(void **state)
                      SB_OK);
     assert_false(take(inbox_expect(&a.inbox, CP_MAIL_LEAD)).leading);
     assert_int_equal(await_lead(&a).term, FIXTURE_TERM + 2);
-    assert_int_equal(a.stats.terms_lost, 1);
+    assert_int_equal(cp_stat_get(&a.stats, terms_lost), 1);
     leave(&a);
 }
 
@@ -184,7 +184,7 @@ static void a_worker_of_another_history_makes_an_epoch_once(void **state)
                           &cp_suspect_new(seen, after.term + 1, false)->mail);
     assert_true(await_lead(&a).epoch > after.epoch);
     cp_leader_stop(&a.leader);
-    assert_int_equal(a.stats.epochs_made, 2);
+    assert_int_equal(cp_stat_get(&a.stats, epochs_made), 2);
     leave(&a);
 }
 
