@@ -267,20 +267,23 @@ def test_explain_asks_a_live_worker_and_gives_its_answer(control, worker):
 # --- tables -----------------------------------------------------------------------
 
 
-def test_telemetry_becomes_tables_for_all_and_on_demand(control, worker):
-    worker.beat([beat_row(11, attempts=3, successes=3), beat_row(12, successes=0, faults=6,
-                                                                attempts=6)])
+def test_telemetry_becomes_tables_for_all_and_on_demand(control, database, worker):
+    control.apply(CATALOG)
+    bad = database.one("SELECT id FROM endpoints")
+    good = bad + 1000  # measured, and not in the catalogue any more
+    worker.beat([beat_row(good, attempts=3, successes=3),
+                 beat_row(bad, successes=0, faults=6, attempts=6)])
     update = worker.heard("TABLES")
     rows = {row.endpoint: row for row in update.rows}
     assert not update.complete and update.sequence == 1
-    assert rows[11].samples == 3 and rows[11].uptime == 1000000 and not rows[11].outage
-    assert rows[12].outage and rows[12].uptime == 0
+    assert rows[good].samples == 3 and rows[good].uptime == 1000000 and not rows[good].outage
+    assert rows[bad].outage and rows[bad].uptime == 0
     worker.send("GET", [2, 1, 0, 0])
     everything = worker.receive("TABLES")
     assert everything.complete and everything.sequence == update.sequence
-    assert {row.endpoint for row in everything.rows} == {11, 12}
-    health = {row["endpoint_id"]: row["health"] for row in control.get("tables")["data"]}
-    assert health == {11: "up", 12: "outage"}
+    assert {row.endpoint for row in everything.rows} == {good, bad}
+    [shown] = control.get("tables")["data"]
+    assert shown["endpoint_id"] == bad and shown["health"] == "outage" and shown["faults"] == 6
 
 
 # --- epochs -----------------------------------------------------------------------
