@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/attr.h"
@@ -43,3 +44,8 @@ int sb_dir_make(const char *path, mode_t mode, struct sb_errmsg *err) SB_MUSTCHE
 int sb_dir_lock(const char *path, int *ret_fd, struct sb_errmsg *err) SB_MUSTCHECK;
 /* Ends the lock and sets *fd to -1 (-1 is fine). */
 void sb_dir_unlock(int *fd);
+
+/* Lets this process and its children have as many descriptors as the system
+ * allows; the usual 1024 are for programs that call select().  Returns how
+ * many that is. */
+uint64_t sb_file_raise_limit(void);

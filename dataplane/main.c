@@ -1,11 +1,13 @@
 /* dataplane/main.c - switchboard-worker: arguments, then the supervisor or one
  * worker. */
+#include <inttypes.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/bus.h"
 #include "common/err.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "dataplane/conf.h"
 #include "dataplane/supervisor.h"
@@ -31,6 +33,16 @@ static int run_worker(const struct dp_conf *conf)
     return rc == SB_OK ? 0 : 1;
 }
 
+/* A client needs a descriptor, its request another one. */
+static void have_descriptors(const struct dp_conf *conf)
+{
+    uint64_t limit = sb_file_raise_limit(), wish = 2 * (uint64_t)conf->max_connections;
+
+    if (conf->slot < 0 && limit < wish)
+        sb_log_warn(MAIN, "few descriptors for max-connections limit=%" PRIu64 " wish=%" PRIu64,
+                    limit, wish);
+}
+
 int main(int argc, char **argv)
 {
     struct dp_conf conf;
@@ -45,5 +57,6 @@ int main(int argc, char **argv)
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    have_descriptors(&conf);
     return conf.slot >= 0 ? run_worker(&conf) : dp_supervise(&conf, argc, argv);
 }

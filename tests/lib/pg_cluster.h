@@ -66,7 +66,7 @@ static inline void pg_cluster_find(struct pg_cluster *cluster)
 }
 
 /* Runs one of PostgreSQL's programs as its user; argv[0] is the program. */
-static inline pid_t pg_cluster_run(struct pg_cluster *cluster, const char *const *argv)
+static inline pid_t pg_cluster_run(struct pg_cluster *cluster, const char **argv)
 {
     char path[512], log[128];
     pid_t parent = getpid(), pid;
@@ -85,6 +85,7 @@ static inline pid_t pg_cluster_run(struct pg_cluster *cluster, const char *const
         _exit(126);
     if (prctl(PR_SET_PDEATHSIG, SIGQUIT) != 0 || getppid() != parent || chdir(cluster->dir) != 0)
         _exit(126);
+    argv[0] = path; /* it looks for its siblings there, and else in PATH */
     execv(path, (char *const *)(uintptr_t)argv);
     _exit(127);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/conf.h"
+#include "common/file.h"
 #include "common/loop.h"
 #include "common/mem.h"
 #include "tests/sim/behaviour.h"
@@ -202,6 +203,7 @@ int main(int argc, char **argv)
     int status = 0;
 
     (void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
+    (void)sb_file_raise_limit();
     fill_items(items);
     if (sb_conf_start(&spec, argc, argv, &flags, &status)) {
         int rc = run(&flags, &err);

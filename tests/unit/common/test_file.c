@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -236,6 +237,21 @@ static void the_lock_dies_with_its_process(void **state)
     sb_dir_unlock(&fd);
 }
 
+static void descriptors_are_limited_by_the_system_alone(void **state)
+{
+    struct rlimit before, low, after;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    low = (struct rlimit){.rlim_cur = 64, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    assert_int_equal(sb_file_raise_limit(), before.rlim_max);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
+    assert_int_equal(after.rlim_cur, before.rlim_max);
+    assert_int_equal(sb_file_raise_limit(), before.rlim_max);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 #define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -251,6 +267,7 @@ int main(void)
         FILE_TEST(directories_are_made_with_their_parents_and_mode),
         FILE_TEST(a_directory_has_one_holder),
         FILE_TEST(the_lock_dies_with_its_process),
+        FILE_TEST(descriptors_are_limited_by_the_system_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
