@@ -199,7 +199,8 @@ static bool read_error(struct dp_incoming *in, const struct sb_splice *doc)
     struct sb_slice code = SB_SLICE_NONE;
     int64_t number = 0;
 
-    if (member == NULL || member->type == SB_SPLICE_NULL || member->type == SB_SPLICE_FALSE)
+    if (member == NULL || member->type == SB_SPLICE_NULL || member->type == SB_SPLICE_FALSE ||
+        member->value_n <= 2) /* "", {} */
         return false;
     in->has_error = true;
     dp_openai_read_error(sb_splice_value(doc, member), in->arena, &in->error_message, &code);
@@ -307,17 +308,17 @@ int dp_openai_read_answer(struct dp_incoming *in, struct sb_slice body)
     if (sb_splice_scan(doc, body, SB_SPLICE_DEPTH_MAX, NULL) != SB_OK ||
         doc->type != SB_SPLICE_OBJECT)
         return SB_EPARSE;
+    if (read_error(in, doc)) /* also beside choices: they are a part of what was asked for */
+        return SB_OK;
     member = sb_splice_find(doc, in->api == MSG_API_EMBEDDINGS ? SB_SLICE_LIT("data")
                                                                : SB_SLICE_LIT("choices"));
-    if (member == NULL || member->type != SB_SPLICE_ARRAY) {
-        (void)read_error(in, doc);
-        return in->has_error ? SB_OK : SB_EPARSE;
-    }
+    if (member == NULL || member->type != SB_SPLICE_ARRAY)
+        return SB_EPARSE;
     in->repair = false;
     if (in->api == MSG_API_EMBEDDINGS)
         in->has_content = member->value_n > 2;
     else if (read_choices(in, sb_splice_value(doc, member), message_name(in, false)) == 0)
-        return read_error(in, doc) ? SB_OK : SB_EPARSE;
+        return SB_EPARSE;
     member = sb_splice_find(doc, SB_SLICE_LIT("usage"));
     if (member != NULL && member->type == SB_SPLICE_OBJECT)
         read_usage(in, sb_splice_value(doc, member));

@@ -21,9 +21,18 @@ KINDS = {
     "tls": (["tls", "p1"], CONTEXT, 4),            # the first speaks no TLS
     "dns": (["dns", "p1"], CONTEXT, 2),            # the first has no address
     "secure": (["secure", "p1"], CONTEXT, 20),     # the first speaks TLS
+    "odd": (["odd", "p1"], CONTEXT, 100),          # the first is a test itself
+    "mute": (["mute", "p1"], CONTEXT, 4),          # the first never says a word of TLS
+    "limited": (["p0", "p1", "p2"], CONTEXT, 4),   # what the key "limited" may use
+    "narrow": (["narrow", "p1"], CONTEXT, 4),      # one connection, two requests at a time
     "steady": (["p0"], CONTEXT, 1),                # STEADY
 }
 STEADY = "steady/000"  # of a provider that no test makes fail at it
+
+
+# What a key has beside its secret.
+MORE = {"disabled": {"disabled": True}, "limited": {"policy": "limited"},
+        "expired": {"expires_at": "2020-01-01T00:00:00Z"}}
 
 
 def claim(value):
@@ -40,7 +49,7 @@ def endpoint(model, slug, price, **more):
             "pricing": {"prompt": str(price), "completion": str(price * 3)}, **more}
 
 
-def build(ports, secure_port, ca_file, refused_port, keys):
+def build(ports, secure_port, ca_file, odd_port, refused_port, keys):
     """ports: of the simulated providers p0, p1 and p2; keys: name -> secret."""
     providers = [provider(f"p{i}", f"http://127.0.0.1:{port}/v1", headquarters=country)
                  for i, (port, country) in enumerate(zip(ports, ["DE", "US", "FR"]))]
@@ -48,6 +57,9 @@ def build(ports, secure_port, ca_file, refused_port, keys):
         provider("refused", f"http://127.0.0.1:{refused_port}/v1"),
         provider("tls", f"https://127.0.0.1:{ports[0]}/v1"),
         provider("dns", "http://nowhere.invalid/v1"),
+        provider("odd", f"http://127.0.0.1:{odd_port}/v1"),
+        provider("mute", f"https://127.0.0.1:{odd_port}/v1"),
+        provider("narrow", f"http://127.0.0.1:{ports[2]}/v1", max_connections=1, max_in_flight=2),
         provider("secure", f"https://127.0.0.1:{secure_port}/v1", ca_file=str(ca_file)),
     ]
     regions = {"p0": "DE", "p1": "US", "p2": "FR"}
@@ -71,10 +83,11 @@ def build(ports, secure_port, ca_file, refused_port, keys):
         "providers": providers,
         "models": models,
         "endpoints": endpoints,
+        "policies": [{"name": "limited", "allowed_models": ["steady/*", "limited/*"], "zdr": True,
+                      "max_price": {"prompt": 2}}],
         "tenants": [{"name": "default"}],
         "keys": [{"name": name, "tenant": "default", "secret": {"value": secret},
-                  **({"disabled": True} if name == "disabled" else {})}
-                 for name, secret in keys.items()],
+                  **MORE.get(name, {})} for name, secret in keys.items()],
     }
 
 

@@ -16,10 +16,10 @@ import catalog
 from control import SANITIZER
 from program import PATIENCE, wait_until
 from switchboard import Switchboard
-from wire import Wire
+from wire import Listener, Wire
 from worker import Worker
 
-KEYS = {"test": "sb-" + "test" * 8, "disabled": "sb-" + "gone" * 8}
+KEYS = {name: f"sb-{name * 8}" for name in ["test", "disabled", "limited", "expired"]}
 
 
 class Gateway(Worker):
@@ -122,13 +122,14 @@ class World:
             cert, key = certificate(site.home.path)
             self.sims = [site.sim("--tokens", "5", "--name", f"p{i}") for i in range(3)]
             self.secure = site.sim("--tokens", "5", "--name", "secure", tls=(cert, key))
+            self.odd = Listener(receive_buffer=65536)
             self.nobody = socket.socket()  # has a port, and does not listen
             self.nobody.bind(("127.0.0.1", 0))
             self.control = site.control()
             wait_until(self.control.is_ready, "the control daemon is ready")
             self.control.apply(catalog.build(
                 [sim.port for sim in self.sims], self.secure.port, cert,
-                self.nobody.getsockname()[1], KEYS))
+                self.odd.port, self.nobody.getsockname()[1], KEYS))
             self.worker = self.another(*self.flags)
         except BaseException:
             self.__exit__()
@@ -137,6 +138,7 @@ class World:
 
     def __exit__(self, *exc):
         self.nobody.close()
+        self.odd.close()
         self.site.close()
 
     def __getitem__(self, number):
@@ -157,6 +159,7 @@ class World:
             sim.restore()
             sim.release()
             sim.forget()
+        self.odd.refuse_waiting()
 
     def received(self, number=None):
         """Requests that a provider got; without a number, how many each of the three did."""

@@ -36,11 +36,13 @@ class Answer:
 
 class Wire:
     def __init__(self, port, receive_buffer=None):
-        self.socket = socket.socket()
+        """port: to connect to, or a socket that is connected."""
+        self.socket = port if isinstance(port, socket.socket) else socket.socket()
         self.socket.settimeout(PATIENCE)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.connect(("127.0.0.1", port))
+        if self.socket is not port:
+            self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.got = bytearray()
 
@@ -137,6 +139,13 @@ class Wire:
             answer.body += self.got
         return answer
 
+    def request(self):
+        """The other side of it: a whole request with a length, as (head, body)."""
+        head = self.until(b"\r\n\r\n").decode()
+        length = [line.split(": ")[1] for line in head.split("\r\n")
+                  if line.startswith("Content-Length: ")]
+        return head, self.take(int(length[0]))
+
     def is_closed(self):
         """Waits for the end of the connection; False when bytes come instead."""
         try:
@@ -144,6 +153,34 @@ class Wire:
         except Closed:
             return True
         return False
+
+
+class Listener:
+    """A server in the hands of a test."""
+
+    def __init__(self, receive_buffer=None):
+        self.socket = socket.socket()
+        self.socket.settimeout(PATIENCE)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(100)
+        self.port = self.socket.getsockname()[1]
+
+    def accept(self):
+        return Wire(self.socket.accept()[0])
+
+    def refuse_waiting(self):
+        """Closes what connected and was not accepted."""
+        self.socket.settimeout(0)
+        try:
+            while True:
+                self.socket.accept()[0].close()
+        except BlockingIOError:
+            self.socket.settimeout(PATIENCE)
+
+    def close(self):
+        self.socket.close()
 
 
 def post(path, body, *fields, version="1.1"):
