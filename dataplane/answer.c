@@ -8,7 +8,7 @@
 #include "common/http1.h"
 #include "common/json.h"
 #include "dataplane/client.h"
-#include "dataplane/conf.h"
+#include "dataplane/cors.h"
 #include "dataplane/request.h"
 #include "dataplane/worker.h"
 
@@ -129,10 +129,7 @@ static int put_own_fields(struct dp_request *req, struct sb_buf *out)
         rc = sb_http1_put_field_u64(out, SB_SLICE_LIT("X-Switchboard-Attempts"), req->n_attempts);
     if (rc == SB_OK && req->request_id.n > 0)
         rc = sb_http1_put_field(out, SB_SLICE_LIT("X-Request-Id"), req->request_id);
-    if (rc == SB_OK && req->worker->conf->cors_origin != NULL)
-        rc = sb_http1_put_field(out, SB_SLICE_LIT("Access-Control-Allow-Origin"),
-                                sb_slice_of(req->worker->conf->cors_origin));
-    return rc;
+    return rc == SB_OK ? dp_cors_put_fields(req, out) : rc;
 }
 
 /* What the version does not imply by itself. */

@@ -12,6 +12,7 @@
 #include "dataplane/api.h"
 #include "dataplane/client.h"
 #include "dataplane/conf.h"
+#include "dataplane/cors.h"
 #include "dataplane/courier.h"
 #include "dataplane/log.h"
 #include "dataplane/relay.h"
@@ -232,6 +233,8 @@ static void read_head(struct dp_request *req, const struct sb_http1_head *head, 
     req->record.request_id = req->request_id;
     req->api =
         dp_api_find(&req->path, req->method, dp_client_is_status(req->client), &req->refusal);
+    if (req->api == NULL)
+        dp_cors_look(req, head, base);
     if (req->api == NULL || !req->api->needs_key)
         return;
     authenticate(req, sb_http1_value(head, base, SB_SLICE_LIT("authorization")));

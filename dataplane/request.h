@@ -75,6 +75,7 @@ struct dp_request {
     struct sb_buf body_buf;        /* where it is held when it did not come at once */
     uint64_t body_expected;        /* by the head; 0 not said */
     uint64_t body_counted;         /* of it in worker->body_bytes */
+    struct sb_slice page_headers;  /* of a browser's preflight: fields that a page wants to send */
     const char *metadata_name;     /* member that the answer is to carry; NULL: none */
     struct sb_slice decision_json; /* members of it that need the snapshot */
     bool is_head;                  /* method HEAD: no body in the answer */

@@ -586,3 +586,35 @@ def test_openrouters_prefix_absolute_targets_and_queries_are_served(world, targe
         wire.post(target, {"model": STEADY, "messages": HI}, world.worker.auth)
         assert wire.answer().status == 200
     assert world.received(0)[0]["target"] == "/v1/chat/completions"
+
+
+# --- browsers --------------------------------------------------------------------------------------
+
+
+def test_a_page_may_ask_when_its_origin_may(world):
+    preflight = (f"OPTIONS {CHAT} HTTP/1.1\r\nHost: a\r\nOrigin: https://page.example\r\n"
+                 "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: "
+                 "authorization,content-type,x-stainless-lang\r\n\r\n").encode()
+    with world.another("--cors-origin", "https://page.example") as worker, worker.wire() as wire:
+        wire.send(preflight)
+        answer = wire.answer()
+        assert answer.status == 200
+        assert answer.headers["access-control-allow-origin"] == "https://page.example"
+        assert "POST" in answer.headers["access-control-allow-methods"]
+        assert answer.headers["access-control-allow-headers"] == \
+            "authorization,content-type,x-stainless-lang"
+        for stream in [False, True]:
+            wire.post(CHAT, {"model": STEADY, "messages": HI, "stream": stream}, worker.auth)
+            answer = wire.answer()
+            assert answer.status == 200
+            assert answer.headers["access-control-allow-origin"] == "https://page.example"
+            assert "X-Generation-Id" in answer.headers["access-control-expose-headers"]
+        wire.post(CHAT, b"{", worker.auth)  # errors too, or the page learns nothing of them
+        assert "access-control-allow-origin" in wire.answer().headers
+        wire.send(preflight.replace(CHAT.encode(), b"/v1/nothing"))
+        assert wire.answer().status == 404
+    with world.worker.wire() as wire:  # off without the setting
+        wire.send(preflight)
+        answer = wire.answer()
+        assert answer.status == 405
+        assert "access-control-allow-origin" not in answer.headers
