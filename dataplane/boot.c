@@ -294,32 +294,31 @@ static bool next_frame(struct dp_segment **segment, struct dp_segment_cursor *cu
     return false;
 }
 
-/* Frees what is read to its end and has a successor, up to `until`. */
-static uint64_t free_before(struct dp_boot *boot, const struct dp_segment *until)
+/* Takes off what lies before a segment; NULL: all. */
+static struct dp_segment *free_before(struct dp_boot *boot, const struct dp_segment *until)
 {
-    uint64_t freed = 0;
+    struct dp_segment *first = boot->head, *last = NULL;
 
     while (boot->head != until) {
-        struct dp_segment *segment = boot->head;
-
-        if (segment->is_damaged)
+        last = boot->head;
+        if (last->is_damaged)
             sb_log_error(SPOOL, "damaged bytes were skipped boot=%s segment=%" PRIx64, boot->name,
-                         segment->number);
-        boot->head = atomic_load_explicit(&segment->next, memory_order_acquire);
-        freed += segment->has_file ? segment->size : 0;
-        if (boot->sent_in == segment)
+                         last->number);
+        boot->head = atomic_load_explicit(&last->next, memory_order_acquire);
+        if (boot->sent_in == last)
             boot->sent_in = NULL;
-        dp_segment_remove(&segment, boot->dir_fd);
     }
-    return freed;
+    if (last == NULL)
+        return NULL;
+    atomic_store_explicit(&last->next, NULL, memory_order_relaxed);
+    return first;
 }
 
-uint64_t dp_boot_ack(struct dp_boot *boot, uint64_t last)
+void dp_boot_ack(struct dp_boot *boot, uint64_t last, struct dp_segment **ret_freed)
 {
     struct dp_segment *segment = boot->head, *ahead_in;
     struct dp_segment_cursor cursor = boot->at, ahead;
     struct dp_frame frame;
-    uint64_t freed;
 
     if (last > boot->acked)
         boot->acked = last;
@@ -344,13 +343,16 @@ uint64_t dp_boot_ack(struct dp_boot *boot, uint64_t last)
         cursor = ahead;
         segment = ahead_in;
     }
-    freed = free_before(boot, segment);
+    *ret_freed = free_before(boot, segment);
     boot->at = cursor;
-    if (segment != NULL) {
+    if (segment != NULL)
         dp_segment_mark(segment, boot->acked);
-        dp_segment_forget(segment, cursor.at);
-    }
-    return freed;
+}
+
+void dp_boot_rest(struct dp_boot *boot)
+{
+    if (boot->head != NULL)
+        dp_segment_forget(boot->head, boot->at.at);
 }
 
 int dp_boot_fill(struct dp_boot *boot, size_t max_bytes, uint32_t max_records, struct sb_buf *bulk,

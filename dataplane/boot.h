@@ -68,9 +68,12 @@ struct dp_boot_batch {
  * SB_ENOMEM. */
 int dp_boot_fill(struct dp_boot *boot, size_t max_bytes, uint32_t max_records, struct sb_buf *bulk,
                  struct dp_boot_batch *ret_batch) SB_MUSTCHECK;
-/* Everything up to a sequence is stored elsewhere; returns the bytes of files
- * that were freed. */
-uint64_t dp_boot_ack(struct dp_boot *boot, uint64_t last);
+/* Everything up to a sequence is stored elsewhere.  Gives the segments that
+ * nobody needs any more, linked by `next`, or NULL. */
+void dp_boot_ack(struct dp_boot *boot, uint64_t last, struct dp_segment **ret_freed);
+/* Gives the memory of what is acknowledged back to the system, for a while
+ * without records. */
+void dp_boot_rest(struct dp_boot *boot);
 /* Of an old boot: nothing is left. */
 bool dp_boot_is_empty(struct dp_boot *boot);
 

@@ -209,6 +209,7 @@ static void on_tick(struct sb_reactor_timer *timer)
         wake_up(outbox);
         return;
     }
+    dp_spool_rest(spool);
     /* To sleep, unless a record came just now: the loop looks at the flag after
      * it has written, we look for records after we have set it. */
     atomic_store(&outbox->start.shared->sleeping, true);

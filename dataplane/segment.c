@@ -21,7 +21,7 @@ enum { FILE_MODE = 0600, SIZE_MAX_BYTES = 1 << 30 };
 
 struct head {
     uint64_t magic;
-    uint64_t boot;
+    uint64_t boot, use;
     uint64_t acked, not_acked; /* each other's complement, or neither counts */
 };
 
@@ -56,6 +56,19 @@ static void name_of(uint64_t number, char name[DP_SEGMENT_NAME])
 static struct head *head_of(const struct dp_segment *segment)
 {
     return (struct head *)(void *)segment->map;
+}
+
+static uint32_t seed_of(uint64_t boot, uint64_t use)
+{
+    const uint64_t whose[2] = {boot, use};
+
+    return sb_crc32c(0, whose, sizeof(whose));
+}
+
+static void begin_use(struct dp_segment *segment, uint64_t use)
+{
+    segment->seed = seed_of(segment->boot, use);
+    *head_of(segment) = (struct head){.magic = MAGIC, .boot = segment->boot, .use = use};
 }
 
 static struct dp_segment *new_segment(uint64_t boot, uint64_t number, size_t size, char *map)
@@ -104,7 +117,7 @@ int dp_segment_new(int dir_fd, uint64_t boot, uint64_t number, size_t size,
     segment = new_segment(boot, number, size, map);
     segment->fd = fd;
     segment->has_file = true;
-    *head_of(segment) = (struct head){.magic = MAGIC, .boot = boot};
+    begin_use(segment, number);
     *ret_segment = segment;
     return SB_OK;
 }
@@ -117,7 +130,7 @@ int dp_segment_new_in_memory(uint64_t boot, size_t size, struct dp_segment **ret
         return SB_ENOMEM;
     *ret_segment = new_segment(boot, 0, size, map);
     (*ret_segment)->is_memory = true;
-    *head_of(*ret_segment) = (struct head){.magic = MAGIC, .boot = boot};
+    begin_use(*ret_segment, 0);
     return SB_OK;
 }
 
@@ -130,7 +143,7 @@ int dp_segment_save(struct dp_segment *segment, int dir_fd, uint64_t number,
 
     if (rc != SB_OK)
         return rc;
-    memcpy(file->map, segment->map, written);
+    memcpy(file->map, segment->map, written); /* with its use, 0 */
     if (disk->sync(file->fd) != 0 || disk->sync(dir_fd) != 0) {
         dp_segment_remove(&file, dir_fd);
         return SB_EIO;
@@ -179,7 +192,31 @@ int dp_segment_open(int dir_fd, const char *name, uint64_t boot, uint64_t number
         dp_segment_destroy(&segment);
         return SB_EVERSION;
     }
+    /* A head that never came to the disk is that of the first use: a later one
+     * finds it there. */
+    segment->seed =
+        seed_of(boot, head_of(segment)->magic == MAGIC ? head_of(segment)->use : number);
     *ret_segment = segment;
+    return SB_OK;
+}
+
+int dp_segment_reuse(struct dp_segment *segment, int dir_fd, uint64_t use)
+{
+    char name[DP_SEGMENT_NAME];
+
+    if (segment->is_memory || segment->is_unsafe)
+        return SB_EINVAL;
+    if (segment->fd < 0) {
+        name_of(segment->number, name);
+        segment->fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC);
+        if (segment->fd < 0)
+            return sb_err_from_errno(errno);
+    }
+    begin_use(segment, use);
+    segment->synced = DP_SEGMENT_HEAD;
+    segment->forgotten = 0;
+    atomic_store_explicit(&segment->written, DP_SEGMENT_HEAD, memory_order_relaxed);
+    atomic_store_explicit(&segment->next, NULL, memory_order_relaxed);
     return SB_OK;
 }
 
@@ -209,13 +246,13 @@ void dp_segment_remove(struct dp_segment **segment, int dir_fd)
 
 /* --- frames ------------------------------------------------------------------- */
 
-/* Seeded with what says whose frame it is, so that blocks of another file are
- * not taken for ours. */
-static uint32_t crc_of(uint64_t boot, uint64_t sequence, const char *bytes, size_t n)
+/* Seeded with what says whose frame it is, so that blocks of another file or
+ * use are not taken for ours. */
+static uint32_t crc_of(uint32_t seed, uint64_t sequence, const char *bytes, size_t n)
 {
-    const uint64_t whose[3] = {boot, sequence, n};
+    const uint64_t which[2] = {sequence, n};
 
-    return sb_crc32c(sb_crc32c(0, whose, sizeof(whose)), bytes, n);
+    return sb_crc32c(sb_crc32c(seed, which, sizeof(which)), bytes, n);
 }
 
 void dp_segment_put(struct dp_segment *segment, uint64_t sequence, struct sb_slice bytes)
@@ -223,7 +260,7 @@ void dp_segment_put(struct dp_segment *segment, uint64_t sequence, struct sb_sli
     size_t at = atomic_load_explicit(&segment->written, memory_order_relaxed);
     const struct frame_head head = {
         .length = (uint32_t)bytes.n,
-        .crc = crc_of(segment->boot, sequence, bytes.p, bytes.n),
+        .crc = crc_of(segment->seed, sequence, bytes.p, bytes.n),
         .sequence = sequence,
     };
 
@@ -231,7 +268,6 @@ void dp_segment_put(struct dp_segment *segment, uint64_t sequence, struct sb_sli
     SB_BUG_ON(dp_frame_size(bytes.n) > segment->size - at);
     memcpy(segment->map + at + DP_FRAME_HEAD, bytes.p, bytes.n);
     memcpy(segment->map + at, &head, sizeof(head));
-    /* What pads it are the zeros of a new file. */
     atomic_store_explicit(&segment->written, at + dp_frame_size(bytes.n), memory_order_release);
 }
 
@@ -240,7 +276,7 @@ static bool is_good(const struct dp_segment *segment, size_t at, uint64_t after,
 {
     return head->length > 0 && head->length <= MSG_RECORD_MAX && head->sequence > after &&
            dp_frame_size(head->length) <= segment->size - at &&
-           head->crc == crc_of(segment->boot, head->sequence, segment->map + at + DP_FRAME_HEAD,
+           head->crc == crc_of(segment->seed, head->sequence, segment->map + at + DP_FRAME_HEAD,
                                head->length);
 }
 

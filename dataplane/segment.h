@@ -3,13 +3,18 @@
  * Made at its full size, so that a full disk is noticed then and not when a
  * record is stored.  A record is framed by
  *
- *      length (4)  CRC-32C (4)  sequence (8)  bytes  zeros up to 8
+ *      length (4)  CRC-32C (4)  sequence (8)  bytes  up to a multiple of 8
  *
- * with the CRC over boot, sequence, length and bytes.  Numbers are in the
+ * with the CRC over boot, use, sequence, length and bytes.  Numbers are in the
  * machine's order: a spool is read where it was written.  Whatever a crash
  * leaves - a tail half written, blocks that came to the disk in another order,
  * a bad sector - the CRC decides frame by frame, and reading goes on behind
  * what is damaged.
+ *
+ * A file whose records are all acknowledged is used again, over and over: its
+ * pages are at hand and its blocks are written ones, which halves the cost of
+ * a record.  Each use has a number of its own in the head and in every CRC, so
+ * that what is left of the use before is not taken for a record.
  *
  * One thread appends (dp_segment_put), another reads, syncs and frees.  They
  * share `written` and `next`: what lies below `written` does not change any
@@ -46,7 +51,8 @@ struct dp_segment {
     char *map;
     size_t size;
     uint64_t boot;
-    uint64_t number; /* its name */
+    uint64_t number; /* its name, and its first use */
+    uint32_t seed;   /* CRC of boot and use */
     int fd;          /* -1: none is open */
     bool has_file;
     bool is_memory; /* the map is memory of ours, whether or not there is a file */
@@ -89,6 +95,10 @@ int dp_segment_save(struct dp_segment *segment, int dir_fd, uint64_t number,
  * left alone. */
 int dp_segment_open(int dir_fd, const char *name, uint64_t boot, uint64_t number,
                     struct dp_segment **ret_segment) SB_MUSTCHECK;
+/* Empties one whose appender has moved on and whose records nobody needs any
+ * more.  use: greater than any before of this boot.  On error it is as good as
+ * before, to be removed. */
+int dp_segment_reuse(struct dp_segment *segment, int dir_fd, uint64_t use) SB_MUSTCHECK;
 /* Keeps the file. */
 void dp_segment_destroy(struct dp_segment **segment);
 /* Removes the file too. */

@@ -82,10 +82,32 @@ static int make_segment(struct dp_spool *spool, struct dp_segment **ret_segment)
     return rc;
 }
 
+static void free_segment(struct dp_spool *spool, struct dp_boot *boot, struct dp_segment **segment)
+{
+    if ((*segment)->has_file)
+        (void)atomic_fetch_sub(&spool->bytes, (*segment)->size);
+    dp_segment_remove(segment, boot->dir_fd);
+}
+
 static unsigned count_ready(const struct dp_spool *spool)
 {
     return atomic_load_explicit(&spool->ready_made, memory_order_acquire) -
            atomic_load_explicit(&spool->ready_taken, memory_order_acquire);
+}
+
+static void add_ready(struct dp_spool *spool, struct dp_segment *segment)
+{
+    unsigned made = atomic_load_explicit(&spool->ready_made, memory_order_relaxed);
+
+    spool->ready[made % READY_MAX] = segment;
+    atomic_store_explicit(&spool->ready_made, made + 1, memory_order_release);
+}
+
+static unsigned wanted_ready(const struct dp_spool *spool)
+{
+    uint64_t wanted = 1 + get(&spool->reserved) * AVERAGE_RECORD / spool->segment_bytes;
+
+    return wanted < READY_MAX ? (unsigned)wanted : READY_MAX - 1;
 }
 
 static bool is_allowed(const struct dp_spool *spool)
@@ -152,21 +174,17 @@ static void warn_of_limit(struct dp_spool *spool)
 
 void dp_spool_tend(struct dp_spool *spool)
 {
-    uint64_t wanted = 1 + (get(&spool->reserved) * AVERAGE_RECORD) / spool->segment_bytes;
+    unsigned wanted = wanted_ready(spool);
     enum rescued rescued = RESCUED_ALL;
     int rc = SB_OK;
 
-    if (wanted > READY_MAX)
-        wanted = READY_MAX;
     while (count_ready(spool) < wanted && is_allowed(spool)) {
         struct dp_segment *segment;
-        unsigned made = atomic_load_explicit(&spool->ready_made, memory_order_relaxed);
 
         rc = make_segment(spool, &segment);
         if (rc != SB_OK)
             break;
-        spool->ready[made % READY_MAX] = segment;
-        atomic_store_explicit(&spool->ready_made, made + 1, memory_order_release);
+        add_ready(spool, segment);
     }
     if (spool->is_unsafe)
         rescued = rescue(spool, false);
@@ -362,9 +380,9 @@ int dp_spool_fill(struct dp_spool *spool, size_t max_bytes, uint32_t max_records
 static void ack_live(struct dp_spool *spool, uint64_t last)
 {
     struct dp_boot *live = spool->live;
-    struct dp_segment *at;
+    struct dp_segment *at, *freed;
 
-    (void)atomic_fetch_sub(&spool->bytes, dp_boot_ack(live, last));
+    dp_boot_ack(live, last, &freed);
     atomic_store_explicit(&spool->acked, live->acked, memory_order_relaxed);
     /* What is stored elsewhere needs no disk: its segments may be gone. */
     if (live->acked > get(&spool->synced))
@@ -374,15 +392,29 @@ static void ack_live(struct dp_spool *spool, uint64_t last)
         ;
     if (at == NULL)
         spool->sync_from = live->head;
+    while (freed != NULL) {
+        at = freed;
+        freed = atomic_load_explicit(&at->next, memory_order_relaxed);
+        if (count_ready(spool) <= wanted_ready(spool) && at->size == spool->segment_bytes &&
+            get(&spool->bytes) <= spool->limit &&
+            dp_segment_reuse(at, live->dir_fd, atomic_fetch_add(&spool->numbers, 1)) == SB_OK)
+            add_ready(spool, at);
+        else
+            free_segment(spool, live, &at);
+    }
 }
 
-static int ack_old(struct dp_spool *spool, struct dp_boot *boot, uint64_t last)
+static void ack_old(struct dp_spool *spool, struct dp_boot *boot, uint64_t last)
 {
-    uint64_t freed = dp_boot_ack(boot, last);
+    struct dp_segment *at, *freed;
 
-    boot->bytes -= freed;
-    (void)atomic_fetch_sub(&spool->bytes, freed);
-    return SB_OK;
+    dp_boot_ack(boot, last, &freed);
+    while (freed != NULL) {
+        at = freed;
+        freed = atomic_load_explicit(&at->next, memory_order_relaxed);
+        boot->bytes -= at->size;
+        free_segment(spool, boot, &at);
+    }
 }
 
 int dp_spool_ack(struct dp_spool *spool, struct sb_slice worker, uint64_t boot, uint64_t last)
@@ -391,8 +423,10 @@ int dp_spool_ack(struct dp_spool *spool, struct sb_slice worker, uint64_t boot, 
     {
         struct dp_boot *old = container_of(link, struct dp_boot, link);
 
-        if (old->id == boot && sb_slice_is(worker, old->worker))
-            return ack_old(spool, old, last);
+        if (old->id != boot || !sb_slice_is(worker, old->worker))
+            continue;
+        ack_old(spool, old, last);
+        return SB_OK;
     }
     if (boot != spool->boot || !sb_slice_is(worker, spool->worker))
         return SB_ENOENT;
@@ -400,6 +434,14 @@ int dp_spool_ack(struct dp_spool *spool, struct sb_slice worker, uint64_t boot, 
         return SB_EINVAL;
     ack_live(spool, last);
     return SB_OK;
+}
+
+void dp_spool_rest(struct dp_spool *spool)
+{
+    dp_boot_rest(spool->live);
+    for (unsigned i = atomic_load_explicit(&spool->ready_taken, memory_order_acquire);
+         i != atomic_load_explicit(&spool->ready_made, memory_order_relaxed); i++)
+        dp_segment_park(spool->ready[i % READY_MAX]);
 }
 
 bool dp_spool_is_drained(struct dp_spool *spool)

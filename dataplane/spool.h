@@ -89,6 +89,8 @@ void dp_spool_tend(struct dp_spool *spool);
 /* Puts what was appended so far on stable storage.  Errors: SB_EIO, and the
  * spool is failing until those records are acknowledged. */
 int dp_spool_sync(struct dp_spool *spool) SB_MUSTCHECK;
+/* Nothing is going on: gives memory back to the system. */
+void dp_spool_rest(struct dp_spool *spool);
 /* Takes over what other workers of the same home left; returns how many
  * boots. */
 unsigned dp_spool_adopt(struct dp_spool *spool);

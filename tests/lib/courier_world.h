@@ -159,6 +159,7 @@ static inline void world_start(struct courier_world *world)
                                      .ctx = world};
     struct sb_errmsg err = {.text = ""};
 
+    world->synced = 0;
     assert_int_equal(sb_loop_new(&world->loop), SB_OK);
     start.loop = world->loop;
     world->tables = dp_tables_new();

@@ -267,9 +267,30 @@ static void remembers_what_is_acknowledged_or_says_nothing(void **state)
     segment = open_again(BOOT);
     assert_int_equal(dp_segment_marked(segment), 41);
     dp_segment_destroy(&segment);
-    write_at(2 * sizeof(uint64_t), &wrong, sizeof(wrong)); /* half of it */
+    write_at(3 * sizeof(uint64_t), &wrong, sizeof(wrong)); /* half of it */
     segment = open_again(BOOT);
     assert_int_equal(dp_segment_marked(segment), 0);
+    dp_segment_destroy(&segment);
+}
+
+/* The records of the use before are there, whole, and must not come back. */
+static void what_is_left_of_the_use_before_is_no_record(void **state)
+{
+    struct dp_segment *segment = make();
+    uint64_t n = fill(segment);
+
+    (void)state;
+    assert_int_equal(dp_segment_sync(segment, &dp_disk_system), SB_OK);
+    assert_int_equal(dp_segment_reuse(segment, dir_fd, 2), SB_OK);
+    assert_int_equal(count(segment), 0);
+    dp_segment_put(segment, n + 1, record_of(n + 1));
+    dp_segment_put(segment, n + 2, record_of(n + 2));
+    assert_int_equal(count(segment), 2);
+    assert_int_equal(dp_segment_sync(segment, &dp_disk_system), SB_OK);
+    dp_segment_destroy(&segment);
+    segment = open_again(BOOT);
+    assert_int_equal(count(segment), 2);
+    assert_false(segment->is_damaged);
     dp_segment_destroy(&segment);
 }
 
@@ -362,6 +383,7 @@ int main(void)
         TEST(a_head_that_never_reached_the_disk_loses_no_record),
         TEST(a_file_of_another_kind_is_left_alone),
         TEST(remembers_what_is_acknowledged_or_says_nothing),
+        TEST(what_is_left_of_the_use_before_is_no_record),
         TEST(memory_that_was_given_back_can_still_be_read),
         TEST(one_in_memory_can_be_saved),
         TEST(a_full_disk_leaves_nothing_behind),
