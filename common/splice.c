@@ -18,16 +18,24 @@
 
 typedef unsigned char byte;
 
+/* A value that a visitor hears of: where it and its name begin. */
+struct spot {
+    uint32_t name, name_n, value;
+};
+
 struct scan {
     struct sb_splice *doc;
     const byte *base, *end;
-    struct sb_splice_member *current; /* outermost member being read, or NULL */
-    struct sb_splice_member spare;    /* for elements that are not recorded */
-    const byte *place;                /* of the error */
+    struct sb_splice_visitor *visitor;            /* or NULL */
+    struct sb_splice_member *current;             /* outermost member being read, or NULL */
+    struct sb_splice_member spare;                /* for elements that are not recorded */
+    struct spot spots[SB_SPLICE_VISIT_DEPTH + 1]; /* per level behind the first */
+    const byte *place;                            /* of the error */
     const char *reason;
     int rc;
     unsigned max_depth;
-    bool escaped; /* set by a backslash; cleared before a name */
+    unsigned heard; /* deepest level of the current ones that is recorded or told */
+    bool escaped;   /* set by a backslash; cleared before a name */
 };
 
 /* Always NULL, so that a failed step is one statement. */
@@ -171,6 +179,13 @@ static const byte *scan_special(struct scan *s, const byte *p)
 }
 
 #if USE_SSE2
+/* One letter beyond ASCII before one that is not; a text full of those is
+ * faster elsewhere. */
+static inline bool is_lone_pair(const byte *p)
+{
+    return p[0] >= 0xc2 && p[0] < 0xe0 && (p[1] & 0xc0) == 0x80 && p[2] < 0x80;
+}
+
 /* Goes on as long as there are 16 bytes; stops at a quote, near the end, or
  * with NULL. */
 static inline const byte *scan_blocks(struct scan *s, const byte *p)
@@ -187,14 +202,16 @@ static inline const byte *scan_blocks(struct scan *s, const byte *p)
             at = p + i;
             if (*at == '"')
                 return at;
-            /* Text is full of \n and \": they need not leave the block. */
-            if (i == 15 || *at != '\\' || !escapable[at[1]]) {
+            /* Text is full of \n and \", and has a letter with an accent now and then: they need
+             * not leave the block. */
+            if (*at == '\\' && i < 15 && escapable[at[1]]) {
+                s->escaped = true;
+            } else if (i >= 14 || !is_lone_pair(at)) {
                 at = scan_special(s, at);
                 if (SB_UNLIKELY(at == NULL))
                     return NULL;
                 break;
             }
-            s->escaped = true;
             mask &= ~(3u << i);
             at = p + 16;
         }
@@ -205,7 +222,7 @@ static inline const byte *scan_blocks(struct scan *s, const byte *p)
 #endif
 
 /* p is behind the opening quote; gives the place of the closing one. */
-static inline const byte *scan_string(struct scan *s, const byte *p)
+__attribute__((always_inline)) static inline const byte *scan_string(struct scan *s, const byte *p)
 {
     const byte *const end = s->end;
 
@@ -340,11 +357,22 @@ static inline const byte *add_member(struct scan *s, const byte *start, const by
     return stop;
 }
 
-/* closing: the outermost bracket. */
-static inline void begin_value(struct scan *s, const byte *p, byte closing)
+/* The name of a value of a level behind the first. */
+static inline void note_name(struct scan *s, unsigned depth, const byte *start, const byte *stop)
+{
+    s->spots[depth].name = offset_of(s, start);
+    s->spots[depth].name_n = (uint32_t)(stop - start);
+}
+
+/* closing: the bracket that ends what the value lies in. */
+static inline void begin_value(struct scan *s, const byte *p, unsigned depth, byte closing)
 {
     struct sb_splice *doc = s->doc;
 
+    if (depth > 1) {
+        s->spots[depth].value = offset_of(s, p);
+        return;
+    }
     if (closing == ']') {
         s->current = doc->n < doc->max ? &doc->members[doc->n++] : &s->spare;
         *s->current = (struct sb_splice_member){.name = 0};
@@ -352,6 +380,41 @@ static inline void begin_value(struct scan *s, const byte *p, byte closing)
     }
     s->current->value = offset_of(s, p);
     s->current->type = (uint8_t)sb_splice_type_of(sb_slice_make(p, 1));
+}
+
+static inline void end_value(struct scan *s, const byte *p, unsigned depth)
+{
+    const struct spot *spot = &s->spots[depth];
+
+    if (depth == 1)
+        s->current->value_n = offset_of(s, p) - s->current->value;
+    else
+        s->visitor->value(s->visitor, depth, sb_slice_make(s->base + spot->name, spot->name_n),
+                          sb_slice_make(s->base + spot->value, offset_of(s, p) - spot->value));
+}
+
+/* p: at the bracket of a value that is recorded or told.  Whether the visitor
+ * wants to hear of its inside. */
+static bool is_wanted(struct scan *s, const byte *p, unsigned depth)
+{
+    struct sb_slice name;
+
+    if (depth == 1)
+        name = sb_slice_make(s->base + s->current->name, s->current->name_n);
+    else
+        name = sb_slice_make(s->base + s->spots[depth].name, s->spots[depth].name_n);
+    return s->visitor->open(s->visitor, depth, name,
+                            *p == '{' ? SB_SPLICE_OBJECT : SB_SPLICE_ARRAY);
+}
+
+/* A value that lies in `depth` others begins a level of its own. */
+static inline void open_level(struct scan *s, const byte *p, unsigned depth)
+{
+    if (s->visitor == NULL || depth - 1 >= s->heard || depth >= SB_SPLICE_VISIT_DEPTH ||
+        !is_wanted(s, p, depth))
+        return;
+    s->heard = depth + 1;
+    s->spots[depth + 1] = (struct spot){.name = 0};
 }
 
 /* A whole value, whatever is inside; behind it, or NULL. */
@@ -366,8 +429,8 @@ value:
     p = skip_space(p, end);
     if (SB_UNLIKELY(p == end))
         return fail_parse(s, p, "");
-    if (depth == 1)
-        begin_value(s, p, closing[1]);
+    if (depth - 1 < s->heard) /* not the outermost value itself */
+        begin_value(s, p, depth, closing[depth]);
     if (*p == '"') {
         p = scan_string(s, p + 1);
         if (SB_UNLIKELY(p == NULL))
@@ -378,6 +441,7 @@ value:
             return fail(s, SB_ETOOBIG, p, "nested too deep");
         if (depth == 0)
             s->doc->open = offset_of(s, p);
+        open_level(s, p, depth);
         closing[++depth] = *p == '{' ? '}' : ']';
         p = skip_space(p + 1, end);
         if (p < end && *p == closing[depth])
@@ -393,8 +457,8 @@ value:
 after:
     if (depth == 0)
         return p;
-    if (depth == 1)
-        s->current->value_n = offset_of(s, p) - s->current->value;
+    if (depth <= s->heard)
+        end_value(s, p, depth);
     p = skip_space(p, end);
     if (SB_UNLIKELY(p == end))
         return fail_parse(s, p, "");
@@ -402,8 +466,11 @@ after:
         s->current->end = offset_of(s, p);
     if (*p == closing[depth]) {
     close:
-        if (depth-- == 1)
+        if (depth == 1)
             s->doc->close = offset_of(s, p);
+        else if (depth == s->heard)
+            s->heard = depth - 1;
+        depth--;
         p++;
         goto after;
     }
@@ -423,6 +490,8 @@ name:
     p = scan_string(s, name);
     if (SB_UNLIKELY(p == NULL) || (depth == 1 && add_member(s, name, p) == NULL))
         return NULL;
+    if (depth - 2 < s->heard - 1)
+        note_name(s, depth, name, p);
     p = skip_space(p + 1, end);
     if (SB_UNLIKELY(p == end || *p != ':'))
         return fail_parse(s, p, "colon expected");
@@ -446,8 +515,8 @@ static int report(const struct scan *s, struct sb_splice_error *ret_error)
     return s->rc;
 }
 
-int sb_splice_scan(struct sb_splice *doc, struct sb_slice text, unsigned max_depth,
-                   struct sb_splice_error *ret_error)
+int sb_splice_visit(struct sb_splice *doc, struct sb_slice text, unsigned max_depth,
+                    struct sb_splice_visitor *visitor, struct sb_splice_error *ret_error)
 {
     const byte *p = (const byte *)(text.n > 0 ? text.p : "");
     struct scan s;
@@ -456,8 +525,10 @@ int sb_splice_scan(struct sb_splice *doc, struct sb_slice text, unsigned max_dep
     s.doc = doc;
     s.base = p;
     s.end = p + text.n;
+    s.visitor = visitor;
     s.current = NULL;
     s.max_depth = max_depth;
+    s.heard = 1;
     s.escaped = false;
     doc->text = text;
     doc->n = doc->count = doc->open = doc->close = 0;
@@ -473,4 +544,20 @@ int sb_splice_scan(struct sb_splice *doc, struct sb_slice text, unsigned max_dep
     if (p != NULL && p < s.end)
         p = fail_parse(&s, p, "more text behind the value");
     return p != NULL ? SB_OK : report(&s, ret_error);
+}
+
+int sb_splice_scan(struct sb_splice *doc, struct sb_slice text, unsigned max_depth,
+                   struct sb_splice_error *ret_error)
+{
+    return sb_splice_visit(doc, text, max_depth, NULL, ret_error);
+}
+
+bool sb_splice_is_inside(struct sb_slice inside)
+{
+    const byte *p = (const byte *)inside.p;
+    struct scan s;
+
+    s.base = p;
+    s.end = p + inside.n + 1;
+    return scan_string(&s, p) == p + inside.n;
 }

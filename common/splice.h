@@ -23,14 +23,14 @@
  *      rc = sb_splice_emit(&edits, &out);
  *
  * A value's text can be scanned again for its own members, by the same call.
- * Facts from deeper levels, when they are needed in the same pass, belong into
- * the two places of the scan that see every name and every finished value.
+ * Facts from deeper levels are told to a visitor in the same pass.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/attr.h"
 #include "common/slice.h"
@@ -43,6 +43,7 @@ enum {
     SB_SPLICE_DEPTH_MAX = 1024,  /* highest limit that can be asked for */
     SB_SPLICE_MEMBERS = 128,     /* usual size of a table for a client's body */
     SB_SPLICE_NAME_BYTES = 1024, /* longest name of a recorded member, as written */
+    SB_SPLICE_VISIT_DEPTH = 8,   /* deepest level that a visitor hears of */
 };
 
 enum sb_splice_type {
@@ -93,7 +94,44 @@ void sb_splice_init(struct sb_splice *doc, struct sb_splice_member *members, uin
 int sb_splice_scan(struct sb_splice *doc, struct sb_slice text, unsigned max_depth,
                    struct sb_splice_error *ret_error) SB_MUSTCHECK;
 
+/* Hears of what lies deeper while the scan passes it, so that nothing is read
+ * twice.  Embedded in a struct of its owner, who gets at it by container_of().
+ * depth: how many objects and arrays are around the value; 1 is a member of
+ * the outermost one.  name: as written, without quotes; none in an array.  What
+ * was told counts only when the scan ends well: a visitor gathers, and its
+ * owner draws conclusions afterwards.  Names are not checked for doubles. */
+struct sb_splice_visitor {
+    /* An object or array begins.  Whether its inside is to be told. */
+    bool (*open)(struct sb_splice_visitor *visitor, unsigned depth, struct sb_slice name,
+                 enum sb_splice_type type);
+    /* A value inside of what is told has ended, an opened one behind all that is
+     * in it.  Not called for the outermost members: they are recorded. */
+    void (*value)(struct sb_splice_visitor *visitor, unsigned depth, struct sb_slice name,
+                  struct sb_slice value);
+};
+/* As sb_splice_scan(), and tells the visitor. */
+int sb_splice_visit(struct sb_splice *doc, struct sb_slice text, unsigned max_depth,
+                    struct sb_splice_visitor *visitor,
+                    struct sb_splice_error *ret_error) SB_MUSTCHECK;
+
 /* --- looking --------------------------------------------------------------- */
+
+/* What members carry of their names: length and ends, enough to tell those of
+ * one object apart.  Who crafts names that collide makes us compare them, and
+ * they are short.  Of a literal it costs nothing. */
+static inline uint32_t sb_splice_hash(struct sb_slice name)
+{
+    uint32_t head = 0, tail = 0;
+
+    if (name.n >= 4) {
+        memcpy(&head, name.p, 4);
+        memcpy(&tail, name.p + name.n - 4, 4);
+    } else {
+        for (size_t i = 0; i < name.n; i++)
+            head = head << 8 | (unsigned char)name.p[i];
+    }
+    return ((head * 0x9e3779b1u) ^ tail) * 0x85ebca6bu + (uint32_t)name.n;
+}
 
 /* NULL when there is none. */
 const struct sb_splice_member *sb_splice_find(const struct sb_splice *doc, struct sb_slice name);
@@ -146,6 +184,10 @@ int sb_splice_get_int(struct sb_slice value, int64_t *ret_int) SB_MUSTCHECK;
 /* SB_ETOOBIG: more text than any number needs (500 bytes). */
 int sb_splice_get_number(struct sb_slice value, double *ret_number) SB_MUSTCHECK;
 int sb_splice_get_bool(struct sb_slice value, bool *ret_bool) SB_MUSTCHECK;
+
+/* Whether this could stand between the quotes of a string.  The byte behind it
+ * must be a quote. */
+bool sb_splice_is_inside(struct sb_slice inside);
 
 /* --- changing -------------------------------------------------------------- */
 

@@ -347,11 +347,23 @@ size_t sb_splice_length(const struct sb_splice_edits *edits)
     return out.n;
 }
 
+/* No less than sb_splice_length(), and quickly. */
+static size_t length_at_most(const struct sb_splice_edits *edits)
+{
+    size_t n = edits->doc->text.n;
+
+    for (uint32_t i = 0; i < edits->n; i++)
+        n += edits->items[i].value.n + edits->items[i].name.n + sizeof(",\"\":");
+    return n;
+}
+
 int sb_splice_emit(const struct sb_splice_edits *edits, struct sb_buf *out)
 {
     struct writer writer = {.p = NULL};
-    int rc = sb_buf_reserve(out, sb_splice_length(edits));
+    int rc = sb_buf_reserve(out, length_at_most(edits));
 
+    if (rc == SB_ETOOBIG) /* it may fit all the same */
+        rc = sb_buf_reserve(out, sb_splice_length(edits));
     if (rc != SB_OK)
         return rc;
     writer.p = sb_buf_end(out);

@@ -31,22 +31,6 @@ static inline int32_t sb_splice_hex4(const unsigned char *p, const unsigned char
     return value;
 }
 
-/* Length and ends: enough to tell the names of one object apart.  Who crafts
- * names that collide makes us compare them, and they are short. */
-static inline uint32_t sb_splice_hash(struct sb_slice name)
-{
-    uint32_t head = 0, tail = 0;
-
-    if (name.n >= 4) {
-        memcpy(&head, name.p, 4);
-        memcpy(&tail, name.p + name.n - 4, 4);
-    } else {
-        for (size_t i = 0; i < name.n; i++)
-            head = head << 8 | (unsigned char)name.p[i];
-    }
-    return ((head * 0x9e3779b1u) ^ tail) * 0x85ebca6bu + (uint32_t)name.n;
-}
-
 /* Writes the characters of a string's inside to out, which has room for
  * inside.n bytes; returns how many they are. */
 size_t sb_splice_unescape(struct sb_slice inside, char *out);

@@ -34,9 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     for (size_t i = 0; i < size; i++)
         kinds[i % sizeof(kinds)] ^= data[i];
-    wrong = splice_check(sb_splice_scan, text, kinds, &rc[0]);
+    wrong = splice_check(sb_splice_scan, sb_splice_visit, text, kinds, &rc[0]);
     if (wrong == NULL)
-        wrong = splice_check(splice_scalar_scan, text, kinds, &rc[1]);
+        wrong = splice_check(splice_scalar_scan, splice_scalar_visit, text, kinds, &rc[1]);
     if (wrong != NULL || rc[0] != rc[1]) {
         (void)fprintf(stderr, "%s\n", wrong != NULL ? wrong : "vector and scalar disagree");
         abort();

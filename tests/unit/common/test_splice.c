@@ -13,7 +13,9 @@
 static const struct {
     const char *name;
     splice_scan_fn *scan;
-} scans[] = {{"vector", sb_splice_scan}, {"scalar", splice_scalar_scan}};
+    splice_visit_fn *visit;
+} scans[] = {{"vector", sb_splice_scan, sb_splice_visit},
+             {"scalar", splice_scalar_scan, splice_scalar_visit}};
 
 static struct sb_splice scanned(const char *text, struct sb_splice_member *members, uint32_t max)
 {
@@ -55,7 +57,8 @@ static void check_file(const char *name, struct sb_slice text, unsigned edits)
         kinds[i] = (unsigned char)(edits + i * (1 + edits / 3));
     for (size_t i = 0; i < SB_ARRAY_LEN(scans); i++) {
         int rc;
-        const char *wrong = splice_check(scans[i].scan, sb_slice_make(exact, text.n), kinds, &rc);
+        const char *wrong =
+            splice_check(scans[i].scan, scans[i].visit, sb_slice_make(exact, text.n), kinds, &rc);
 
         if (wrong == NULL && ((strncmp(name, "y_", 2) == 0 && rc != SB_OK) ||
                               (strncmp(name, "n_", 2) == 0 && rc != SB_EPARSE) ||
