@@ -8,6 +8,7 @@
 #include "dataplane/breaker.h"
 #include "dataplane/conf.h"
 #include "dataplane/courier.h"
+#include "dataplane/route/content.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/explain.h"
 #include "dataplane/route/view.h"
@@ -40,6 +41,7 @@ static int explain(struct dp_worker *worker, struct sb_slice key_name, struct sb
         .random = dp_worker_random(worker),
     };
     struct sb_splice_error mistake;
+    struct dp_content content;
     struct sb_splice doc;
     int rc;
 
@@ -49,12 +51,14 @@ static int explain(struct dp_worker *worker, struct sb_slice key_name, struct sb
     if (route.key == NULL)
         return sb_err_set(err, 404, "there is no key '%.*s'", SB_SLICE_ARGS(key_name));
     sb_splice_init(&doc, members, SB_SPLICE_MEMBERS);
-    if (sb_splice_scan(&doc, body, (unsigned)worker->conf->json_depth, &mistake) != SB_OK)
+    dp_content_init(&content, MSG_API_CHAT);
+    if (sb_splice_visit(&doc, body, (unsigned)worker->conf->json_depth, &content.visitor,
+                        &mistake) != SB_OK)
         return sb_err_set(err, 400, "the request is not valid JSON at byte %zu: %s", mistake.offset,
                           mistake.reason);
     if (doc.type != SB_SPLICE_OBJECT)
         return sb_err_set(err, 400, "the request must be a JSON object");
-    if (dp_requirements_read(MSG_API_CHAT, &doc, arena, ask, err) != SB_OK)
+    if (dp_requirements_read(&doc, &content, arena, ask, err) != SB_OK)
         return 400;
     rc = dp_explain(json, &route, arena, err);
     switch (rc) {

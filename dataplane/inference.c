@@ -13,6 +13,7 @@
 #include "dataplane/metadata.h"
 #include "dataplane/outlet.h"
 #include "dataplane/request.h"
+#include "dataplane/route/content.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/explain.h"
 #include "dataplane/route/view.h"
@@ -113,6 +114,7 @@ static void begin_attempts(struct dp_request *req)
 static void serve(struct dp_request *req, enum msg_api api)
 {
     struct sb_splice_error json_error;
+    struct dp_content content;
     struct sb_errmsg err;
     int rc;
 
@@ -122,7 +124,9 @@ static void serve(struct dp_request *req, enum msg_api api)
     sb_splice_init(&req->doc,
                    sb_arena_alloc_raw(req->arena, SB_SPLICE_MEMBERS * sizeof(*req->doc.members)),
                    SB_SPLICE_MEMBERS);
-    rc = sb_splice_scan(&req->doc, req->body, (unsigned)req->worker->conf->json_depth, &json_error);
+    dp_content_init(&content, api);
+    rc = sb_splice_visit(&req->doc, req->body, (unsigned)req->worker->conf->json_depth,
+                         &content.visitor, &json_error);
     if (rc != SB_OK) {
         refuse_json(req, &json_error);
         return;
@@ -131,8 +135,8 @@ static void serve(struct dp_request *req, enum msg_api api)
         refuse(req, 400, "invalid_request", SB_SLICE_LIT("the body must be a JSON object"));
         return;
     }
-    req->facts = sb_arena_alloc(req->arena, sizeof(*req->facts));
-    rc = dp_requirements_read(api, &req->doc, req->arena, req->facts, &err);
+    req->facts = sb_arena_alloc_raw(req->arena, sizeof(*req->facts));
+    rc = dp_requirements_read(&req->doc, &content, req->arena, req->facts, &err);
     if (rc != SB_OK) {
         req->facts = NULL;
         refuse(req, 400, "invalid_request", sb_slice_of(err.text));

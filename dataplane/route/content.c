@@ -1,9 +1,7 @@
 /* dataplane/route/content.c */
 #include "dataplane/route/content.h"
 
-#include "common/splice.h"
-#include "common/walk.h"
-#include "proto/vocabulary.h"
+#include "common/check.h"
 
 /* Compares a string that has escapes, as written, with a plain word. */
 static bool escaped_text_is(struct sb_slice written, const char *word)
@@ -69,26 +67,14 @@ static const struct {
     {"input_video", MSG_MODALITY_VIDEO}, {"video", MSG_MODALITY_VIDEO},
 };
 
-/* One element of a content list.  What is of no known type counts as text, so
- * that it is not forgotten. */
-static void read_part(struct dp_content *content, struct sb_slice part)
+/* A part has ended.  What is of no known type counts as text, so that it is
+ * not forgotten. */
+static void end_part(struct dp_content *content, struct sb_slice whole)
 {
-    struct sb_walk c = sb_walk_into(part);
-    struct sb_slice name, value, type = SB_SLICE_LIT(""), text = part;
     int modality = MSG_MODALITY_TEXT;
 
-    if (sb_splice_type_of(part) != SB_SPLICE_OBJECT) {
-        content->text_bytes += part.n;
-        return;
-    }
-    while (sb_walk_member(&c, &name, &value)) {
-        if (TEXT_IS(name, "type") && is_string(value))
-            type = unquoted(value);
-        else if (TEXT_IS(name, "text") && is_string(value))
-            text = unquoted(value);
-    }
-    for (size_t i = 0; i < sizeof(part_types) / sizeof(part_types[0]); i++) {
-        if (text_is(type, sb_slice_of(part_types[i].type))) {
+    for (size_t i = 0; i < SB_ARRAY_LEN(part_types); i++) {
+        if (text_is(content->type, sb_slice_of(part_types[i].type))) {
             modality = part_types[i].modality;
             break;
         }
@@ -97,102 +83,192 @@ static void read_part(struct dp_content *content, struct sb_slice part)
     content->images += modality == MSG_MODALITY_IMAGE;
     content->audios += modality == MSG_MODALITY_AUDIO;
     if (modality == MSG_MODALITY_TEXT)
-        content->text_bytes += text.n;
+        content->text_bytes += content->has_text ? content->text.n : whole.n;
 }
 
-static void read_parts(struct dp_content *content, struct sb_slice list)
+static void begin_part(struct dp_content *content)
 {
-    struct sb_walk c = sb_walk_into(list);
-    struct sb_slice part;
-
-    while (sb_walk_element(&c, &part))
-        read_part(content, part);
+    content->type = SB_SLICE_LIT("");
+    content->has_text = false;
 }
 
-static void read_content(struct dp_content *content, struct sb_slice value)
+static void note_in_part(struct dp_content *content, struct sb_slice name, struct sb_slice value)
 {
-    switch ((int)sb_splice_type_of(value)) {
-    case SB_SPLICE_STRING:
-        content->modalities |= 1U << MSG_MODALITY_TEXT;
-        content->text_bytes += value.n - 2;
-        break;
-    case SB_SPLICE_ARRAY:
-        read_parts(content, value);
-        break;
-    case SB_SPLICE_OBJECT:
-        read_part(content, value);
-        break;
-    default: /* null beside tool calls */
-        break;
+    if (!is_string(value))
+        return;
+    if (TEXT_IS(name, "type")) {
+        content->type = unquoted(value);
+    } else if (TEXT_IS(name, "text")) {
+        content->text = unquoted(value);
+        content->has_text = true;
     }
 }
 
-static void read_message(struct dp_content *content, struct sb_slice message)
+static void note_text(struct dp_content *content, struct sb_slice string)
 {
-    struct sb_walk c = sb_walk_into(message);
-    struct sb_slice name, value, role = SB_SLICE_LIT(""), said = SB_SLICE_NONE;
+    content->modalities |= 1U << MSG_MODALITY_TEXT;
+    content->text_bytes += string.n - 2;
+}
 
-    while (sb_walk_member(&c, &name, &value)) {
-        if (TEXT_IS(name, "role")) {
-            role = is_string(value) ? unquoted(value) : SB_SLICE_LIT("");
-        } else if (TEXT_IS(name, "content")) {
-            said = value;
-            read_content(content, value);
-        } else if (TEXT_IS(name, "images") && sb_splice_type_of(value) == SB_SPLICE_ARRAY) {
-            read_parts(content, value); /* what an image model said before */
-        } else if (!TEXT_IS(name, "audio")) {
-            content->text_bytes += value.n; /* tool calls, reasoning, names */
-        }
+static void note_in_message(struct dp_content *content, struct sb_slice name, struct sb_slice value)
+{
+    if (TEXT_IS(name, "role")) {
+        content->role = is_string(value) ? unquoted(value) : SB_SLICE_LIT("");
+    } else if (TEXT_IS(name, "content")) {
+        content->said = value;
+        if (is_string(value))
+            note_text(content, value);
+        else if (content->is_part)
+            end_part(content, value);
+        content->is_part = false;
+    } else if (!TEXT_IS(name, "audio") && !(TEXT_IS(name, "images") && *value.p == '[')) {
+        content->text_bytes += value.n; /* tool calls, reasoning, names */
     }
-    if (content->first_user.n == 0 && TEXT_IS(role, "user"))
-        content->first_user = said;
-    if (content->first_system.n == 0 && (TEXT_IS(role, "system") || TEXT_IS(role, "developer")))
-        content->first_system = said;
+}
+
+static void end_message(struct dp_content *content, struct sb_slice message)
+{
+    if (sb_splice_type_of(message) != SB_SPLICE_OBJECT) {
+        if (!content->has_stranger)
+            content->stranger = content->messages;
+        content->has_stranger = true;
+        return;
+    }
+    if (content->first_user.n == 0 && TEXT_IS(content->role, "user"))
+        content->first_user = content->said;
+    if (content->first_system.n == 0 &&
+        (TEXT_IS(content->role, "system") || TEXT_IS(content->role, "developer")))
+        content->first_system = content->said;
     content->messages++;
 }
 
-int dp_content_read_messages(struct dp_content *content, struct sb_slice messages,
-                             struct sb_errmsg *err)
+/* Levels: 1 the members of the body, 2 the messages, 3 the members of one, 4
+ * the parts of its content, 5 the members of one.  A content that is a single
+ * part without a list has its members on level 4. */
+static bool on_open(struct sb_splice_visitor *visitor, unsigned depth, struct sb_slice name,
+                    enum sb_splice_type type)
 {
-    struct sb_walk c;
-    struct sb_slice message;
+    struct dp_content *content = container_of(visitor, struct dp_content, visitor);
 
+    switch (depth) {
+    case 1:
+        return type == SB_SPLICE_ARRAY && TEXT_IS(name, "messages");
+    case 2:
+        content->role = SB_SLICE_LIT("");
+        content->said = SB_SLICE_NONE;
+        return type == SB_SPLICE_OBJECT;
+    case 3:
+        content->is_part = type == SB_SPLICE_OBJECT && TEXT_IS(name, "content");
+        if (content->is_part)
+            begin_part(content);
+        /* "images": what an image model said before */
+        return content->is_part || TEXT_IS(name, "content") ||
+               (type == SB_SPLICE_ARRAY && TEXT_IS(name, "images"));
+    case 4:
+        if (content->is_part || type != SB_SPLICE_OBJECT)
+            return false;
+        begin_part(content);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void on_value(struct sb_splice_visitor *visitor, unsigned depth, struct sb_slice name,
+                     struct sb_slice value)
+{
+    struct dp_content *content = container_of(visitor, struct dp_content, visitor);
+
+    if (depth == 5 || (depth == 4 && content->is_part))
+        note_in_part(content, name, value);
+    else if (depth == 4 && sb_splice_type_of(value) == SB_SPLICE_OBJECT)
+        end_part(content, value);
+    else if (depth == 4)
+        content->text_bytes += value.n;
+    else if (depth == 3)
+        note_in_message(content, name, value);
+    else
+        end_message(content, value);
+}
+
+/* --- prompts ------------------------------------------------------------------------ */
+
+static bool on_prompts_open(struct sb_splice_visitor *visitor, unsigned depth, struct sb_slice name,
+                            enum sb_splice_type type)
+{
+    const struct dp_content *content = container_of(visitor, struct dp_content, visitor);
+
+    return depth == 1 && type == SB_SPLICE_ARRAY &&
+           text_is(name, sb_slice_of(dp_content_member(content->api)));
+}
+
+static void on_prompt(struct sb_splice_visitor *visitor, unsigned depth, struct sb_slice name,
+                      struct sb_slice value)
+{
+    struct dp_content *content = container_of(visitor, struct dp_content, visitor);
+
+    (void)depth;
+    (void)name;
+    if (content->prompts++ == 0)
+        content->of = sb_splice_type_of(value);
+}
+
+/* --- conclusions -------------------------------------------------------------------- */
+
+const char *dp_content_member(enum msg_api api)
+{
+    switch (api) {
+    case MSG_API_COMPLETIONS:
+        return "prompt";
+    case MSG_API_EMBEDDINGS:
+        return "input";
+    case MSG_API_CHAT:
+    case MSG_API_COUNT:
+        break;
+    }
+    return "messages";
+}
+
+void dp_content_init(struct dp_content *content, enum msg_api api)
+{
+    *content = (struct dp_content){.api = api};
+    content->visitor =
+        api == MSG_API_CHAT
+            ? (struct sb_splice_visitor){.open = on_open, .value = on_value}
+            : (struct sb_splice_visitor){.open = on_prompts_open, .value = on_prompt};
+}
+
+static int finish_messages(const struct dp_content *content, struct sb_slice messages,
+                           struct sb_errmsg *err)
+{
     if (sb_splice_type_of(messages) != SB_SPLICE_ARRAY)
         return sb_err_set(err, SB_EINVAL, "messages: must be a list of messages");
-    c = sb_walk_into(messages);
-    while (sb_walk_element(&c, &message)) {
-        if (sb_splice_type_of(message) != SB_SPLICE_OBJECT)
-            return sb_err_set(err, SB_EINVAL,
-                              "messages[%u]: must be an object with role and content",
-                              content->messages);
-        read_message(content, message);
-    }
+    if (content->has_stranger)
+        return sb_err_set(err, SB_EINVAL, "messages[%u]: must be an object with role and content",
+                          content->stranger);
     if (content->messages == 0)
         return sb_err_set(err, SB_EINVAL, "messages: must hold at least one message");
     return SB_OK;
 }
 
-int dp_content_read_prompt(struct dp_content *content, const char *member, struct sb_slice prompt,
-                           struct sb_errmsg *err)
+int dp_content_finish(struct dp_content *content, struct sb_slice value, struct sb_errmsg *err)
 {
-    enum sb_splice_type type = sb_splice_type_of(prompt);
-    struct sb_walk c;
-    struct sb_slice element;
+    const char *member = dp_content_member(content->api);
 
-    content->prompts++;
-    if (type == SB_SPLICE_STRING) {
-        read_content(content, prompt);
+    if (content->api == MSG_API_CHAT)
+        return finish_messages(content, value, err);
+    if (is_string(value)) {
+        content->prompts = 1;
+        note_text(content, value);
         return SB_OK;
     }
-    if (type != SB_SPLICE_ARRAY)
+    if (sb_splice_type_of(value) != SB_SPLICE_ARRAY)
         return sb_err_set(err, SB_EINVAL, "%s: must be a string or a list", member);
-    c = sb_walk_into(prompt);
-    if (!sb_walk_element(&c, &element))
+    if (content->prompts == 0)
         return sb_err_set(err, SB_EINVAL, "%s: must not be an empty list", member);
+    if (content->of == SB_SPLICE_NUMBER)
+        content->prompts = 1;
     content->modalities |= 1U << MSG_MODALITY_TEXT;
-    content->text_bytes += prompt.n; /* texts, or tokens: their digits are a fair guess */
-    if (sb_splice_type_of(element) != SB_SPLICE_NUMBER)
-        while (sb_walk_element(&c, &element))
-            content->prompts++;
+    content->text_bytes += value.n; /* texts, or tokens: their digits are a fair guess */
     return SB_OK;
 }

@@ -91,6 +91,7 @@ static void find_members(struct dp_requirements *ask)
 
 struct reader {
     struct dp_requirements *ask;
+    struct dp_content *content;
     struct sb_arena *arena;
     struct sb_errmsg *err;
 };
@@ -418,27 +419,25 @@ static int read_content(const struct reader *reader)
     static const int member[] = {[MSG_API_CHAT] = DP_MEMBER_MESSAGES,
                                  [MSG_API_COMPLETIONS] = DP_MEMBER_PROMPT,
                                  [MSG_API_EMBEDDINGS] = DP_MEMBER_INPUT};
+    struct dp_content *content = reader->content;
     struct dp_requirements *ask = reader->ask;
-    struct dp_content content = {.text_bytes = 0};
     struct sb_slice value;
     int rc;
 
     if (!value_of(reader, member[ask->api], &value))
         return sb_err_set(reader->err, SB_EINVAL, "%s: missing", names[member[ask->api]]);
-    if (ask->api == MSG_API_CHAT)
-        rc = dp_content_read_messages(&content, value, reader->err);
-    else
-        rc = dp_content_read_prompt(&content, names[member[ask->api]], value, reader->err);
+    rc = dp_content_finish(content, value, reader->err);
     if (rc != SB_OK)
         return rc;
-    if (ask->api == MSG_API_COMPLETIONS && __builtin_mul_overflow(ask->n, content.prompts, &ask->n))
+    if (ask->api == MSG_API_COMPLETIONS &&
+        __builtin_mul_overflow(ask->n, content->prompts, &ask->n))
         ask->n = UINT32_MAX;
-    ask->text_bytes += content.text_bytes;
-    ask->input_modalities = content.modalities;
-    ask->images = content.images;
-    ask->audios = content.audios;
-    ask->first_system = content.first_system;
-    ask->first_user = content.first_user;
+    ask->text_bytes += content->text_bytes;
+    ask->input_modalities = content->modalities;
+    ask->images = content->images;
+    ask->audios = content->audios;
+    ask->first_system = content->first_system;
+    ask->first_user = content->first_user;
     return SB_OK;
 }
 
@@ -455,18 +454,19 @@ static void note_unserved(struct dp_requirements *ask)
     }
 }
 
-int dp_requirements_read(enum msg_api api, const struct sb_splice *body, struct sb_arena *arena,
-                         struct dp_requirements *ret_ask, struct sb_errmsg *err)
+int dp_requirements_read(const struct sb_splice *body, struct dp_content *content,
+                         struct sb_arena *arena, struct dp_requirements *ret_ask,
+                         struct sb_errmsg *err)
 {
     static int (*const steps[])(const struct reader *) = {
         read_models, read_stream,          read_limits,  read_reasoning, read_modalities,
         read_tools,  read_response_format, read_session, read_content,   read_rules,
     };
     struct dp_requirements *ask = ret_ask;
-    struct reader reader = {.ask = ask, .arena = arena, .err = err};
+    struct reader reader = {.ask = ask, .content = content, .arena = arena, .err = err};
     int rc;
 
-    *ask = (struct dp_requirements){.body = body, .api = api, .n = 1};
+    *ask = (struct dp_requirements){.body = body, .api = content->api, .n = 1};
     find_members(ask);
     for (size_t i = 0; i < SB_ARRAY_LEN(steps); i++) {
         rc = steps[i](&reader);

@@ -1,8 +1,9 @@
 /* dataplane/route/requirements.h - what a request asks for, read from its body.
  *
- * Works on the members that the splicer recorded, and looks into `messages`
- * with a cursor of its own; no document is built.  Checks what routing depends
- * on and nothing else: members that it does not know pass untouched.
+ * Works on the members that the splicer recorded and on what its visitor has
+ * gathered of `messages` in the same pass (dataplane/route/content.h); no
+ * document is built.  Checks what routing depends on and nothing else: members
+ * that it does not know pass untouched.
  */
 #pragma once
 
@@ -15,6 +16,7 @@
 #include "common/splice.h"
 #include "proto/vocabulary.h"
 
+struct dp_content;
 struct sb_arena;
 struct msg_rules;
 
@@ -87,10 +89,12 @@ struct dp_requirements {
     uint32_t unserved; /* bits 1 << (member - DP_MEMBER_MODEL): accepted, not served, warned of */
 };
 
-/* Borrows body and its text.  Errors: SB_EINVAL when the request is wrong, with
+/* Borrows body and its text.  content: what was gathered as it was scanned;
+ * its api is the request's.  Errors: SB_EINVAL when the request is wrong, with
  * the member, the value and what is allowed in err (the answer is 400). */
-int dp_requirements_read(enum msg_api api, const struct sb_splice *body, struct sb_arena *arena,
-                         struct dp_requirements *ret_ask, struct sb_errmsg *err) SB_MUSTCHECK;
+int dp_requirements_read(const struct sb_splice *body, struct dp_content *content,
+                         struct sb_arena *arena, struct dp_requirements *ret_ask,
+                         struct sb_errmsg *err) SB_MUSTCHECK;
 
 /* NULL when it is not there.  member: enum dp_member or enum msg_parameter. */
 static inline const struct sb_splice_member *

@@ -13,6 +13,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/splice.h"
+#include "dataplane/route/content.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
@@ -187,6 +188,7 @@ static void measure(const char *what, struct bench *b, size_t size, const char *
     struct sb_splice_member table[SB_SPLICE_MEMBERS];
     struct sb_arena_cache *cache = sb_arena_cache_new(16384, 2);
     struct sb_splice doc;
+    struct dp_content content;
     struct dp_requirements ask;
     struct dp_decision decision;
     struct dp_key key = b->snap->keys[0];
@@ -208,7 +210,9 @@ static void measure(const char *what, struct bench *b, size_t size, const char *
     sb_buf_init(&body, 1 << 22);
     make_body(&body, size, members);
     sb_splice_init(&doc, table, SB_SPLICE_MEMBERS);
-    if (sb_splice_scan(&doc, sb_buf_slice(&body), SB_SPLICE_DEPTH, NULL) != SB_OK)
+    dp_content_init(&content, MSG_API_CHAT);
+    if (sb_splice_visit(&doc, sb_buf_slice(&body), SB_SPLICE_DEPTH, &content.visitor, NULL) !=
+        SB_OK)
         abort();
     for (int round = 0; round < ROUNDS; round++) {
         struct sb_arena *arenas[2];
@@ -217,7 +221,7 @@ static void measure(const char *what, struct bench *b, size_t size, const char *
         arenas[0] = sb_arena_cache_take(cache);
         start = now_us();
         for (int i = 0; i < repeat; i++) {
-            if (dp_requirements_read(MSG_API_CHAT, &doc, arenas[0], &ask, &err) != SB_OK)
+            if (dp_requirements_read(&doc, &content, arenas[0], &ask, &err) != SB_OK)
                 abort();
         }
         t = (now_us() - start) / repeat;
@@ -227,7 +231,7 @@ static void measure(const char *what, struct bench *b, size_t size, const char *
         t = 0;
         for (int i = 0; i < repeat; i++) {
             arenas[0] = sb_arena_cache_take(cache);
-            if (dp_requirements_read(MSG_API_CHAT, &doc, arenas[0], &ask, &err) != SB_OK)
+            if (dp_requirements_read(&doc, &content, arenas[0], &ask, &err) != SB_OK)
                 abort();
             route.random += 7919;
             start = now_us();

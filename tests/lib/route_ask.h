@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/splice.h"
+#include "dataplane/route/content.h"
 #include "dataplane/route/decide.h"
 #include "tests/lib/route_build.h"
 
@@ -93,15 +94,18 @@ static inline void ask_mark(struct ask *ask, const char *tag, uint64_t credentia
 static inline int ask_read(struct ask *ask)
 {
     struct sb_splice_error error;
+    struct dp_content content;
 
     sb_arena_destroy(&ask->arena);
     ask->arena = sb_arena_new(16384);
     sb_splice_init(&ask->doc, ask->table, SB_ARRAY_LEN(ask->table));
-    if (sb_splice_scan(&ask->doc, sb_buf_slice(&ask->body), SB_SPLICE_DEPTH, &error) != SB_OK)
+    dp_content_init(&content, ask->api);
+    if (sb_splice_visit(&ask->doc, sb_buf_slice(&ask->body), SB_SPLICE_DEPTH, &content.visitor,
+                        &error) != SB_OK)
         fail_msg("byte %zu: %s: %.*s", error.offset, error.reason,
                  SB_SLICE_ARGS(sb_buf_slice(&ask->body)));
     ask->err.text[0] = '\0';
-    return dp_requirements_read(ask->api, &ask->doc, ask->arena, &ask->requirements, &ask->err);
+    return dp_requirements_read(&ask->doc, &content, ask->arena, &ask->requirements, &ask->err);
 }
 
 static inline int ask_decide(struct ask *ask)

@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/json.h"
 #include "common/splice.h"
+#include "dataplane/route/content.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/explain.h"
 #include "dataplane/route/view.h"
@@ -220,14 +221,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (snap == NULL)
         snap = small_catalogue();
     sb_splice_init(&doc, table, SB_SPLICE_MEMBERS);
-    if (sb_splice_scan(&doc, body, SB_SPLICE_DEPTH, NULL) != SB_OK || doc.type != SB_SPLICE_OBJECT)
-        return 0;
     for (int api = MSG_API_CHAT; api < MSG_API_COUNT; api++) {
         struct sb_arena *arena = sb_arena_new(8192);
+        struct dp_content content;
         struct dp_requirements ask;
         struct sb_errmsg err = {.text = ""};
-        int rc = dp_requirements_read((enum msg_api)api, &doc, arena, &ask, &err);
+        int rc;
 
+        dp_content_init(&content, (enum msg_api)api);
+        if (sb_splice_visit(&doc, body, SB_SPLICE_DEPTH, &content.visitor, NULL) != SB_OK ||
+            doc.type != SB_SPLICE_OBJECT) {
+            sb_arena_destroy(&arena);
+            return 0;
+        }
+        rc = dp_requirements_read(&doc, &content, arena, &ask, &err);
         CHECK(rc == SB_OK || (rc == SB_EINVAL && err.text[0] != '\0'));
         if (rc == SB_OK && api == MSG_API_CHAT)
             compare_with_document(body, &ask);

@@ -5,6 +5,7 @@
 #include "common/arena.h"
 #include "common/err.h"
 #include "common/json.h"
+#include "dataplane/route/content.h"
 #include "tests/lib/test.h"
 
 static const struct dp_dialect *const openai = &dp_dialect_openai;
@@ -19,13 +20,16 @@ static char *encode(enum msg_api api, const char *body, struct dp_outgoing outgo
     struct sb_splice_member members[SB_SPLICE_MEMBERS];
     SB_CLEANUP(sb_buf_release) struct sb_buf out;
     struct dp_requirements ask;
+    struct dp_content content;
     struct sb_errmsg err;
     struct sb_splice doc;
 
     sb_buf_init(&out, sizeof(text) - 1);
+    dp_content_init(&content, api);
     sb_splice_init(&doc, members, SB_SPLICE_MEMBERS);
-    assert_int_equal(sb_splice_scan(&doc, sb_slice_of(body), SB_SPLICE_DEPTH, NULL), SB_OK);
-    assert_int_equal(dp_requirements_read(api, &doc, arena, &ask, &err), SB_OK);
+    assert_int_equal(
+        sb_splice_visit(&doc, sb_slice_of(body), SB_SPLICE_DEPTH, &content.visitor, NULL), SB_OK);
+    assert_int_equal(dp_requirements_read(&doc, &content, arena, &ask, &err), SB_OK);
     outgoing.ask = &ask;
     outgoing.arena = arena;
     if (outgoing.model_json.n == 0)

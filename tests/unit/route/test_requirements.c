@@ -61,9 +61,11 @@ static void every_known_member_is_found_plain_and_escaped(void **state)
         const char *name = dp_member_name(member);
         struct sb_splice_member table[2];
         struct sb_splice doc;
+        struct dp_content content;
         struct dp_requirements ask;
         char text[128];
 
+        dp_content_init(&content, MSG_API_CHAT);
         for (int escaped = 0; escaped < 2; escaped++) {
             if (escaped)
                 (void)snprintf(text, sizeof(text), "{\"\\u%04x%s\":null}", name[0], name + 1);
@@ -72,14 +74,14 @@ static void every_known_member_is_found_plain_and_escaped(void **state)
             sb_splice_init(&doc, table, 2);
             assert_int_equal(sb_splice_scan(&doc, sb_slice_of(text), 8, NULL), SB_OK);
             /* refused for what is missing, after the members were found */
-            assert_int_equal(dp_requirements_read(MSG_API_CHAT, &doc, NULL, &ask, NULL), SB_EINVAL);
+            assert_int_equal(dp_requirements_read(&doc, &content, NULL, &ask, NULL), SB_EINVAL);
             if (ask.at[member] != 1)
                 fail_msg("%s was not found", text);
         }
         (void)snprintf(text, sizeof(text), "{\"%sx\":null}", name);
         sb_splice_init(&doc, table, 2);
         assert_int_equal(sb_splice_scan(&doc, sb_slice_of(text), 8, NULL), SB_OK);
-        assert_int_equal(dp_requirements_read(MSG_API_CHAT, &doc, NULL, &ask, NULL), SB_EINVAL);
+        assert_int_equal(dp_requirements_read(&doc, &content, NULL, &ask, NULL), SB_EINVAL);
         for (int other = 0; other < DP_MEMBER_COUNT; other++)
             assert_true(ask.at[other] == 0 ||
                         strncmp(dp_member_name(other), name, strlen(name)) == 0);
