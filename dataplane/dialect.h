@@ -64,8 +64,10 @@ struct dp_incoming {
     const char *metadata_name;  /* an object beside it; NULL: none */
     struct sb_slice metadata_json;
 
-    struct sb_splice answer; /* the dialect's, from read_answer() to write_answer() */
-    bool repair;             /* likewise */
+    /* The dialect's own. */
+    struct sb_splice answer;         /* from read_answer() to write_answer() */
+    bool repair;                     /* likewise */
+    struct dp_openai_repeat *repeat; /* chunks alike; in the arena; NULL none yet */
 };
 
 /* What an error answer means. */
