@@ -250,13 +250,14 @@ static enum sb_http1_err judge_status_line(struct sb_http1 *parser, const llhttp
  * with a path, would be read differently elsewhere. */
 static bool is_host(struct sb_slice value)
 {
-    static const char other[] = "-._~:[]%!$&'()*+;=";
+    static const char other[] = "-_~[]%!$&'()*+;=";
 
     for (size_t i = 0; i < value.n; i++) {
         char c = value.p[i];
-        bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+        bool common = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+                      c == '.' || c == ':';
 
-        if (!alnum && memchr(other, c, sizeof(other) - 1) == NULL)
+        if (!common && memchr(other, c, sizeof(other) - 1) == NULL)
             return false;
     }
     return true;

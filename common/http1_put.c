@@ -87,6 +87,8 @@ int sb_http1_put_status(struct sb_buf *out, int status)
 static bool is_field_value(struct sb_slice value)
 {
     for (size_t i = 0; i < value.n; i++) {
+        if (SB_LIKELY((unsigned char)value.p[i] > '\r'))
+            continue;
         if (value.p[i] == '\r' || value.p[i] == '\n' || value.p[i] == '\0')
             return false;
     }

@@ -296,27 +296,27 @@ void sb_json_add_array(struct sb_json *json, const char *name)
 }
 
 /* A byte that stands for itself inside quotes. */
-static bool is_plain(char c)
+static inline bool is_plain(char c)
 {
-    return (unsigned char)c >= 0x20 && (unsigned char)c < 0x7f && c != '"' && c != '\\';
+    return (unsigned char)(c - 0x20) < 0x5f && c != '"' && c != '\\';
 }
 
 struct sb_slice sb_json_quote(struct sb_arena *arena, struct sb_slice text)
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf escaped;
     struct sb_json json;
-    size_t plain = 0;
+    size_t n = 0;
     char *out;
 
-    while (plain < text.n && is_plain(text.p[plain]))
-        plain++;
+    while (n < text.n && is_plain(text.p[n]))
+        n++;
     sb_buf_init(&escaped, SIZE_MAX);
-    if (plain < text.n) {
+    if (n < text.n) {
         sb_json_init(&json, &escaped);
         sb_json_put_text(&json, text);
         if (sb_json_end(&json) == SB_OK)
             return sb_arena_dup(arena, sb_buf_slice(&escaped));
-        text.n = plain; /* without memory a name is cut rather than wrong */
+        text.n = n; /* without memory a name is cut rather than wrong */
     }
     out = sb_arena_alloc_raw(arena, text.n + 2);
     out[0] = out[text.n + 1] = '"';

@@ -4,10 +4,12 @@
 #include <stdbool.h>
 
 #include "common/err.h"
+#include "common/num.h"
 
 enum {
     DECIMALS = 15,            /* of a sb_money in USD */
     DECIMALS_PER_MILLION = 9, /* of a price per million units */
+    UNIT_PER_MILLION = 1000000000,
 };
 
 /* A number as significand * 10^exponent, the significand without trailing
@@ -136,39 +138,47 @@ int sb_money_parse_per_million(struct sb_slice text, sb_money *ret_money)
     return SB_OK;
 }
 
-static size_t format(sb_money money, int decimals, char text[SB_MONEY_TEXT_MAX])
+/* Writes exactly n digits. */
+static void put_digits(char *p, int n, uint64_t value)
 {
-    uint64_t rest = money < 0 ? 0 - (uint64_t)money : (uint64_t)money;
-    char digits[SB_MONEY_TEXT_MAX]; /* backwards */
-    size_t n = 0, len = 0;
-    bool significant = false; /* no longer in the trailing zeros of the fraction */
-
-    for (int place = -decimals; rest > 0 || place <= 0; place++) {
-        char digit = (char)('0' + rest % 10);
-
-        rest /= 10;
-        if (place == 0 && significant)
-            digits[n++] = '.';
-        significant = significant || digit != '0' || place >= 0;
-        if (significant)
-            digits[n++] = digit;
+    for (int i = n - 1; i >= 0; i--) {
+        p[i] = (char)('0' + value % 10);
+        value /= 10;
     }
+}
+
+/* unit: 10 to the power of decimals. */
+static size_t format(sb_money money, int decimals, uint64_t unit, char text[SB_MONEY_TEXT_MAX])
+{
+    uint64_t amount = money < 0 ? 0 - (uint64_t)money : (uint64_t)money, fraction = amount % unit;
+    char *p = text;
+
     if (money < 0)
-        text[len++] = '-';
-    while (n > 0)
-        text[len++] = digits[--n];
-    text[len] = '\0';
-    return len;
+        *p++ = '-';
+    p += sb_num_put_u64(p, amount / unit);
+    if (fraction != 0) {
+        while (fraction % 1000 == 0) { /* most amounts are round: no digits for nothing */
+            fraction /= 1000;
+            decimals -= 3;
+        }
+        for (; fraction % 10 == 0; fraction /= 10)
+            decimals--;
+        *p++ = '.';
+        put_digits(p, decimals, fraction);
+        p += decimals;
+    }
+    *p = '\0';
+    return (size_t)(p - text);
 }
 
 size_t sb_money_format(sb_money money, char text[SB_MONEY_TEXT_MAX])
 {
-    return format(money, DECIMALS, text);
+    return format(money, DECIMALS, SB_MONEY_USD, text);
 }
 
 size_t sb_money_format_per_million(sb_money money, char text[SB_MONEY_TEXT_MAX])
 {
-    return format(money, DECIMALS_PER_MILLION, text);
+    return format(money, DECIMALS_PER_MILLION, UNIT_PER_MILLION, text);
 }
 
 int sb_money_add(sb_money a, sb_money b, sb_money *ret_money)
