@@ -15,6 +15,7 @@
 #include "common/mem.h"
 #include "dataplane/answer.h"
 #include "dataplane/conf.h"
+#include "dataplane/keymemo.h"
 #include "dataplane/request.h"
 #include "dataplane/worker.h"
 
@@ -51,6 +52,7 @@ struct dp_client {
     bool used;         /* has sent a whole head */
     bool is_status;    /* came to the status address */
     char peer[INET6_ADDRSTRLEN];
+    struct dp_keymemo key;
 };
 
 static void parse_more(struct dp_client *client);
@@ -77,6 +79,7 @@ static void die(struct dp_client *client)
     sb_buf_release(&client->out);
     sb_mem_free(client->fields);
     client->fields = NULL;
+    dp_keymemo_clear(&client->key);
     sb_watch_close(&client->watch, on_closed);
     (void)close(fd);
 }
@@ -623,6 +626,11 @@ bool dp_client_takes_chunks(const struct dp_client *client)
 bool dp_client_is_status(const struct dp_client *client)
 {
     return client->is_status;
+}
+
+struct dp_keymemo *dp_client_key(struct dp_client *client)
+{
+    return &client->key;
 }
 
 const char *dp_client_peer(const struct dp_client *client)

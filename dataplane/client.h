@@ -26,6 +26,7 @@
 #include "common/slice.h"
 
 struct dp_client;
+struct dp_keymemo;
 struct dp_worker;
 
 enum {
@@ -71,6 +72,8 @@ bool dp_client_keeps_alive(const struct dp_client *client);
 bool dp_client_takes_chunks(const struct dp_client *client);
 /* Came to the worker's own status address. */
 bool dp_client_is_status(const struct dp_client *client);
+/* The API key that it showed last. */
+struct dp_keymemo *dp_client_key(struct dp_client *client);
 /* The peer's address as text, without port. */
 const char *dp_client_peer(const struct dp_client *client);
 

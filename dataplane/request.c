@@ -6,7 +6,6 @@
 
 #include "common/check.h"
 #include "common/err.h"
-#include "common/json.h"
 #include "common/keyring.h"
 #include "common/secret.h"
 #include "dataplane/api.h"
@@ -14,6 +13,7 @@
 #include "dataplane/conf.h"
 #include "dataplane/cors.h"
 #include "dataplane/courier.h"
+#include "dataplane/keymemo.h"
 #include "dataplane/log.h"
 #include "dataplane/relay.h"
 #include "dataplane/route/view.h"
@@ -67,7 +67,7 @@ bool dp_request_has_time(const struct dp_request *req, sb_msec wait)
 
 struct sb_slice dp_request_generation(const struct dp_request *req)
 {
-    return sb_slice_make(req->generation, req->generation_n);
+    return sb_slice_make(req->generation + 1, req->generation_n);
 }
 
 void dp_request_unpin(struct dp_request *req)
@@ -119,8 +119,8 @@ static void authenticate(struct dp_request *req, struct sb_slice field)
 {
     static const struct sb_slice scheme = SB_SLICE_INIT("bearer ");
     struct dp_worker *worker = req->worker;
-    uint8_t hash[SB_HASH_BYTES];
     const struct dp_key *key;
+    const uint8_t *hash;
 
     if (worker->snapshot == NULL) {
         refuse_text(req, 503, "provider_overloaded",
@@ -133,7 +133,8 @@ static void authenticate(struct dp_request *req, struct sb_slice field)
                     "no API key: send it as \"Authorization: Bearer sb-...\"");
         return;
     }
-    sb_apikey_hash(sb_keyring_hash_key(worker->keyring), sb_slice_from(field, scheme.n), hash);
+    hash = dp_keymemo_hash(dp_client_key(req->client), sb_keyring_hash_key(worker->keyring),
+                           sb_slice_from(field, scheme.n));
     key = dp_snapshot_find_key(worker->snapshot, hash);
     if (key == NULL) {
         refuse_text(req, 401, "authentication", "unknown API key");
@@ -179,15 +180,17 @@ static void make_generation(struct dp_request *req)
             worker->generation_start, sizeof(worker->generation_start), "gen-%" PRId64 "-", second);
     }
     n = worker->generation_start_n;
-    memcpy(req->generation, worker->generation_start, n);
+    req->generation[0] = '"';
+    memcpy(req->generation + 1, worker->generation_start, n);
     for (int i = 0; i < 20; i++) {
         if (i == 10)
             bits = dp_worker_random(worker);
-        req->generation[n++] = digits[bits % 62];
+        req->generation[++n] = digits[bits % 62];
         bits /= 62;
     }
+    req->generation[n + 1] = '"';
     req->generation_n = (uint8_t)n;
-    req->generation_json = sb_json_quote(req->arena, dp_request_generation(req));
+    req->generation_json = sb_slice_make(req->generation, n + 2);
     req->record.generation = dp_request_generation(req);
 }
 

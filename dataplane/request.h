@@ -56,7 +56,7 @@ enum dp_req_state {
 const char *dp_req_state_name(enum dp_req_state state);
 
 enum {
-    DP_GENERATION_MAX = 48,
+    DP_GENERATION_MAX = 48, /* with its quotes as a JSON string */
 };
 
 struct dp_request {
@@ -109,10 +109,10 @@ struct dp_request {
     struct dp_question *question; /* to the control plane, of the APIs that ask it */
 
     /* Answer */
-    char generation[DP_GENERATION_MAX];
-    uint8_t generation_n;
-    struct sb_slice snapshot_text; /* "epoch.revision" */
-    struct sb_slice served_tag;    /* of the endpoint whose answer is relayed */
+    char generation[DP_GENERATION_MAX]; /* the JSON string; its inside has no escapes */
+    uint8_t generation_n;               /* of the inside; 0 none */
+    struct sb_slice snapshot_text;      /* "epoch.revision" */
+    struct sb_slice served_tag;         /* of the endpoint whose answer is relayed */
     bool head_sent;
     bool comment_sent; /* the head went out with the first comment: less in it */
     bool is_chunked;
