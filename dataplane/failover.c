@@ -159,7 +159,8 @@ static void return_answer(struct dp_request *req, enum msg_outcome outcome)
     give_up(req, outcome, &error);
 }
 
-/* All candidates are used up. */
+/* All candidates are used up.  A limit that ends is no broken offer: both
+ * together are as good as unavailable. */
 static void exhausted(struct dp_failover *f, enum msg_outcome outcome)
 {
     struct dp_error error = {.used_up = true, .provider_code = f->provider_code};
@@ -171,7 +172,7 @@ static void exhausted(struct dp_failover *f, enum msg_outcome outcome)
         error.availability = "capacity_exhausted";
         error.retryable = true;
         error.retry_after = f->retry_after;
-    } else if (f->any_unavailable) {
+    } else if (f->any_unavailable || f->any_rate_limit) {
         error.status = 503;
         error.type = "provider_overloaded";
         error.message = SB_SLICE_LIT("every provider that could serve this request failed");
@@ -190,22 +191,39 @@ static void exhausted(struct dp_failover *f, enum msg_outcome outcome)
 
 /* --- what an outcome leads to ------------------------------------------------ */
 
-static void remember(struct dp_failover *f, enum msg_outcome outcome)
+static void remember_failed(struct dp_failover *f, enum msg_outcome outcome)
 {
     const struct dp_attempt *attempt = &f->req->attempt;
+    uint32_t i = 0;
 
+    while (i < f->n_failed && f->failed[i].at != f->current)
+        i++;
+    if (i == f->n_failed)
+        f->n_failed++;
+    f->failed[i] = (struct dp_failed){
+        .at = f->current,
+        .again = dp_outcome_meaning(outcome)->again,
+        .ready_at = outcome == MSG_OUTCOME_RATE_LIMITED
+                        ? sb_loop_now(f->req->worker->loop) + attempt->retry_after
+                        : 0,
+    };
+    if (attempt->retry_after > 0 && (f->retry_after == 0 || attempt->retry_after < f->retry_after))
+        f->retry_after = attempt->retry_after;
+}
+
+static void remember(struct dp_failover *f, enum msg_outcome outcome)
+{
+    remember_failed(f, outcome);
     if (outcome == MSG_OUTCOME_RATE_LIMITED) {
         f->any_rate_limit = true;
     } else if (outcome == MSG_OUTCOME_CREDENTIAL || outcome == MSG_OUTCOME_NOT_OFFERED ||
                outcome == MSG_OUTCOME_BAD_ANSWER) {
         f->any_bad_answer = true;
-        if (attempt->status >= 400)
-            f->provider_code = attempt->status;
-    } else {
+        if (f->req->attempt.status >= 400)
+            f->provider_code = f->req->attempt.status;
+    } else if (dp_outcome_meaning(outcome)->next == DP_NEXT_ENDPOINT) {
         f->any_unavailable = true;
-    }
-    if (attempt->retry_after > 0 && (f->retry_after == 0 || attempt->retry_after < f->retry_after))
-        f->retry_after = attempt->retry_after;
+    } /* else the request's own fault: it says nothing of providers */
 }
 
 /* Models whose context is no larger than the current one's are used up. */
@@ -220,27 +238,51 @@ static void bar_smaller_models(struct dp_failover *f, const struct dp_candidate 
     f->used_up |= UINT32_C(1) << current->model;
 }
 
-/* Nothing is open: perhaps one that was tried may be tried once more. */
-static bool try_once_more(struct dp_failover *f, enum msg_outcome outcome)
+static bool may_return_to(const struct dp_failover *f, const struct dp_failed *failed)
 {
-    struct dp_request *req = f->req;
-    uint32_t first = 0;
+    uint8_t model = f->req->decision->candidates[failed->at].model;
 
-    if (outcome == MSG_OUTCOME_RATE_LIMITED && f->waits < WAITS_MAX &&
-        req->attempt.retry_after <= WAIT_MAX && !is_barred(f, f->current) &&
-        dp_request_has_time(req, req->attempt.retry_after)) {
-        f->waits++;
-        pause_for(f, req->attempt.retry_after, f->current);
-        return true;
+    return (f->used_up >> model & 1) == 0 && !is_barred(f, failed->at);
+}
+
+/* Once for all: the first-ranked of those whose failure may have been chance. */
+static bool try_once_more(struct dp_failover *f)
+{
+    const struct dp_failed *first = NULL;
+
+    for (uint32_t i = 0; i < f->n_failed; i++) {
+        const struct dp_failed *one = &f->failed[i];
+
+        if (one->again && may_return_to(f, one) && (first == NULL || one->at < first->at))
+            first = one;
     }
-    while (first < n_candidates(f) &&
-           ((f->used_up >> req->decision->candidates[first].model & 1) != 0 || is_barred(f, first)))
-        first++;
-    if (!dp_outcome_meaning(outcome)->again || f->tried_again || first >= n_candidates(f) ||
-        f->never_again[first / 64] >> (first % 64) & 1 || !dp_request_has_time(req, AGAIN_MIN))
+    if (first == NULL || f->tried_again || !dp_request_has_time(f->req, AGAIN_MIN))
         return false;
     f->tried_again = true;
-    pause_for(f, AGAIN_MIN + dp_worker_random(req->worker) % AGAIN_SPREAD, first);
+    pause_for(f, AGAIN_MIN + dp_worker_random(f->req->worker) % AGAIN_SPREAD, first->at);
+    return true;
+}
+
+/* Of those at their limit the one that is good again first, if that is soon. */
+static bool wait_for_limit(struct dp_failover *f)
+{
+    const struct dp_failed *soonest = NULL;
+    sb_msec now = sb_loop_now(f->req->worker->loop), wait;
+
+    for (uint32_t i = 0; i < f->n_failed; i++) {
+        const struct dp_failed *one = &f->failed[i];
+
+        if (one->ready_at > 0 && may_return_to(f, one) &&
+            (soonest == NULL || one->ready_at < soonest->ready_at))
+            soonest = one;
+    }
+    if (soonest == NULL || f->waits >= WAITS_MAX)
+        return false;
+    wait = soonest->ready_at > now ? soonest->ready_at - now : 0;
+    if (wait > WAIT_MAX || !dp_request_has_time(f->req, wait))
+        return false;
+    f->waits++;
+    pause_for(f, wait, soonest->at);
     return true;
 }
 
@@ -254,8 +296,6 @@ void dp_failover_next(struct dp_request *req, enum msg_outcome outcome)
     uint32_t at = NOWHERE;
 
     remember(f, outcome);
-    if (!meaning->again)
-        f->never_again[f->current / 64] |= UINT64_C(1) << (f->current % 64);
     if (outcome == MSG_OUTCOME_REFUSED && req->decision->plan.fallback_on_refusal)
         next = DP_NEXT_MODEL;
     if (next == DP_NEXT_MODEL)
@@ -277,7 +317,7 @@ void dp_failover_next(struct dp_request *req, enum msg_outcome outcome)
         start(f, at);
     else if (next != DP_NEXT_ENDPOINT)
         return_answer(req, outcome);
-    else if (req->n_attempts >= DP_ATTEMPTS_TOTAL || !try_once_more(f, outcome))
+    else if (req->n_attempts >= DP_ATTEMPTS_TOTAL || !(try_once_more(f) || wait_for_limit(f)))
         exhausted(f, outcome);
 }
 

@@ -21,21 +21,29 @@ enum {
     DP_FAILOVER_CANDIDATES = 256, /* of a decision that are looked at */
 };
 
+/* How a candidate failed last: whether it may have another go. */
+struct dp_failed {
+    uint32_t at;      /* place in the decision */
+    bool again;       /* once more after a short pause; else silent, broken or at its limit */
+    sb_msec ready_at; /* end of its Retry-After; 0: it has none */
+};
+
 struct dp_failover {
     struct dp_request *req;
-    uint64_t tried[DP_FAILOVER_CANDIDATES / 64];       /* bits by place in the decision */
-    uint64_t never_again[DP_FAILOVER_CANDIDATES / 64]; /* likewise: silent, broken, refused */
-    uint32_t used_up;                                  /* bits by model */
-    uint32_t current;                                  /* place of the running or last one */
+    uint64_t tried[DP_FAILOVER_CANDIDATES / 64]; /* bits by place in the decision */
+    struct dp_failed failed[DP_ATTEMPTS_TOTAL];
+    uint32_t n_failed;
+    uint32_t used_up;  /* bits by model */
+    uint32_t current;  /* place of the running or last one */
     bool house_barred; /* an own key without spill was at its limit */
-    bool tried_again;  /* the first-ranked has had its second go */
+    bool tried_again;  /* one has had its second go */
     uint8_t waits;     /* for a Retry-After */
     struct sb_timer pause;
     uint32_t after_pause; /* place */
 
     /* What the attempts said, for the final answer. */
     bool any_unavailable; /* 5xx, time-outs, connections */
-    bool any_bad_answer;
+    bool any_bad_answer;  /* broken offers too */
     bool any_rate_limit;
     sb_msec retry_after; /* the smallest */
     uint16_t provider_code;

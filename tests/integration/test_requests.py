@@ -511,6 +511,19 @@ def test_the_second_go_of_the_first_may_serve(world):
     assert len(result.attempts) == 4
 
 
+@pytest.mark.parametrize("failures,order", [
+    (["500", "401", "404"], ["p0", "p1", "p2", "p0"]),
+    (["401", "500", "404"], ["p0", "p1", "p2", "p1"]),
+    (["401", "404", "409"], ["p0", "p1", "p2", "p2"]),
+], ids=str)
+def test_the_second_go_is_the_first_ranked_ones_that_may_have_it(world, failures, order):
+    for sim, status in zip(world.sims, failures):
+        sim.behave(fail=status)
+    result = ask(world, world.fresh())
+    assert [one[0] for one in result.attempts] == order
+    assert result.status == 503
+
+
 def test_a_retry_after_of_503_reaches_the_client(world):
     for sim, seconds in zip(world.sims, [30, 20, 40]):
         sim.behave(fail="503", retry_after=seconds)
@@ -568,6 +581,17 @@ def test_limits_everywhere_are_429_with_the_shortest_wait(world):
     assert result.headers["x-should-retry"] == "false"
 
 
+def test_limits_and_broken_offers_are_503_since_a_limit_ends(world):
+    world[0].behave(fail="429", retry_after=60)
+    for sim in world.sims[1:]:
+        sim.behave(fail="401")
+    result = ask(world, world.fresh())
+    assert result.status == 503
+    assert result.headers["Retry-After"] == "60"
+    assert result.error["availability"]["retryable"] is True
+    assert "provider_code" not in result.error["metadata"]
+
+
 def test_a_limit_cools_an_endpoint_down(world):
     model = world.fresh()
     world[0].behave(fail="429", retry_after=60)
@@ -584,6 +608,23 @@ def test_a_short_limit_is_waited_for_when_nobody_else_is_left(world):
     result = ask(world, world.fresh("single"))
     assert result.text == "at last"
     assert result.attempts == [("p0", "rate_limited", 429), ("p0", "success", 200)]
+
+
+def test_of_several_limits_the_shortest_is_waited_for(world):
+    for sim, seconds in zip(world.sims, [60, 1, 50]):
+        sim.script({"fail": "429", "retry_after": seconds}, {"content": "at last"})
+    result = ask(world, world.fresh())
+    assert result.text == "at last"
+    assert [one[0] for one in result.attempts] == ["p0", "p1", "p2", "p1"]
+
+
+def test_a_limit_is_waited_for_when_the_others_fail_otherwise(world):
+    world[0].script({"fail": "429", "retry_after": 1}, {"content": "at last"})
+    world[1].behave(fail="500")
+    world[2].behave(fail="401")
+    result = ask(world, world.fresh())
+    assert result.text == "at last"
+    assert [one[0] for one in result.attempts] == ["p0", "p1", "p2", "p1", "p0"]
 
 
 def test_a_limit_is_waited_for_twice_at_most(world):
@@ -719,6 +760,15 @@ def test_a_request_that_one_model_rejects_goes_to_the_next(world):
     world[0].behave(fail="422")
     result = ask(world, models)
     assert result.attempts == [("p0", "bad_request", 422), ("p1", "success", 200)]
+
+
+def test_what_one_model_rejects_is_no_failure_of_the_next(world):
+    world[0].behave(fail="422")
+    world[1].behave(fail="401")
+    result = ask(world, [world.fresh("single"), world.fresh("same")])
+    assert result.attempts == [("p0", "bad_request", 422), ("p1", "credential", 401)]
+    assert result.status == 502
+    assert result.error["metadata"]["provider_code"] == "401"
 
 
 def test_without_fallbacks_the_first_error_is_the_answer(world):
