@@ -1,5 +1,5 @@
-/* dataplane/dialect/openai.h - the parts of the openai dialect: requests and
- * verdicts in openai.c, answers in openai_answer.c. */
+/* dataplane/dialect/openai.h - the parts of the openai dialect: requests in
+ * openai.c, answers in openai_answer.c, errors in openai_error.c. */
 #pragma once
 
 #include "dataplane/dialect.h"
@@ -14,3 +14,5 @@ int dp_openai_fail(struct dp_incoming *in, struct sb_slice error, struct sb_buf 
 /* Takes message and code out of an "error" value (object or string). */
 void dp_openai_read_error(struct sb_slice value, struct sb_arena *arena,
                           struct sb_slice *ret_message, struct sb_slice *ret_code);
+void dp_openai_classify(int status, struct sb_slice body, struct sb_arena *arena,
+                        struct dp_verdict *verdict);
