@@ -53,7 +53,7 @@ struct dp_incoming {
     bool is_done;                  /* its own end mark came */
     bool has_error;                /* inside a 200 or a stream */
     int error_status;              /* its numeric code; 0 none */
-    struct sb_slice error_message; /* in the arena; empty none */
+    struct sb_slice error_message; /* in the arena; empty: none that may be shown */
     struct sb_slice finish_reason; /* the last one, in the arena */
     struct msg_usage usage;        /* source: MSG_USAGE_SOURCE_PROVIDER once it told */
     uint64_t content_bytes;        /* of completion text, for an estimate */
@@ -74,7 +74,6 @@ struct dp_incoming {
 struct dp_verdict {
     enum msg_outcome outcome;
     struct sb_slice message; /* provider's text, in the arena; may carry a key: 401-403 */
-    struct sb_slice code;    /* provider's error code as text, in the arena */
 };
 
 struct dp_dialect {

@@ -23,21 +23,29 @@ enum {
 
 /* --- errors ---------------------------------------------------------------- */
 
-/* An "error" member that says something. */
-static bool read_error(struct dp_incoming *in, const struct sb_splice *doc,
-                       const struct sb_splice_member *member)
+static void note_error(struct dp_incoming *in, struct sb_slice value)
 {
-    struct sb_slice code = SB_SLICE_NONE;
-    int64_t number = 0;
+    struct dp_openai_error error = {.status = 0};
 
-    if (member == NULL || member->type == SB_SPLICE_NULL || member->type == SB_SPLICE_FALSE ||
-        member->value_n <= 2) /* "", {} */
-        return false;
+    dp_openai_read_error(value, in->arena, &error);
     in->has_error = true;
-    dp_openai_read_error(sb_splice_value(doc, member), in->arena, &in->error_message, &code);
-    if (sb_splice_get_int(code, &number) == SB_OK && number >= 400 && number <= 599)
-        in->error_status = (int)number;
-    return true;
+    in->error_status = error.status;
+    if (!dp_openai_error_is_private(&error))
+        in->error_message = error.message;
+}
+
+/* An "error" member that says something, or a choice that ended by one. */
+static bool read_error(struct dp_incoming *in, const struct sb_splice *doc,
+                       const struct dp_openai_facts *facts)
+{
+    const struct sb_splice_member *member = dp_openai_find(&facts->index, doc, DP_OPENAI_ERROR);
+
+    if (member != NULL && member->type != SB_SPLICE_NULL && member->type != SB_SPLICE_FALSE &&
+        member->value_n > 2) /* "", {} */
+        note_error(in, sb_splice_value(doc, member));
+    else if (facts->has_error)
+        note_error(in, facts->error);
+    return in->has_error;
 }
 
 /* --- mending --------------------------------------------------------------- */
@@ -134,7 +142,7 @@ int dp_openai_read_answer(struct dp_incoming *in, struct sb_slice body)
     if (dp_openai_facts_read(&facts, in, body, false, doc) != SB_OK)
         return SB_EPARSE;
     /* also beside choices: they are a part of what was asked for */
-    if (read_error(in, doc, dp_openai_find(&facts.index, doc, DP_OPENAI_ERROR)))
+    if (read_error(in, doc, &facts))
         return SB_OK;
     member = dp_openai_find(&facts.index, doc, embeddings ? DP_OPENAI_DATA : DP_OPENAI_CHOICES);
     if (member == NULL || member->type != SB_SPLICE_ARRAY || (!embeddings && facts.choices == 0))
@@ -331,7 +339,7 @@ int dp_openai_on_event(struct dp_incoming *in, const struct sb_sse_event *event,
         in->bad_events++;
         return SB_OK;
     }
-    if (read_error(in, &doc, dp_openai_find(&facts.index, &doc, DP_OPENAI_ERROR)))
+    if (read_error(in, &doc, &facts))
         return SB_OK;
     dp_openai_facts_note(&facts, in);
     /* usage from before the end may be that of a part: some send it all along */

@@ -143,13 +143,15 @@ static void note_in_choice(struct dp_openai_facts *facts, struct sb_slice name,
         facts->choice_finish = value;
     } else if (sb_slice_eq(name, SB_SLICE_LIT("index"))) {
         facts->choice_index = value;
+    } else if (sb_slice_eq(name, SB_SLICE_LIT("error"))) {
+        facts->choice_error = value;
     }
 }
 
 static void begin_choice(struct dp_openai_facts *facts)
 {
     facts->has_message = false;
-    facts->choice_finish = facts->choice_index = SB_SLICE_NONE;
+    facts->choice_finish = facts->choice_index = facts->choice_error = SB_SLICE_NONE;
 }
 
 /* at: its place, where it does not say an index. */
@@ -162,6 +164,11 @@ static void end_choice(struct dp_openai_facts *facts, uint32_t at)
         facts->repair = true;
     if (finish.n <= 2 || !is_string(finish))
         return;
+    if (sb_slice_is(finish, "\"error\"")) {
+        facts->has_error = true;
+        facts->error = facts->choice_error;
+        return;
+    }
     if (facts->choice_index.n > 0 && sb_splice_get_int(facts->choice_index, &index) != SB_OK)
         index = at;
     if (index < 0 || index >= DP_OPENAI_CHOICES_MAX)

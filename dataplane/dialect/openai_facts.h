@@ -57,6 +57,8 @@ struct dp_openai_facts {
     struct sb_slice content; /* the last of them, without its quotes */
     uint64_t finished[2];    /* bits of the choices that have a finish reason, by index */
     struct sb_slice finish;  /* the last one, a JSON string of the text; or none */
+    bool has_error;          /* a choice ended by an error */
+    struct sb_slice error;   /* JSON of what it says of it; or none */
     bool has_usage;
     struct msg_usage usage; /* when it has */
 
@@ -66,7 +68,7 @@ struct dp_openai_facts {
     bool in_usage;                 /* else in the choices */
     bool has_message;              /* the current choice does */
     struct sb_slice choice_finish; /* of the current choice, JSON; or none */
-    struct sb_slice choice_index;
+    struct sb_slice choice_index, choice_error;
 };
 
 /* Borrows text while doc and facts are used.  doc: initialised.  streamed: it

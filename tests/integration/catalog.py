@@ -16,7 +16,7 @@ KINDS = {
     "plain": (["p0", "p1", "p2"], CONTEXT, 240),   # three good providers
     "large": (["p1"], LARGE_CONTEXT, 20),          # one, with room
     "same": (["p1"], CONTEXT, 60),                 # one, with as much room as plain
-    "single": (["p0"], CONTEXT, 100),               # nothing to fall back to
+    "single": (["p0"], CONTEXT, 100),              # nothing to fall back to
     "refused": (["refused", "p1"], CONTEXT, 4),    # nobody listens at the first
     "tls": (["tls", "p1"], CONTEXT, 4),            # the first speaks no TLS
     "dns": (["dns", "p1"], CONTEXT, 2),            # the first has no address

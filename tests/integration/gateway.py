@@ -127,9 +127,9 @@ class World:
             self.nobody.bind(("127.0.0.1", 0))
             self.control = site.control()
             wait_until(self.control.is_ready, "the control daemon is ready")
-            self.control.apply(catalog.build(
+            self.revision = self.control.apply(catalog.build(
                 [sim.port for sim in self.sims], self.secure.port, cert,
-                self.odd.port, self.nobody.getsockname()[1], KEYS))
+                self.odd.port, self.nobody.getsockname()[1], KEYS))["revision"]
             self.worker = self.another(*self.flags)
         except BaseException:
             self.__exit__()
@@ -145,11 +145,13 @@ class World:
         return self.sims[number]
 
     def another(self, *flags, workers=1):
-        """A worker with flags of its own, ready.  Ended with the world when nobody did before."""
+        """A worker with flags of its own, which knows the catalogue.  Ended with the world when
+        nobody did before."""
         self.started += 1
         gateway = Gateway(self.site.home, [self.control], *flags, workers=workers,
                           name=f"gateway{self.started}")
-        return self.site.start(gateway)
+        self.site.start(gateway).wait_revision(self.revision)
+        return gateway
 
     def fresh(self, kind="plain"):
         return self.models.fresh(kind)

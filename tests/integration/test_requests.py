@@ -361,6 +361,8 @@ FAILURES = {
     "404": ({"fail": "404"}, "not_offered", 404),
     "405": ({"fail": "405"}, "not_offered", 405),
     "410": ({"fail": "410"}, "not_offered", 410),
+    "451": ({"fail": "451"}, "not_offered", 451),
+    "498": ({"fail": "498"}, "credential", 498),
     "429": ({"fail": "429", "retry_after": 60}, "rate_limited", 429),
     "429 without Retry-After": ({"fail": "429"}, "rate_limited", 429),
     "a redirect": ({"raw_response": "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n"
@@ -386,6 +388,7 @@ WHOLE_FAILURES = {
     "no JSON": ({"malformed": 1}, "bad_answer", 200),
     "half an answer": ({"cut_after": 40}, "reset", 200),
     "half an answer, reset": ({"cut_after": 40, "cut_reset": True}, "reset", 200),
+    "an error for its end": ({"finish_reason": "error"}, "bad_answer", 200),
 }
 STREAM_FAILURES = {
     "a cut before any event": ({"cut_after": 0}, "reset", 200),
@@ -394,6 +397,10 @@ STREAM_FAILURES = {
                                "reset", 200),
     "an end after the role": ({"end_after": 1, "role_only_first": True}, "reset", 200),
     "an error first": ({"error_event_first": True}, "bad_answer", 200),
+    "an error for its end": (
+        {"raw_response": "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+         "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"error\"}]}\n\n"},
+        "bad_answer", 200),
     "an error after the role": ({"error_event_after": 1, "role_only_first": True},
                                 "bad_answer", 200),
     "comments, then a cut": ({"sse_comments": 3, "cut_after": 0}, "reset", 200),

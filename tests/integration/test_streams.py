@@ -165,6 +165,7 @@ CUTS = {
     "reset": {"cut_after": 3, "cut_reset": True},
     "ended in good form, unfinished": {"end_after": 3},
     "an error event": {"error_event_after": 3},
+    "an error for its end": {"finish_reason": "error"},
     "no finish reason": {"no_finish": True, "no_done": True},
 }
 
@@ -190,6 +191,14 @@ def test_a_stream_that_breaks_after_content_ends_with_one_error(world, name):
         assert attempt["outcome"] == "stream_cut"
         assert serves(wire)
     assert world.received()[1:] == [0, 0]
+
+
+@pytest.mark.parametrize("code,shown", [("invalid_api_key", False), ("overloaded", True)])
+def test_an_error_inside_a_stream_is_told_unless_it_may_quote_a_key(world, code, shown):
+    world[0].behave(error_event_after=3, error_code=code, error_message="it was house-p0")
+    last = ask(world, world.fresh(), stream=True).chunks[-1]
+    assert ("house-p0" in json.dumps(last["error"])) is shown
+    assert last["error"]["message"]
 
 
 def test_the_error_of_a_completions_stream_has_its_shape(world):

@@ -193,6 +193,15 @@ static void what_is_no_answer_is_told_from_an_error_in_a_200(void **state)
         {"{\"error\":{\"message\":\"no\",\"code\":429}}", SB_OK, true, 429, "no"},
         {"{\"error\":\"plain\"}", SB_OK, true, 0, "plain"},
         {"{\"choices\":[],\"error\":{\"message\":\"late\"}}", SB_OK, true, 0, "late"},
+        {"{\"error\":{\"message\":\"no\",\"code\":429,\"type\":\"requests\"}}", SB_OK, true, 429,
+         "no"},
+        {"{\"choices\":[{\"index\":0,\"message\":{},\"finish_reason\":\"error\"}]}", SB_OK, true, 0,
+         ""},
+        {"{\"choices\":[{\"index\":0,\"message\":{},\"finish_reason\":\"error\","
+         "\"error\":{\"code\":502,\"message\":\"lost\"}}]}",
+         SB_OK, true, 502, "lost"},
+        {"{\"choices\":[{\"index\":0,\"message\":{},\"finish_reason\":\"stop\",\"error\":null}]}",
+         SB_OK, false, 0, ""},
         {"{\"choices\":[{\"index\":0,\"message\":{},\"finish_reason\":\"stop\"}],\"error\":null}",
          SB_OK, false, 0, ""},
     };
@@ -345,6 +354,50 @@ static void an_error_event_says_what_it_is(void **state)
     assert_int_equal(sb_buf_len(&out), 0);
 }
 
+/* Their texts quote what was sent with the request. */
+static void an_error_that_may_quote_a_key_has_no_text(void **state)
+{
+    static const struct {
+        const char *data, *message;
+    } cases[] = {
+        {"{\"error\":{\"message\":\"bad key sk-1\",\"code\":401}}", ""},
+        {"{\"error\":{\"message\":\"pay for sk-1\",\"code\":402}}", ""},
+        {"{\"error\":{\"message\":\"bad key sk-1\",\"code\":\"invalid_api_key\"}}", ""},
+        {"{\"error\":{\"message\":\"bad key sk-1\",\"type\":\"authentication_error\"}}", ""},
+        {"{\"error\":{\"message\":\"not you, sk-1\",\"type\":\"permission_error\"}}", ""},
+        {"{\"error\":{\"message\":\"violence\",\"code\":\"content_filter\",\"type\":null}}",
+         "violence"},
+        {"{\"error\":{\"message\":\"busy\",\"code\":503}}", "busy"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SB_ARRAY_LEN(cases); i++) {
+        SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(8192);
+        SB_CLEANUP(sb_buf_release) struct sb_buf out;
+        struct dp_incoming in = incoming(MSG_API_CHAT, arena);
+
+        sb_buf_init(&out, 8192);
+        feed(&in, cases[i].data, &out);
+        assert_true(in.has_error);
+        assert_true(sb_slice_is(in.error_message, cases[i].message));
+    }
+}
+
+static void a_choice_that_ends_by_an_error_is_an_error(void **state)
+{
+    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(8192);
+    SB_CLEANUP(sb_buf_release) struct sb_buf out;
+    struct dp_incoming in = incoming(MSG_API_CHAT, arena);
+
+    (void)state;
+    sb_buf_init(&out, 8192);
+    feed(&in, "{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"error\"}]}", &out);
+    assert_true(in.has_error);
+    assert_false(in.has_content);
+    assert_int_equal(in.finished, 0);
+    assert_int_equal(sb_buf_len(&out), 0);
+}
+
 static void each_choice_ends_once_however_often_it_says_so(void **state)
 {
     SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(8192);
@@ -414,6 +467,14 @@ static void an_error_answer_has_one_meaning(void **state)
         {500, "<html>", MSG_OUTCOME_SERVER_ERROR},
         {529, "", MSG_OUTCOME_SERVER_ERROR},
         {302, "", MSG_OUTCOME_BAD_ANSWER},
+        {418, "", MSG_OUTCOME_BAD_REQUEST},
+        {421, "", MSG_OUTCOME_NOT_OFFERED},
+        {423, "", MSG_OUTCOME_NOT_OFFERED},
+        {424, "", MSG_OUTCOME_NOT_OFFERED},
+        {426, "", MSG_OUTCOME_NOT_OFFERED},
+        {451, "", MSG_OUTCOME_NOT_OFFERED},
+        {498, "", MSG_OUTCOME_CREDENTIAL},
+        {499, "", MSG_OUTCOME_BUSY},
     };
 
     (void)state;
@@ -424,6 +485,78 @@ static void an_error_answer_has_one_meaning(void **state)
         openai->classify(cases[i].status, sb_slice_of(cases[i].body), arena, &verdict);
         assert_string_equal(msg_outcome_name((int)verdict.outcome),
                             msg_outcome_name((int)cases[i].outcome));
+    }
+}
+
+/* As providers word it, most of them under a general code. */
+static void a_prompt_that_is_too_long_is_known_by_its_words(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"error\":{\"code\":\"context_length_exceeded\",\"message\":\"no\"}}",
+        "{\"error\":{\"code\":400,\"type\":\"exceed_context_size_error\",\"message\":\"no\"}}",
+        "{\"error\":{\"code\":400,\"message\":\"no\",\"metadata\":"
+        "{\"error_type\":\"context_length_exceeded\"}}}",
+        "{\"error\":{\"message\":\"This model's maximum context length is 8 tokens\"}}",
+        "{\"object\":\"error\",\"message\":\"This model's maximum context length is "
+        "8\",\"code\":400}",
+        "{\"error\":{\"message\":\"prompt is too long: 215 tokens > 200 maximum\"}}",
+        "{\"error\":{\"message\":\"input length and `max_tokens` exceed context limit: 9 + 9 > "
+        "8\"}}",
+        "[{\"error\":{\"code\":400,\"status\":\"INVALID_ARGUMENT\",\"message\":"
+        "\"The input token count (9) exceeds the maximum number of tokens allowed (8).\"}}]",
+        "{\"error\":{\"message\":\"Please reduce the length of the messages or completion.\"}}",
+        "{\"error\":\"This model's maximum prompt length is 8 but the request has "
+        "9\",\"code\":\"x\"}",
+        "{\"message\":\"Input is too long for requested model.\"}",
+        "{\"message\":\"too many tokens: size limit exceeded by 1 tokens\"}",
+        "{\"error\":{\"message\":\"Input validation error: `inputs` tokens + `max_new_tokens` must "
+        "be"
+        " <= 8193. Given: 9000\"}}",
+        "{\"error\":{\"message\":\"Your request exceeded model token limit: 8\"}}",
+        "{\"detail\":\"Prompt exceeds max length\"}",
+        "{\"error\":{\"message\":\"Range of input length should be [1, 8]\"}}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SB_ARRAY_LEN(bodies); i++) {
+        SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(8192);
+        struct dp_verdict verdict;
+
+        openai->classify(400, sb_slice_of(bodies[i]), arena, &verdict);
+        if (verdict.outcome != MSG_OUTCOME_CONTEXT_LENGTH)
+            fail_msg("%s", bodies[i]);
+        assert_true(verdict.message.n > 0);
+    }
+}
+
+static void a_refusal_is_known_by_its_code_wherever_that_is(void **state)
+{
+    static const struct {
+        int status;
+        const char *body;
+    } cases[] = {
+        {400, "{\"error\":{\"code\":\"content_filter\",\"type\":null,\"message\":\"no\"}}"},
+        {400, "{\"error\":{\"code\":\"ResponsibleAIPolicyViolation\",\"message\":\"no\"}}"},
+        {400,
+         "{\"error\":{\"code\":null,\"type\":\"content_policy_violation\",\"message\":\"no\"}}"},
+        {400, "{\"code\":\"DataInspectionFailed\",\"message\":\"no\"}"},
+        {400, "{\"error\":{\"code\":\"moderation_blocked\",\"message\":\"no\"}}"},
+        {403, "{\"error\":{\"code\":403,\"message\":\"no\",\"metadata\":"
+              "{\"reasons\":[\"violence\"],\"flagged_input\":\"x\"}}}"},
+        {403, "{\"error\":{\"code\":403,\"message\":\"no\",\"metadata\":"
+              "{\"error_type\":\"content_policy_violation\"}}}"},
+        {400, "[{\"error\":{\"code\":400,\"status\":\"PROHIBITED_CONTENT\",\"message\":\"no\"}}]"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SB_ARRAY_LEN(cases); i++) {
+        SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(8192);
+        struct dp_verdict verdict;
+
+        openai->classify(cases[i].status, sb_slice_of(cases[i].body), arena, &verdict);
+        if (verdict.outcome != MSG_OUTCOME_REFUSED)
+            fail_msg("%s", cases[i].body);
+        assert_true(sb_slice_is(verdict.message, "no"));
     }
 }
 
@@ -443,9 +576,13 @@ int main(void)
         cmocka_unit_test(first_content_is_anything_but_a_role),
         cmocka_unit_test(garbage_in_a_stream_is_dropped_and_counted),
         cmocka_unit_test(an_error_event_says_what_it_is),
+        cmocka_unit_test(an_error_that_may_quote_a_key_has_no_text),
+        cmocka_unit_test(a_choice_that_ends_by_an_error_is_an_error),
         cmocka_unit_test(each_choice_ends_once_however_often_it_says_so),
         cmocka_unit_test(usage_counts_as_told_only_at_the_end),
         cmocka_unit_test(an_error_answer_has_one_meaning),
+        cmocka_unit_test(a_prompt_that_is_too_long_is_known_by_its_words),
+        cmocka_unit_test(a_refusal_is_known_by_its_code_wherever_that_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
