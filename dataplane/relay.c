@@ -39,21 +39,30 @@ void dp_relay_begin(struct dp_request *req)
     dp_request_drop_body(req);
 }
 
+/* Who leaves, or sets a deadline, has had what came until then. */
+static bool is_charged(enum msg_outcome outcome)
+{
+    return outcome == MSG_OUTCOME_SUCCESS || outcome == MSG_OUTCOME_CLIENT_GONE ||
+           outcome == MSG_OUTCOME_DEADLINE;
+}
+
 /* What the answer cost; known once all of it is there. */
-void dp_relay_settle(struct dp_request *req)
+void dp_relay_settle(struct dp_request *req, enum msg_outcome outcome)
 {
     struct dp_incoming *in = &req->attempt.incoming;
     bool own = req->record.credential_kind == MSG_CREDENTIAL_KIND_OWN;
+    int64_t charged;
     struct dp_bill bill;
 
     dp_usage_estimate(&in->usage, req->prompt_tokens, in->content_bytes);
     bill = dp_bill_make(&req->prices, &in->usage);
     req->record.usage = in->usage;
     req->record.upstream_cost = bill.total;
-    req->record.cost = own ? 0 : bill.total;
+    charged = is_charged(outcome) ? bill.total : 0;
+    req->record.cost = own ? 0 : charged;
     req->record.finish_reason = in->finish_reason;
     sb_buf_reset(&req->worker->usage);
-    in->usage_json = dp_usage_json(&in->usage, &bill, bill.total, own, &req->worker->usage);
+    in->usage_json = dp_usage_json(&in->usage, &bill, charged, own, &req->worker->usage);
     if (req->metadata_name != NULL) {
         in->metadata_name = req->metadata_name;
         in->metadata_json = dp_metadata_json(req);
@@ -121,7 +130,7 @@ void dp_relay_whole(struct dp_request *req)
     struct sb_slice parts[2];
     int rc;
 
-    dp_relay_settle(req);
+    dp_relay_settle(req, MSG_OUTCOME_SUCCESS);
     sb_buf_reset(body);
     sb_buf_reset(head);
     req->status = 200;
@@ -175,7 +184,7 @@ void dp_relay_end(struct dp_request *req)
     struct dp_attempt *attempt = &req->attempt;
     struct sb_buf *out = dp_relay_buf(req);
 
-    dp_relay_settle(req);
+    dp_relay_settle(req, MSG_OUTCOME_SUCCESS);
     if (attempt->dialect->end(&attempt->incoming, out) != SB_OK)
         req->keep_alive = false;
     req->answer_bytes += sb_buf_len(out);
@@ -235,7 +244,7 @@ void dp_relay_fail(struct dp_request *req, enum msg_outcome outcome)
         error.provider_code = in->error_status;
     }
     if (req->attempt.is_raw) { /* no chunk can be added to a plain body */
-        dp_relay_settle(req);
+        dp_relay_settle(req, outcome);
         dp_request_record(req, outcome);
         if (req->client != NULL)
             dp_client_abort(req->client);
@@ -243,7 +252,7 @@ void dp_relay_fail(struct dp_request *req, enum msg_outcome outcome)
         dp_request_done(req);
         return;
     }
-    dp_relay_settle(req);
+    dp_relay_settle(req, outcome);
     dp_relay_error(req, outcome, &error);
 }
 
@@ -281,7 +290,7 @@ void dp_relay_raw(struct dp_request *req, struct sb_slice bytes)
 
 void dp_relay_raw_end(struct dp_request *req)
 {
-    dp_relay_settle(req);
+    dp_relay_settle(req, MSG_OUTCOME_SUCCESS);
     dp_request_record(req, MSG_OUTCOME_SUCCESS);
     send_events(req, SB_SLICE_NONE, true);
     dp_request_done(req);

@@ -33,8 +33,9 @@ void dp_relay_end(struct dp_request *req);
 /* After content: one error chunk, and a clean end.  Before content, behind a
  * comment that has committed the status: the same, by dp_failover. */
 void dp_relay_fail(struct dp_request *req, enum msg_outcome outcome);
-/* Fills the record's usage and cost from what was relayed. */
-void dp_relay_settle(struct dp_request *req);
+/* Fills the record's usage and cost from what was relayed.  Failures of
+ * providers, and ours, are not charged. */
+void dp_relay_settle(struct dp_request *req, enum msg_outcome outcome);
 /* ": SWITCHBOARD PROCESSING", while a stream waits for its first content. */
 void dp_relay_comment(struct dp_request *req);
 /* An error for a stream whose head is out: chunk with this envelope's error. */

@@ -504,7 +504,7 @@ void dp_request_on_client_gone(struct dp_request *req)
         return;
     cancel(req, MSG_OUTCOME_CLIENT_GONE);
     if (req->state == DP_REQ_RELAY)
-        dp_relay_settle(req);
+        dp_relay_settle(req, MSG_OUTCOME_CLIENT_GONE);
     dp_request_record(req, MSG_OUTCOME_CLIENT_GONE);
     dp_request_done(req);
 }

@@ -22,6 +22,13 @@ def rest_of(wire):
     return b"".join(wire.chunks())
 
 
+def generation(world, head):
+    """What is on record of an answer."""
+    answer = world.worker.get("/v1/generation", params={"id": head.headers["x-generation-id"]})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
 def serves(wire):
     """The connection is good for another request."""
     wire.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -187,6 +194,11 @@ def test_a_stream_that_breaks_after_content_ends_with_one_error(world, name):
         assert last["provider"] == "Provider p0"
         assert last["choices"][0]["finish_reason"] == "error"
         assert last["usage"]["prompt_tokens"] > 0
+        assert last["usage"]["cost"] == 0  # failures are not charged
+        assert last["usage"]["cost_details"]["upstream_inference_cost"] > 0
+        record = generation(world, head)
+        assert record["total_cost"] == 0
+        assert record["upstream_inference_cost"] > 0
         (attempt,) = last["switchboard_metadata"]["attempts"]
         assert attempt["outcome"] == "stream_cut"
         assert serves(wire)
@@ -257,6 +269,7 @@ def test_a_deadline_ends_a_stream_that_runs(world):
         stream(wire, world.worker, world.fresh(), switchboard={"deadline_ms": 300})
         last = events(rest_of(wire))[-1]
         assert last["error"]["code"] == 408
+        assert last["usage"]["cost"] > 0  # it is the client's own limit
         world[0].wait(streams_aborted=1)
 
 
@@ -270,10 +283,11 @@ def test_a_client_that_leaves_a_stream_cancels_it(world, held, how):
     with world.worker.wire() as wire:
         wire.post(CHAT, chat(STEADY, stream=True), world.worker.auth)
         world[0].wait(held=1)
-        if held:
-            wire.head()
+        head = wire.head() if held else None
         getattr(wire, how)()
     world[0].wait(streams_aborted=1, open_requests="0-0")
+    if held:
+        assert generation(world, head)["total_cost"] > 0  # what came until then was wanted
     (request,) = world.received(0)
     assert request["outcome"] == "aborted"
 
