@@ -115,17 +115,20 @@ static struct sb_slice requested_models(struct dp_request *req)
                                        : SB_SLICE_NONE;
 }
 
-static void give_up(struct dp_request *req, enum msg_outcome outcome, struct dp_error *error)
+void dp_failover_give_up(struct dp_request *req, enum msg_outcome outcome,
+                         const struct dp_error *error)
 {
-    error->requested_models = requested_models(req);
+    struct dp_error told = *error;
+
+    told.requested_models = requested_models(req);
     if (req->head_sent) { /* a comment has committed the status */
-        dp_relay_error(req, outcome, error);
+        dp_relay_error(req, outcome, &told);
         return;
     }
-    error->decision_name = req->metadata_name;
+    told.decision_name = req->metadata_name;
     if (req->metadata_name != NULL)
-        error->decision = dp_metadata_json(req);
-    dp_request_fail(req, outcome, error);
+        told.decision = dp_metadata_json(req);
+    dp_request_fail(req, outcome, &told);
 }
 
 /* An answer that stands: the request itself is at fault. */
@@ -156,7 +159,9 @@ static void return_answer(struct dp_request *req, enum msg_outcome outcome)
     } else if (attempt->status == 422) {
         error.type = "unprocessable";
     }
-    give_up(req, outcome, &error);
+    if (attempt->status >= 400) /* whose answer it is */
+        req->served_tag = req->attempts[req->n_attempts - 1].tag;
+    dp_failover_give_up(req, outcome, &error);
 }
 
 /* All candidates are used up.  A limit that ends is no broken offer: both
@@ -186,7 +191,7 @@ static void exhausted(struct dp_failover *f, enum msg_outcome outcome)
         error.message = SB_SLICE_LIT("no provider gave an answer that can be used");
         error.availability = "model_unavailable_upstream";
     }
-    give_up(f->req, outcome, &error);
+    dp_failover_give_up(f->req, outcome, &error);
 }
 
 /* --- what an outcome leads to ------------------------------------------------ */

@@ -56,3 +56,9 @@ void dp_failover_start(struct dp_request *req);
 /* The current attempt ended like this before any content: the next one, or
  * the error.  May end the request. */
 void dp_failover_next(struct dp_request *req, enum msg_outcome outcome);
+/* Ends a request that no content was sent of: with an error, or, behind a
+ * comment that has committed the status, with an error chunk; the decision
+ * goes with it where it was asked for. */
+struct dp_error;
+void dp_failover_give_up(struct dp_request *req, enum msg_outcome outcome,
+                         const struct dp_error *error);

@@ -54,7 +54,11 @@ static void refuse_all(struct dp_request *req)
     req->record.residency = dp_plan_residency(&req->decision->plan, req->arena);
     sb_buf_init(&body, 64 << 20);
     sb_json_init(&json, &body);
-    dp_explain_refusal(&json, &req->route, req->decision, req->arena);
+    sb_json_open_object(&json);
+    dp_explain_add_refusal(&json, &req->route, req->decision, req->arena);
+    if (req->metadata_name != NULL)
+        sb_json_add_raw(&json, req->metadata_name, dp_metadata_json(req));
+    sb_json_close_object(&json);
     if (sb_json_end(&json) != SB_OK) {
         refuse(req, 500, "server", SB_SLICE_LIT("internal error"));
         return;
@@ -91,10 +95,7 @@ static void begin_attempts(struct dp_request *req)
 
     req->attempts = sb_arena_alloc_raw(req->arena, MSG_ATTEMPTS_MAX * sizeof(*req->attempts));
     req->prompt_tokens = req->decision->prompt_tokens;
-    req->is_routed = true;
     req->record.demanded = plan->demanded;
-    if (plan->explain && req->metadata_name == NULL)
-        req->metadata_name = "switchboard_metadata";
     if (req->metadata_name != NULL)
         req->providers = sb_arena_alloc_raw(req->arena, MSG_ATTEMPTS_MAX * sizeof(*req->providers));
     if (req->facts->user.n > 0) {
@@ -146,6 +147,9 @@ static void serve(struct dp_request *req, enum msg_api api)
     fill_route(req);
     req->decision = sb_arena_alloc_raw(req->arena, sizeof(*req->decision));
     rc = dp_route_decide(&req->route, req->arena, req->decision, &err);
+    req->is_routed = rc == SB_OK || rc == SB_ENOENT;
+    if (req->is_routed && req->decision->plan.explain && req->metadata_name == NULL)
+        req->metadata_name = "switchboard_metadata";
     if (rc == SB_ENOENT)
         refuse_all(req);
     else if (rc == SB_EACCES)

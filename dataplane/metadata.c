@@ -11,36 +11,9 @@
 
 enum { METADATA_MAX = 16 << 20 };
 
-static const char *strategy(const struct dp_request *req)
-{
-    const struct dp_plan *plan = &req->decision->plan;
-
-    if (plan->order.n > 0)
-        return "order";
-    switch (plan->sort) {
-    case MSG_SORT_PRICE:
-        return "price";
-    case MSG_SORT_THROUGHPUT:
-        return "throughput";
-    case MSG_SORT_LATENCY:
-        return "latency";
-    case MSG_SORT_EXACTO:
-    case MSG_SORT_NONE:
-        break;
-    }
-    return req->facts->n_models > 1 ? "fallback" : "direct";
-}
-
-static void add_dropped(struct sb_json *json, uint64_t dropped)
-{
-    sb_json_add_array(json, "dropped_parameters");
-    for (; dropped != 0; dropped &= dropped - 1)
-        sb_json_put_text(json, sb_slice_of(msg_parameter_name(__builtin_ctzll(dropped))));
-    sb_json_close_array(json);
-}
-
 void dp_metadata_make(struct dp_request *req)
 {
+    const struct dp_candidate *candidate = req->attempt.candidate; /* NULL: nobody was tried */
     SB_CLEANUP(sb_buf_release) struct sb_buf buf;
     struct sb_json json;
 
@@ -50,13 +23,15 @@ void dp_metadata_make(struct dp_request *req)
     sb_json_init(&json, &buf);
     sb_json_open_object(&json);
     sb_json_add_text(&json, "requested", req->record.model_asked);
-    sb_json_add_text(&json, "strategy", sb_slice_of(strategy(req)));
+    sb_json_add_text(
+        &json, "strategy",
+        sb_slice_of(dp_explain_strategy(req->decision, candidate != NULL ? candidate->model : 0)));
     sb_json_add_text(&json, "summary",
                      sb_arena_printf(req->arena, "%u of %u endpoints could serve this request",
                                      req->decision->n, req->decision->endpoints));
     dp_explain_add_funnel(&json, &req->route, req->decision, req->arena);
     dp_explain_add_order(&json, req->decision);
-    add_dropped(&json, req->attempt.candidate != NULL ? req->attempt.candidate->dropped : 0);
+    dp_explain_add_dropped(&json, candidate);
     dp_explain_add_warnings(&json, req->decision);
     sb_json_close_object(&json);
     if (sb_json_end(&json) == SB_OK)

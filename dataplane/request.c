@@ -518,8 +518,8 @@ static void cut_short(struct dp_request *req, enum msg_outcome outcome,
     cancel(req, outcome);
     if (req->state == DP_REQ_RELAY)
         dp_relay_fail(req, outcome);
-    else if (req->head_sent)
-        dp_relay_error(req, outcome, error);
+    else if (req->state == DP_REQ_ATTEMPT)
+        dp_failover_give_up(req, outcome, error);
     else
         dp_request_fail(req, outcome, error);
 }

@@ -300,7 +300,8 @@ void dp_explain_add_warnings(struct sb_json *json, const struct dp_decision *dec
 void dp_explain_add_dropped(struct sb_json *json, const struct dp_candidate *candidate)
 {
     sb_json_add_array(json, "dropped_parameters");
-    for (uint64_t dropped = candidate->dropped; dropped != 0; dropped &= dropped - 1)
+    for (uint64_t dropped = candidate != NULL ? candidate->dropped : 0; dropped != 0;
+         dropped &= dropped - 1)
         sb_json_put_text(json, sb_slice_of(msg_parameter_name(__builtin_ctzll(dropped))));
     sb_json_close_array(json);
 }
@@ -368,13 +369,12 @@ static void add_constraint(struct sb_json *json, const struct trial *trial, stru
     sb_json_close_object(json);
 }
 
-void dp_explain_refusal(struct sb_json *json, const struct dp_route *route,
-                        const struct dp_decision *decision, struct sb_arena *arena)
+void dp_explain_add_refusal(struct sb_json *json, const struct dp_route *route,
+                            const struct dp_decision *decision, struct sb_arena *arena)
 {
     struct trial trial;
 
     try_all(&trial, route, decision, arena);
-    sb_json_open_object(json);
     sb_json_add_object(json, "error");
     sb_json_add_i64(json, "code", 404);
     sb_json_add_text(json, "message", decision->refusal);
@@ -393,7 +393,6 @@ void dp_explain_refusal(struct sb_json *json, const struct dp_route *route,
     sb_json_close_array(json);
     add_excluded_by(json, &trial);
     add_constraint(json, &trial, arena);
-    sb_json_close_object(json);
     sb_json_close_object(json);
     sb_json_close_object(json);
 }
@@ -421,7 +420,9 @@ int dp_explain(struct sb_json *json, const struct dp_route *route, struct sb_are
     all.rank_all = true;
     rc = dp_route_decide(&all, arena, decision, err);
     if (rc == SB_ENOENT) {
-        dp_explain_refusal(json, &all, decision, arena);
+        sb_json_open_object(json);
+        dp_explain_add_refusal(json, &all, decision, arena);
+        sb_json_close_object(json);
         return rc;
     }
     if (rc != SB_OK) {

@@ -36,15 +36,15 @@ void dp_explain_add_relax(struct sb_json *json, const struct dp_route *route,
 void dp_explain_add_order(struct sb_json *json, const struct dp_decision *decision);
 /* "warnings": strings. */
 void dp_explain_add_warnings(struct sb_json *json, const struct dp_decision *decision);
-/* "dropped_parameters": those cut from the body for a candidate. */
+/* "dropped_parameters": those cut from the body for a candidate; NULL: for none. */
 void dp_explain_add_dropped(struct sb_json *json, const struct dp_candidate *candidate);
 /* "direct", "alias" or "fallback"; model: index in decision->models. */
 const char *dp_explain_strategy(const struct dp_decision *decision, unsigned model);
 
-/* A whole value, the answer to a 404: {"error": {code, message, metadata
- * {error_type, funnel, relax, endpoints}, availability {...}}}. */
-void dp_explain_refusal(struct sb_json *json, const struct dp_route *route,
-                        const struct dp_decision *decision, struct sb_arena *arena);
+/* "error", of the answer to a 404: {code, message, metadata {error_type, funnel,
+ * relax, warnings}, availability {...}}. */
+void dp_explain_add_refusal(struct sb_json *json, const struct dp_route *route,
+                            const struct dp_decision *decision, struct sb_arena *arena);
 
 /* A whole value, the answer to an explain: decides with all candidates ranked
  * and writes the outcome, whatever it is.  Returns what dp_route_decide()

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from asking import CHAT, HI, ask, bodies, chat, refusal
+from asking import CHAT, HI, ORDER, ask, bodies, chat, refusal
 from catalog import STEADY
 from gateway import KEYS
 from wire import chunks_of, events
@@ -337,6 +337,31 @@ def test_an_endpoint_for_nobody_is_404_with_the_reasons(world):
     assert world.received() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("headers,switchboard,member", [
+    ({"X-Switchboard-Metadata": "enabled"}, {}, "switchboard_metadata"),
+    ({"X-OpenRouter-Metadata": "Enabled"}, {}, "openrouter_metadata"),
+    ({}, {"explain": True}, "switchboard_metadata"),
+    ({"X-Switchboard-Metadata": "yes"}, {}, None),
+], ids=str)
+def test_the_decision_goes_with_a_404_when_it_is_asked_for(world, headers, switchboard, member):
+    model = world.fresh()
+    answer = world.worker.chat({"model": model, "messages": HI, "provider": {"ignore": ORDER},
+                                "switchboard": switchboard}, headers=headers)
+    error = refusal(answer, 404, "not_found")
+    assert answer.headers["X-Switchboard-Attempts"] == "0"
+    assert "X-Switchboard-Endpoint" not in answer.headers
+    assert error["metadata"]["relax"] == [{"rules": ["provider.ignore"], "endpoints": ORDER}]
+    body = answer.json()
+    assert set(body) == {"error", member} - {None}
+    if member:
+        told = body[member]
+        assert told["requested"] == model
+        assert told["strategy"] == "direct"
+        assert told["attempt"] == 0 and told["attempts"] == []
+        assert told["endpoints"] == {"total": 3, "available": []}
+        assert told["funnel"] == error["metadata"]["funnel"]
+
+
 def test_embeddings_of_a_chat_model_are_404(world):
     refusal(world.worker.post("/v1/embeddings", {"model": STEADY, "input": "x"}), 404)
     refusal(world.worker.chat(chat("test/embed")), 404)
@@ -652,9 +677,10 @@ def test_a_wait_beyond_the_deadline_is_not_waited(world):
 def test_a_deadline_is_over_all(world, stream):
     for sim in world.sims:
         sim.behave(hang=1)
-    body = chat(world.fresh(), stream=stream, switchboard={"deadline_ms": 50})
-    answer = world.worker.chat(body)
-    refusal(answer, 408, "timeout")
+    result = ask(world, world.fresh(), stream=stream, switchboard={"deadline_ms": 50})
+    assert result.status == 408
+    assert result.error["metadata"]["error_type"] == "timeout"
+    assert result.attempts == [("p0", "deadline", 0)]
     world[0].wait(aborted=1)
 
 
@@ -701,6 +727,7 @@ def test_a_prompt_that_is_too_long_goes_to_a_model_with_more_room(world, stream)
     result = ask(world, models, ["p0"], stream=stream)
     assert result.attempts == [("p0", "context_length", 400), ("p1", "success", 200)]
     assert result.metadata["attempts"][1]["model"] == models[2]
+    assert result.metadata["strategy"] == "fallback"
     assert result.body["model"] == models[2]
     assert result.text == "there is room"
     assert world.received() == [1, 1, 0]
@@ -747,6 +774,7 @@ def test_a_request_that_a_provider_rejects_is_returned(world, status, error_type
     assert result.error["message"] == "tools[0] is odd"
     assert result.error["metadata"]["error_type"] == error_type
     assert result.error["metadata"]["provider_code"] == str(status)
+    assert result.headers["X-Switchboard-Endpoint"] == "p0"  # whose answer it is
     assert world.received() == [1, 0, 0]
 
 
