@@ -122,14 +122,14 @@ static bool fails_operator(const struct dp_filter *filter, const struct dp_endpo
            msg_countries_have(&plan->operator_deny, country);
 }
 
-static bool fails_parameters(const struct dp_filter *filter, const struct dp_endpoint *endpoint)
+uint64_t dp_filter_missing(const struct dp_filter *filter, const struct dp_endpoint *endpoint)
 {
     const struct dp_requirements *ask = filter->ask;
     uint64_t needed = ask->restricting & filter->snapshot->models[endpoint->model].parameters;
 
-    if (filter->plan->require_parameters)
-        needed |= ask->parameters;
-    return (endpoint->parameters & needed) != needed;
+    if (filter->plan->require_parameters) /* structured outputs too, when there is a schema */
+        needed = ask->parameters | ask->restricting;
+    return needed & ~endpoint->parameters;
 }
 
 static bool fails_context(const struct dp_requirements *ask, const struct dp_endpoint *endpoint)
@@ -289,7 +289,7 @@ static bool fails(const struct dp_filter *filter, const struct dp_endpoint *endp
     case DP_STEP_TOOLS:
         return (endpoint->parameters >> MSG_PARAMETER_TOOLS & 1) == 0;
     case DP_STEP_PARAMETERS:
-        return fails_parameters(filter, endpoint);
+        return dp_filter_missing(filter, endpoint) != 0;
     case DP_STEP_CONTEXT_LENGTH:
         return fails_context(ask, endpoint);
     case DP_STEP_MAX_TOKENS:

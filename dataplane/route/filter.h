@@ -85,6 +85,8 @@ struct dp_filter {
 enum dp_step dp_filter_endpoint(const struct dp_filter *filter, const struct dp_endpoint *endpoint);
 /* Bits 1 << enum dp_step of all steps that it fails. */
 uint32_t dp_filter_all_steps(const struct dp_filter *filter, const struct dp_endpoint *endpoint);
+/* Bits of enum msg_parameter that the request needs and the endpoint lacks. */
+uint64_t dp_filter_missing(const struct dp_filter *filter, const struct dp_endpoint *endpoint);
 /* USD 1e-15 that the request can cost at most: half its bytes as prompt tokens
  * and `n` times the longest completion; SB_MONEY_MAX when it is beyond all
  * amounts. */

@@ -137,12 +137,8 @@ static struct sb_slice of_missing(const struct ctx *c, const char *verb, uint64_
 
 static struct sb_slice of_parameters(const struct ctx *c)
 {
-    const struct dp_requirements *ask = c->filter->ask;
-    uint64_t needed = ask->restricting & c->filter->snapshot->models[c->endpoint->model].parameters;
-
-    if (c->filter->plan->require_parameters)
-        needed |= ask->parameters;
-    return of_missing(c, "does not support", needed & ~c->endpoint->parameters, msg_parameter_name);
+    return of_missing(c, "does not support", dp_filter_missing(c->filter, c->endpoint),
+                      msg_parameter_name);
 }
 
 static struct sb_slice of_context(const struct ctx *c)

@@ -200,6 +200,7 @@ static inline void world_endpoint(struct world *world, yyjson_val *props)
                              : world_price(price, 1e9);
     row->price[MSG_PRICE_REQUEST] = world_price(yyjson_obj_get(props, "request"), 1e15);
     row->price[MSG_PRICE_IMAGE] = world_price(yyjson_obj_get(props, "image"), 1e15);
+    row->price[MSG_PRICE_AUDIO] = world_price(yyjson_obj_get(props, "audio"), 1e15);
     row->price[MSG_PRICE_CACHE_READ] = world_price(yyjson_obj_get(props, "cache_read"), 1e9);
     row->claim[MSG_CLAIM_EU_RESIDENT] = world_claim(props, "eu_resident");
     row->claim[MSG_CLAIM_ZDR] = world_claim(props, "zdr");

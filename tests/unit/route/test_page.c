@@ -11,6 +11,7 @@
  *      status     400, 403 or 404, and says: words of the message
  *      relax      the rules of the first way that is offered
  *      dropped    by tag: parameters
+ *      plan       members of switchboard: what whoever attempts is told
  *      warnings   words of each
  *
  * and nothing that it does not expect to be refused is refused. */
@@ -271,6 +272,39 @@ static void check_dropped(struct page_case *c)
     }
 }
 
+static void check_plan(struct page_case *c)
+{
+    const struct dp_plan *plan = &c->ask->decision.plan;
+    const struct {
+        const char *name;
+        uint32_t value;
+    } said[] = {
+        {"first_token_timeout_ms", plan->first_token_timeout},
+        {"attempt_timeout_ms", plan->attempt_timeout},
+        {"deadline_ms", plan->deadline},
+        {"spill", plan->spill},
+        {"fallback_on_refusal", plan->fallback_on_refusal},
+        {"explain", plan->explain},
+    };
+    yyjson_val *want = yyjson_obj_get(c->expect, "plan"), *name, *value;
+    size_t i, n, known;
+
+    yyjson_obj_foreach(want, i, n, name, value)
+    {
+        if (yyjson_is_str(value)) {
+            assert_true(sb_slice_is(sb_json_text(name), "session_id"));
+            if (!sb_slice_eq(plan->session_id, sb_json_text(value)))
+                fail_case(c, "session_id is \"%.*s\"", SB_SLICE_ARGS(plan->session_id));
+            continue;
+        }
+        for (known = 0; !sb_slice_is(sb_json_text(name), said[known].name); known++)
+            assert_true(known + 1 < SB_ARRAY_LEN(said));
+        if (said[known].value !=
+            (yyjson_is_bool(value) ? yyjson_get_bool(value) : yyjson_get_uint(value)))
+            fail_case(c, "%s is %u", said[known].name, said[known].value);
+    }
+}
+
 static void check_warnings(struct page_case *c)
 {
     const struct dp_warnings *warnings = &c->ask->decision.warnings;
@@ -343,6 +377,7 @@ static bool run_case(const char *file, yyjson_val *catalogue, yyjson_val *value)
         check_order(&c);
         check_kinds(&c);
         check_dropped(&c);
+        check_plan(&c);
     }
     check_removed(&c);
     check_relax(&c);
