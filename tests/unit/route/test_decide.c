@@ -367,6 +367,15 @@ static struct request random_request(uint64_t *seed)
     return request;
 }
 
+static bool has_rule(const struct request *request, enum kind kind)
+{
+    for (unsigned i = 0; i < request->n; i++) {
+        if (request->rule[i].kind == kind)
+            return true;
+    }
+    return false;
+}
+
 static void ask_with(struct ask *ask, const struct request *request, const char *soft)
 {
     static char text[TEXT_MAX];
@@ -450,6 +459,7 @@ static void soft_preferences_change_no_set(void **state)
         "'sort': {'by': 'throughput', 'partition': 'none'}",
         "'preferred_min_throughput': 70",
         "'preferred_max_latency': {'p50': 0.001, 'p99': 0.002}, 'sort': 'latency'",
+        "'order': ['p1', 'p0/t3', 'p4'], 'preferred_max_latency': 0.5",
     };
     uint64_t seed = 22;
 
@@ -467,6 +477,8 @@ static void soft_preferences_change_no_set(void **state)
             ask_with(ask, &request, NULL);
             set = chosen(ask);
             for (size_t s = 0; s < sizeof(soft) / sizeof(soft[0]); s++) {
+                if (strstr(soft[s], "order") != NULL && has_rule(&request, CLOSED_ORDER))
+                    continue; /* an order of its own */
                 ask_with(ask, &request, soft[s]);
                 assert_int_equal(chosen(ask), set);
             }
@@ -545,6 +557,59 @@ static void the_same_inputs_give_the_same_order(void **state)
             ask_free(&asks[i]);
         world_free(&world);
     }
+}
+
+/* Without an endpoint the sequence is what it was, without it: whatever draws
+ * and conversations are worth rests on that. */
+static void an_endpoint_that_leaves_moves_nobody_else(void **state)
+{
+    uint64_t seed = 66;
+    unsigned left = 0;
+
+    (void)state;
+    for (int c = 0; c < CATALOGUES; c++) {
+        struct world *world = random_world(&seed, NULL);
+        struct ask *with = ask_new(world), *without = ask_new(world);
+
+        random_tables(world, &seed);
+        with->rank_all = without->rank_all = true;
+        for (int r = 0; r < REQUESTS / 4; r++) {
+            struct request request = random_request(&seed);
+            const struct dp_endpoint *gone;
+            char ignore[64];
+            uint32_t at = 0;
+
+            if (has_rule(&request, IGNORE))
+                continue;
+            with->random = without->random = random_next(&seed);
+            with->session = without->session =
+                r % 2 == 0 ? SB_SLICE_LIT("conversation") : SB_SLICE_NONE;
+            ask_with(with, &request, NULL);
+            if (with->rc != SB_OK)
+                continue;
+            gone = with->decision.candidates[random_below(&seed, with->decision.n)].endpoint;
+            (void)snprintf(ignore, sizeof(ignore), "'ignore': ['%.*s']",
+                           SB_SLICE_ARGS(gone->row->tag));
+            ask_with(without, &request, ignore);
+            for (uint32_t i = 0; i < with->decision.n; i++) {
+                const struct dp_candidate *was = &with->decision.candidates[i];
+
+                if (was->endpoint == gone)
+                    continue;
+                assert_int_equal(without->rc, SB_OK);
+                assert_true(at < without->decision.n);
+                assert_ptr_equal(without->decision.candidates[at].endpoint, was->endpoint);
+                assert_ptr_equal(without->decision.candidates[at++].credential, was->credential);
+            }
+            if (without->rc == SB_OK)
+                assert_int_equal(at, without->decision.n);
+            left += at > 0;
+        }
+        ask_free(&with);
+        ask_free(&without);
+        world_free(&world);
+    }
+    assert_true(left > 300);
 }
 
 /* What is kept while ranking is what sorting everything would have kept. */
@@ -731,6 +796,7 @@ int main(void)
         cmocka_unit_test(soft_preferences_change_no_set),
         cmocka_unit_test(tightening_never_adds_an_endpoint),
         cmocka_unit_test(the_same_inputs_give_the_same_order),
+        cmocka_unit_test(an_endpoint_that_leaves_moves_nobody_else),
         cmocka_unit_test(the_kept_ones_are_the_best_of_all),
         cmocka_unit_test(used_up_models_are_passed_over),
         cmocka_unit_test(a_limit_goes_by_the_name_that_the_endpoint_knows),

@@ -96,6 +96,60 @@ static void conversations_have_the_same_shares(void **state)
     world_free(&world);
 }
 
+/* Known by how its messages begin: their digest spreads as well as a name. */
+static void conversations_known_by_their_messages_have_the_same_shares(void **state)
+{
+    struct world *world = world_new("{'endpoints': [{'tag': 'one', 'price': 1, 'cache_read': 0.5},"
+                                    " {'tag': 'two', 'price': 2}, {'tag': 'three', 'price': 3}]}");
+    struct ask *ask = ask_new(world);
+    unsigned counts[3] = {0};
+    double p;
+
+    (void)state;
+    for (int i = 0; i < DRAWS; i++) {
+        char members[96];
+
+        (void)snprintf(members, sizeof(members),
+                       "'messages': [{'role': 'user', 'content': 'what is %d plus one?'}]", i);
+        assert_int_equal(ask_for(ask, members), SB_OK);
+        assert_true(ask->decision.sticky);
+        counts[number_of(&ask->decision.candidates[0])]++;
+    }
+    p = chance_above(chi_square(counts));
+    print_message("%u : %u : %u, p = %.4f\n", counts[0], counts[1], counts[2], p);
+    assert_true(p > 0.001);
+    ask_free(&ask);
+    world_free(&world);
+}
+
+static void free_endpoints_share_nearly_everything_evenly(void **state)
+{
+    struct world *world =
+        world_new("{'endpoints': [{'tag': 'one', 'price': 0}, {'tag': 'two', 'price': 0},"
+                  " {'tag': 'three', 'price': 0.01}]}");
+    struct ask *ask = ask_new(world);
+    unsigned counts[3] = {0};
+    uint64_t seed = 7;
+    double off;
+
+    (void)state;
+    assert_int_equal(ask_for(ask, ""), SB_OK);
+    for (int i = 0; i < DRAWS; i++) {
+        ask->random = random_next(&seed);
+        assert_int_equal(ask_decide(ask), SB_OK);
+        counts[number_of(&ask->decision.candidates[0])]++;
+        if (i % 100 == 0)
+            assert_int_equal(ask_for(ask, ""), SB_OK);
+    }
+    /* 256 tokens at 0.01 USD per million cost 25 times what free ones count for */
+    assert_true(counts[2] < DRAWS / 500);
+    off = (double)counts[0] - (double)(counts[0] + counts[1]) / 2;
+    /* chi-square with one degree of freedom: 10.83 is p = 0.001 */
+    assert_true(4 * off * off / (counts[0] + counts[1]) < 10.83);
+    ask_free(&ask);
+    world_free(&world);
+}
+
 static void an_endpoint_that_leaves_moves_only_its_own_conversations(void **state)
 {
     struct world *before = world_new("{'endpoints': [{'tag': 'a', 'price': 1}, {'tag': 'b', "
@@ -318,6 +372,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prices_of_1_2_and_3_split_36_to_9_to_4),
         cmocka_unit_test(conversations_have_the_same_shares),
+        cmocka_unit_test(conversations_known_by_their_messages_have_the_same_shares),
+        cmocka_unit_test(free_endpoints_share_nearly_everything_evenly),
         cmocka_unit_test(an_endpoint_that_leaves_moves_only_its_own_conversations),
         cmocka_unit_test(a_conversation_is_named_by_what_is_nearest_to_the_request),
         cmocka_unit_test(messages_name_a_conversation_where_a_cached_prompt_is_cheaper),
