@@ -59,8 +59,8 @@ static void add_attempts(struct sb_json *json, const struct msg_record *record)
         sb_json_open_object(json);
         (void)snprintf(number, sizeof(number), "%llu", (unsigned long long)attempt->endpoint);
         sb_json_add_text(json, "endpoint_id", sb_slice_of(number));
-        if (attempt->endpoint == record->endpoint && record->provider.n > 0)
-            sb_json_add_text(json, "provider_name", record->provider);
+        sb_json_add_text(json, "provider_name", /* the slug: what a tag begins with */
+                         sb_slice_make(attempt->tag.p, sb_slice_find(attempt->tag, '/')));
         sb_json_add_text(json, "model_permaslug", attempt->model);
         if (attempt->status != 0)
             sb_json_add_i64(json, "status", attempt->status);

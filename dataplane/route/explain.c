@@ -308,11 +308,13 @@ void dp_explain_add_dropped(struct sb_json *json, const struct dp_candidate *can
 
 const char *dp_explain_strategy(const struct dp_decision *decision, unsigned model)
 {
+    const struct sb_slice id = decision->models.at[0].model->row->id;
+    struct sb_slice asked = decision->models.at[0].asked;
+
     if (model > 0)
         return "fallback";
-    return sb_slice_starts_with(decision->models.at[0].asked, decision->models.at[0].model->row->id)
-               ? "direct"
-               : "alias";
+    asked = sb_slice_starts_with(asked, id) ? sb_slice_from(asked, id.n) : SB_SLICE_LIT("alias");
+    return asked.n == 0 || asked.p[0] == ':' ? "direct" : "alias"; /* a suffix is no name */
 }
 
 /* --- refusals

@@ -45,7 +45,7 @@ def chat(model, order=tuple(ORDER), stream=False, **more):
     """The body of a request whose endpoints are tried in this order."""
     body = {"messages": HI, "stream": stream, **more}
     body["models" if isinstance(model, list) else "model"] = model
-    body["provider"] = {"order": list(order), **more.get("provider", {})} if order else {}
+    body["provider"] = {**({"order": list(order)} if order else {}), **more.get("provider", {})}
     return body
 
 

@@ -192,7 +192,7 @@ static void errors_are_told_with_their_status(void **state)
 static void strategies_have_the_names_that_clients_know(void **state)
 {
     struct world *world = world_new("{'endpoints': [{'tag': 'a'}, {'tag': 'b', 'model': 'm/b'}], "
-                                    "'models': {'m/a': {'aliases': ['x']}}}");
+                                    "'models': {'m/a': {'aliases': ['x', 'm/a-latest']}}}");
     struct ask *ask = ask_new(world);
 
     (void)state;
@@ -202,6 +202,8 @@ static void strategies_have_the_names_that_clients_know(void **state)
     assert_int_equal(ask_for(ask, "'model': 'm/a:floor'"), SB_OK);
     assert_string_equal(dp_explain_strategy(&ask->decision, 0), "direct");
     assert_int_equal(ask_for(ask, "'model': 'x'"), SB_OK);
+    assert_string_equal(dp_explain_strategy(&ask->decision, 0), "alias");
+    assert_int_equal(ask_for(ask, "'model': 'm/a-latest:nitro'"), SB_OK);
     assert_string_equal(dp_explain_strategy(&ask->decision, 0), "alias");
     ask_free(&ask);
     world_free(&world);
