@@ -9,17 +9,22 @@
 
 /* --- compiling one rule set ---------------------------------------------------------- */
 
-/* A name with a slash is a full tag, one without is a provider slug. */
+/* A name with a slash is a full tag, one without is a provider slug; what is
+ * neither may be a provider's display name, which clients of OpenRouter send. */
 static dp_ref ref_of(const struct dp_snapshot *snapshot, struct sb_slice name)
 {
-    const struct dp_provider *provider;
+    const struct dp_provider *provider = NULL;
     uint32_t tag;
 
     if (sb_slice_find(name, '/') < name.n) {
         tag = dp_snapshot_find_tag(snapshot, name);
-        return tag != DP_NONE ? tag | DP_REF_TAG : DP_REF_UNKNOWN;
+        if (tag != DP_NONE)
+            return tag | DP_REF_TAG;
+    } else {
+        provider = dp_snapshot_find_provider(snapshot, name);
     }
-    provider = dp_snapshot_find_provider(snapshot, name);
+    if (provider == NULL)
+        provider = dp_snapshot_find_provider_name(snapshot, name);
     return provider != NULL ? (dp_ref)(provider - snapshot->providers) : DP_REF_UNKNOWN;
 }
 

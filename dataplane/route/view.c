@@ -443,6 +443,21 @@ const struct dp_provider *dp_snapshot_find_provider(const struct dp_snapshot *sn
     return NULL;
 }
 
+const struct dp_provider *dp_snapshot_find_provider_name(const struct dp_snapshot *snapshot,
+                                                         struct sb_slice name)
+{
+    const struct dp_provider *found = NULL;
+
+    for (size_t i = 0; i < snapshot->records->n_providers; i++) {
+        if (!sb_slice_eq_nocase(snapshot->providers[i].row->name, name))
+            continue;
+        if (found != NULL)
+            return NULL;
+        found = &snapshot->providers[i];
+    }
+    return found;
+}
+
 uint32_t dp_snapshot_find_tag(const struct dp_snapshot *snapshot, struct sb_slice tag)
 {
     uint32_t hash = dp_hash_nocase(tag), at = hash, item;

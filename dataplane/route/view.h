@@ -162,6 +162,10 @@ const struct dp_endpoint *dp_snapshot_find_endpoint(const struct dp_snapshot *sn
 /* Without regard to case. */
 const struct dp_provider *dp_snapshot_find_provider(const struct dp_snapshot *snapshot,
                                                     struct sb_slice slug);
+/* By display name, likewise; NULL too when several have it.  Not indexed: for
+ * names that are no slug. */
+const struct dp_provider *dp_snapshot_find_provider_name(const struct dp_snapshot *snapshot,
+                                                         struct sb_slice name);
 /* The number that all endpoints of this tag carry, or DP_NONE. */
 uint32_t dp_snapshot_find_tag(const struct dp_snapshot *snapshot, struct sb_slice tag);
 /* A tenant's keys for a provider, in their sequence; n is 0 without any. */
