@@ -3,7 +3,7 @@
  *
  * Mostly the provider's own bytes, with id, model, provider and usage put in.
  * What strict clients reject is mended: null members, choices without index,
- * delta or finish_reason.
+ * delta or finish_reason; what they do not find, reasoning by another name.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -50,11 +50,13 @@ static bool read_error(struct dp_incoming *in, const struct sb_splice *doc,
 
 /* --- mending --------------------------------------------------------------- */
 
-/* Appends a message or delta without the nulls that clients reject. */
+/* Appends a message or delta without the nulls that clients reject, and with
+ * its reasoning by the name that they know. */
 static int mend_message(struct sb_slice value, struct sb_buf *out)
 {
+    const struct sb_splice_member *reasoning, *other;
     struct sb_splice_member table[CHOICE_MEMBERS];
-    struct sb_splice_edit changes[CHOICE_MEMBERS];
+    struct sb_splice_edit changes[CHOICE_MEMBERS + 1];
     struct sb_splice_edits edits;
     struct sb_splice doc;
     int rc = SB_OK;
@@ -68,6 +70,14 @@ static int mend_message(struct sb_slice value, struct sb_buf *out)
         if (doc.members[i].type == SB_SPLICE_NULL &&
             !dp_openai_may_be_null(sb_splice_name(&doc, &doc.members[i])))
             rc = sb_splice_cut(&edits, &doc.members[i]);
+    reasoning = sb_splice_find(&doc, DP_OPENAI_REASONING);
+    other = sb_splice_find(&doc, DP_OPENAI_OTHER_REASONING);
+    if (rc == SB_OK && other != NULL && other->type == SB_SPLICE_STRING) {
+        if (reasoning == NULL)
+            rc = sb_splice_append(&edits, DP_OPENAI_REASONING, sb_splice_value(&doc, other));
+        else if (reasoning->type == SB_SPLICE_NULL)
+            rc = sb_splice_replace(&edits, reasoning, sb_splice_value(&doc, other));
+    }
     return rc == SB_OK ? sb_splice_emit(&edits, out) : rc;
 }
 
@@ -83,7 +93,7 @@ static int mend_choice(struct sb_slice value, uint32_t index, const char *messag
     char number[16];
     int rc = SB_OK;
 
-    sb_buf_init(&mended, value.n);
+    sb_buf_init(&mended, 2 * value.n + MENDED_MORE); /* at most doubled: all is reasoning */
     sb_splice_init(&doc, table, SB_ARRAY_LEN(table));
     if (sb_splice_scan(&doc, value, SB_SPLICE_DEPTH_MAX, NULL) != SB_OK ||
         doc.type != SB_SPLICE_OBJECT)
@@ -244,7 +254,7 @@ int dp_openai_write_answer(struct dp_incoming *in, struct sb_buf *out)
     int rc;
 
     dp_openai_index_make(&index, &in->answer);
-    sb_buf_init(&mended, in->answer.text.n + (size_t)DP_OPENAI_CHOICES_MAX * MENDED_MORE);
+    sb_buf_init(&mended, 2 * in->answer.text.n + (size_t)DP_OPENAI_CHOICES_MAX * MENDED_MORE);
     revision_init(&r, &in->answer, &index);
     rc = put_identity(&r, in);
     if (rc == SB_OK)
@@ -275,7 +285,7 @@ static int write_chunk(const struct dp_incoming *in, const struct sb_splice *doc
     struct revision r;
     int rc;
 
-    sb_buf_init(&mended, doc->text.n + (size_t)DP_OPENAI_CHOICES_MAX * MENDED_MORE);
+    sb_buf_init(&mended, 2 * doc->text.n + (size_t)DP_OPENAI_CHOICES_MAX * MENDED_MORE);
     revision_init(&r, doc, index);
     rc = put_identity(&r, in);
     if (rc == SB_OK)

@@ -59,8 +59,7 @@ static bool is_string(struct sb_slice value)
 bool dp_openai_may_be_null(struct sb_slice name)
 {
     return sb_slice_eq(name, SB_SLICE_LIT("content")) ||
-           sb_slice_eq(name, SB_SLICE_LIT("refusal")) ||
-           sb_slice_eq(name, SB_SLICE_LIT("reasoning"));
+           sb_slice_eq(name, SB_SLICE_LIT("refusal")) || sb_slice_eq(name, DP_OPENAI_REASONING);
 }
 
 const char *dp_openai_message_name(enum msg_api api, bool streamed)
@@ -110,6 +109,15 @@ static void note_text(struct dp_openai_facts *facts, struct sb_slice string)
     facts->content_bytes += string.n - 2;
 }
 
+/* Of a message or a delta. */
+static void note_named_text(struct dp_openai_facts *facts, struct sb_slice name,
+                            struct sb_slice string)
+{
+    note_text(facts, string);
+    facts->has_reasoning |= sb_slice_eq(name, DP_OPENAI_REASONING);
+    facts->other_reasoning |= sb_slice_eq(name, DP_OPENAI_OTHER_REASONING);
+}
+
 /* Tool calls, audio, reasoning details. */
 static void note_parts(struct dp_openai_facts *facts, struct sb_slice value)
 {
@@ -126,7 +134,7 @@ static void note_in_message(struct dp_openai_facts *facts, struct sb_slice name,
             facts->repair = true;
     } else if (value.n > 2 && !sb_slice_eq(name, SB_SLICE_LIT("role"))) {
         if (is_string(value))
-            note_text(facts, value);
+            note_named_text(facts, name, value);
         else if (value.p[0] == '{' || value.p[0] == '[')
             note_parts(facts, value);
     }
@@ -150,7 +158,7 @@ static void note_in_choice(struct dp_openai_facts *facts, struct sb_slice name,
 
 static void begin_choice(struct dp_openai_facts *facts)
 {
-    facts->has_message = false;
+    facts->has_message = facts->has_reasoning = facts->other_reasoning = false;
     facts->choice_finish = facts->choice_index = facts->choice_error = SB_SLICE_NONE;
 }
 
@@ -160,7 +168,8 @@ static void end_choice(struct dp_openai_facts *facts, uint32_t at)
     struct sb_slice finish = facts->choice_finish;
     int64_t index = at;
 
-    if (!facts->has_message || finish.n == 0 || facts->choice_index.n == 0)
+    if (!facts->has_message || finish.n == 0 || facts->choice_index.n == 0 ||
+        (facts->other_reasoning && !facts->has_reasoning))
         facts->repair = true;
     if (finish.n <= 2 || !is_string(finish))
         return;

@@ -21,6 +21,11 @@
 
 enum { DP_OPENAI_CHOICES_MAX = 128 }; /* the API's own limit of n */
 
+/* Many providers say it by the other name, which clients of OpenRouter do not
+ * look for.  They get both: some send a message back as it came. */
+#define DP_OPENAI_REASONING       SB_SLICE_LIT("reasoning")
+#define DP_OPENAI_OTHER_REASONING SB_SLICE_LIT("reasoning_content")
+
 /* Outermost members of an answer: X(NAME, "member"). */
 #define DP_OPENAI_MEMBER_MAP(X)                                                                    \
     X(ID, "id")                                                                                    \
@@ -64,9 +69,11 @@ struct dp_openai_facts {
 
     /* While it gathers. */
     struct sb_splice_visitor visitor;
-    struct sb_slice message;       /* name of what a choice says its content in */
-    bool in_usage;                 /* else in the choices */
-    bool has_message;              /* the current choice does */
+    struct sb_slice message; /* name of what a choice says its content in */
+    bool in_usage;           /* else in the choices */
+    bool has_message;        /* the current choice does */
+    bool has_reasoning;      /* likewise, by either name */
+    bool other_reasoning;
     struct sb_slice choice_finish; /* of the current choice, JSON; or none */
     struct sb_slice choice_index, choice_error;
 };

@@ -289,6 +289,41 @@ static void what_clients_reject_in_a_chunk_is_mended(void **state)
         "\"model\":\"a/b\",\"provider\":\"Acme\",\"object\":\"chat.completion.chunk\"}\n\n"));
 }
 
+/* As OpenRouter calls it; by the other name it stays, for clients that send it
+ * back to the provider. */
+static void reasoning_has_the_name_that_clients_know(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{\"reasoning_content\":\"x\"}", "{\"reasoning_content\":\"x\",\"reasoning\":\"x\"}"},
+        {"{\"reasoning\":null,\"content\":null,\"reasoning_content\":\"x\"}",
+         "{\"reasoning\":\"x\",\"content\":null,\"reasoning_content\":\"x\"}"},
+        {"{\"reasoning\":\"y\",\"reasoning_content\":\"x\"}",
+         "{\"reasoning\":\"y\",\"reasoning_content\":\"x\"}"},
+        {"{\"reasoning_content\":null,\"content\":\"x\"}", "{\"content\":\"x\"}"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SB_ARRAY_LEN(cases); i++) {
+        SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(8192);
+        SB_CLEANUP(sb_buf_release) struct sb_buf out;
+        struct dp_incoming in = incoming(MSG_API_CHAT, arena);
+        char chunk[256], expected[256];
+
+        sb_buf_init(&out, 8192);
+        (void)snprintf(chunk, sizeof(chunk),
+                       "{\"choices\":[{\"index\":0,\"delta\":%s,\"finish_reason\":null}]}",
+                       cases[i][0]);
+        (void)snprintf(expected, sizeof(expected),
+                       "data: {\"choices\":[{\"index\":0,\"delta\":%s,\"finish_reason\":null}],"
+                       "\"created\":1700000000,\"id\":\"gen-1\",\"model\":\"a/b\",\"provider\":"
+                       "\"Acme\",\"object\":\"chat.completion.chunk\"}\n\n",
+                       cases[i][1]);
+        feed(&in, chunk, &out);
+        assert_true(sb_slice_is(sb_buf_slice(&out), expected));
+        assert_int_equal(in.content_bytes, i == 2 ? 2 : 1); /* once in each name that came */
+    }
+}
+
 static void first_content_is_anything_but_a_role(void **state)
 {
     static const struct {
@@ -573,6 +608,7 @@ int main(void)
         cmocka_unit_test(what_is_no_answer_is_told_from_an_error_in_a_200),
         cmocka_unit_test(a_stream_is_rewritten_and_its_usage_kept_for_the_end),
         cmocka_unit_test(what_clients_reject_in_a_chunk_is_mended),
+        cmocka_unit_test(reasoning_has_the_name_that_clients_know),
         cmocka_unit_test(first_content_is_anything_but_a_role),
         cmocka_unit_test(garbage_in_a_stream_is_dropped_and_counted),
         cmocka_unit_test(an_error_event_says_what_it_is),
