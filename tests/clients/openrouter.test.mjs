@@ -4,8 +4,10 @@ import assert from 'node:assert/strict';
 import {after, before, beforeEach, test} from 'node:test';
 
 import {OpenRouter} from '@openrouter/sdk';
+import {HTTPClient} from '@openrouter/sdk/lib/http';
 import * as errors from '@openrouter/sdk/models/errors';
 
+import {RULES, camel} from './rules.mjs';
 import {collect, start} from './stack.mjs';
 
 const messages = [{role: 'user', content: 'hi'}];
@@ -129,6 +131,49 @@ test('the provider object is obeyed', async () => {
   assert.match(cheap.choices[0].message.content, /^p1 here/);
   const zdr = await client.chat.send(chat({model: stack.fresh(), provider: {zdr: true}}));
   assert.match(zdr.choices[0].message.content, /^p0 here/);
+});
+
+for (const rule of RULES) {
+  test(`provider: ${rule.name}`, async () => {
+    let sent;
+    let told;
+    const httpClient = new HTTPClient();
+    httpClient.addHook('beforeRequest', async (request) => {
+      sent = await request.clone().json();
+    });
+    httpClient.addHook('response', async (response) => {
+      told = await response.clone().json();
+    });
+    const watched = new OpenRouter({
+      apiKey: stack.key, serverURL: `${stack.url}/api/v1`, httpClient,
+      retryConfig: {strategy: 'none'},
+    });
+    const request = {
+      ...chat({model: stack.fresh(rule.kind ?? 'varied'), provider: camel(rule.set),
+        seed: rule.seed}),
+      xOpenRouterMetadata: 'enabled',
+    };
+    const outcome = await watched.chat.send(request).then(
+      (answer) => answer.choices[0].message.content.slice(0, 2),
+      (error) => error);
+    assert.deepEqual(sent.provider, rule.set); // what these tests stand for
+    if (rule.serves.length > 0) {
+      assert(rule.serves.includes(outcome), `${outcome}`);
+    } else {
+      assert(outcome instanceof errors.NotFoundResponseError, outcome);
+    }
+    const steps = told.openrouter_metadata.funnel;
+    const step = steps.find((one) => one.step === rule.step);
+    assert.deepEqual((step?.removed ?? []).map((one) => one.endpoint), rule.removes ?? []);
+  });
+}
+
+test('an unknown member of provider is named', async () => {
+  const error = await rejection(client.chat.send(chat({
+    provider: {maxPrice: {prompt: 'cheap'}},
+  })));
+  assert(error instanceof errors.BadRequestResponseError);
+  assert.match(error.message, /provider\.max_price\.prompt: "cheap" is not allowed/);
 });
 
 test('fallback models are tried in order', async () => {

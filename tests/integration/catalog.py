@@ -26,6 +26,7 @@ KINDS = {
     "limited": (["p0", "p1", "p2"], CONTEXT, 4),   # what the key "limited" may use
     "narrow": (["narrow", "p1"], CONTEXT, 4),      # one connection, two requests at a time
     "steady": (["p0"], CONTEXT, 1),                # STEADY
+    "varied": (["p0", "p1", "p2"], CONTEXT, 40),   # VARIED
 }
 STEADY = "steady/000"  # of a provider that no test makes fail at it
 
@@ -37,6 +38,15 @@ MORE = {"disabled": {"disabled": True}, "limited": {"policy": "limited"},
 
 def claim(value):
     return {"value": value, "evidence": "https://example.com/evidence"}
+
+
+# What tells the endpoints of a varied model apart, beside their prices: for rules that look at it.
+VARIED = {
+    "p0": {"quantization": "fp8", "no_training": claim("yes")},
+    "p1": {"quantization": "bf16", "no_training": claim("no")},
+    "p2": {"quantization": "mxfp8", "no_training": claim("no"),
+           "supported_parameters": [name for name in PARAMETERS if name != "seed"]},
+}
 
 
 def provider(slug, url, **more):
@@ -69,12 +79,14 @@ def build(ports, secure_port, ca_file, odd_port, refused_port, keys):
             model = f"{kind}/{i:03}"
             models.append({"id": model, "name": f"Test model {kind} {i}",
                            "context_length": context, "input_modalities": ["text", "image"],
-                           "output_modalities": ["text"], "distillable": claim("no")})
+                           "output_modalities": ["text"],
+                           "distillable": claim("yes" if kind == "varied" else "no")})
             for price, slug in enumerate(slugs, 1):
-                endpoints.append(endpoint(
-                    model, slug, price, region=regions.get(slug, "US"), context_length=context,
-                    max_completion_tokens=50_000, supported_parameters=PARAMETERS,
-                    zdr=claim("yes" if slug == "p0" else "no")))
+                traits = {"region": regions.get(slug, "US"), "context_length": context,
+                          "max_completion_tokens": 50_000, "supported_parameters": PARAMETERS,
+                          "zdr": claim("yes" if slug == "p0" else "no"),
+                          **(VARIED[slug] if kind == "varied" else {})}
+                endpoints.append(endpoint(model, slug, price, **traits))
     models.append({"id": "test/embed", "name": "Test embeddings", "context_length": 8192,
                    "output_modalities": ["embeddings"], "aliases": ["embedder"]})
     endpoints.append(endpoint("test/embed", "p0", 1, region="DE"))
