@@ -28,7 +28,8 @@ void dp_metadata_make(struct dp_request *req)
         sb_slice_of(dp_explain_strategy(req->decision, candidate != NULL ? candidate->model : 0)));
     sb_json_add_text(&json, "summary",
                      sb_arena_printf(req->arena, "%u of %u endpoints could serve this request",
-                                     req->decision->n, req->decision->endpoints));
+                                     dp_decision_available(req->decision),
+                                     req->decision->endpoints));
     dp_explain_add_funnel(&json, &req->route, req->decision, req->arena);
     dp_explain_add_order(&json, req->decision);
     dp_explain_add_dropped(&json, candidate);

@@ -70,12 +70,19 @@ static void show_funnel(struct ctl *ctl, yyjson_val *funnel)
 
 /* --- the order ---------------------------------------------------------------------- */
 
-static const char *behind(yyjson_val *candidate)
+/* Why a candidate ranks behind, and what would be cut from the request there. */
+static struct sb_slice note(struct ctl *ctl, yyjson_val *candidate)
 {
-    if (yyjson_is_true(yyjson_obj_get(candidate, "misses_context")))
-        return "context may not fit";
-    return yyjson_is_true(yyjson_obj_get(candidate, "misses_preference")) ? "misses a preference"
-                                                                          : "";
+    yyjson_val *dropped = yyjson_obj_get(candidate, "dropped_parameters");
+    const char *behind =
+        yyjson_is_true(yyjson_obj_get(candidate, "misses_context"))      ? "context may not fit"
+        : yyjson_is_true(yyjson_obj_get(candidate, "misses_preference")) ? "misses a preference"
+                                                                         : "";
+
+    if (dropped == NULL)
+        return sb_slice_of(behind);
+    return sb_arena_printf(ctl->arena, "%s%sdrops %.*s", behind, *behind != '\0' ? "; " : "",
+                           SB_SLICE_ARGS(ctl_words(ctl->arena, dropped, CTL_SHOW_TEXT, 0)));
 }
 
 static enum ctl_style health_style(struct sb_slice health)
@@ -102,16 +109,16 @@ static void add_candidate(struct ctl *ctl, struct ctl_table *table, yyjson_val *
         sb_arena_printf(ctl->arena, "%.3g", yyjson_get_num(yyjson_obj_get(one, "weight"))));
     ctl_table_add(table, CTL_BOLD,
                   ctl_words(ctl->arena, yyjson_obj_get(one, "share"), CTL_SHOW_PERCENT, 0));
-    ctl_table_add(table, CTL_WARN, sb_slice_of(behind(one)));
+    ctl_table_add(table, CTL_WARN, note(ctl, one));
 }
 
-static void show_order(struct ctl *ctl, yyjson_val *order)
+static void show_order(struct ctl *ctl, yyjson_val *order, bool only_first)
 {
     static const struct ctl_column columns[] = {
         {"#", true, false},      {"ENDPOINT", false, false}, {"MODEL", false, true},
         {"KEY", false, false},   {"HEALTH", false, false},   {"GROUP", true, false},
         {"$/1000", true, false}, {"WEIGHT", true, false},    {"SHARE", true, false},
-        {"BEHIND", false, true},
+        {"NOTE", false, true},
     };
     struct ctl_table *table = ctl_table_new(ctl->arena, columns, SB_ARRAY_LEN(columns));
     yyjson_arr_iter iter = yyjson_arr_iter_with(order);
@@ -124,6 +131,8 @@ static void show_order(struct ctl *ctl, yyjson_val *order)
     while ((one = yyjson_arr_iter_next(&iter)) != NULL)
         add_candidate(ctl, table, one, ++place);
     ctl_print_table(ctl, table);
+    if (only_first)
+        ctl_print(ctl, "allow_fallbacks is false: no other endpoint would be tried.\n");
 }
 
 /* --- what to relax ---------------------------------------------------------------------- */
@@ -179,7 +188,8 @@ static void show_decision(struct ctl *ctl, yyjson_val *decision)
               SB_SLICE_ARGS(revision),
               yyjson_is_true(yyjson_obj_get(decision, "sticky")) ? ", sticky" : "");
     show_funnel(ctl, yyjson_obj_get(decision, "funnel"));
-    show_order(ctl, yyjson_obj_get(decision, "order"));
+    show_order(ctl, yyjson_obj_get(decision, "order"),
+               yyjson_is_true(yyjson_obj_get(decision, "only_first")));
     show_relax(ctl, yyjson_obj_get(decision, "relax"));
     show_warnings(ctl, yyjson_obj_get(decision, "warnings"));
 }

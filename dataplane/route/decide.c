@@ -202,6 +202,15 @@ int dp_route_decide(const struct dp_route *route, struct sb_arena *arena,
 /* --- walking the sequence ------------------------------------------------------------------------
  */
 
+uint32_t dp_decision_available(const struct dp_decision *decision)
+{
+    uint32_t left = decision->endpoints;
+
+    for (int step = 0; step < DP_STEP_COUNT; step++)
+        left -= decision->removed[step];
+    return left;
+}
+
 uint32_t dp_decision_next(const struct dp_decision *decision, uint32_t from, uint32_t used_up)
 {
     while (from < decision->n && (used_up >> decision->candidates[from].model & 1) != 0)

@@ -77,6 +77,8 @@ struct dp_decision {
 int dp_route_decide(const struct dp_route *route, struct sb_arena *arena,
                     struct dp_decision *ret_decision, struct sb_errmsg *err) SB_MUSTCHECK;
 
+/* Endpoints that passed all filters. */
+uint32_t dp_decision_available(const struct dp_decision *decision);
 /* The first candidate at or after `from` whose model is not in used_up (bits
  * 1 << candidate.model), or n. */
 uint32_t dp_decision_next(const struct dp_decision *decision, uint32_t from, uint32_t used_up);

@@ -263,6 +263,8 @@ static void add_candidate(struct sb_json *json, const struct dp_decision *decisi
     sb_json_add_double(json, "cost", at->cost);
     sb_json_add_double(json, "weight", dp_draw_weight(at->cost));
     sb_json_add_double(json, "share", share);
+    if (at->dropped != 0)
+        dp_explain_add_dropped(json, at);
     sb_json_close_object(json);
 }
 
@@ -284,6 +286,8 @@ void dp_explain_add_order(struct sb_json *json, const struct dp_decision *decisi
         first = next;
     }
     sb_json_close_array(json);
+    if (decision->plan.only_first)
+        sb_json_add_bool(json, "only_first", true);
 }
 
 /* --- the rest

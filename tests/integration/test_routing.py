@@ -70,19 +70,16 @@ def test_an_alias_is_told_as_such(world):
 
 
 def test_endpoints_of_all_models_are_sorted_together_without_partition(world):
-    models = [world.fresh("same"), world.fresh()]  # p1 for 1 USD; p0, p1 and p2 for 1, 2 and 3
-    sort = {"sort": {"by": "price", "partition": "none"}}
-    assert ask(world, models, None, provider=sort).body["model"] == models[0]  # 1 USD
-    assert ask(world, models, ["p0"]).body["model"] == models[0]
-    assert ask(world, models[::-1], None, provider={"sort": "price"}).body["model"] == models[1]
-    world[0].behave(fail="401")
+    models = [world.fresh(), world.fresh("same")]  # p1 and p2 for 2 and 3 USD; p1 for 1 USD
+    rules = {"ignore": ["p0"], "sort": "price"}
+    assert ask(world, models, None, provider=rules).body["model"] == models[0]
+    rules["sort"] = {"by": "price", "partition": "none"}
+    assert ask(world, models, None, provider=rules).body["model"] == models[1]
     world[1].behave(fail="401")
-    body = {"models": models[::-1], "messages": HI, "provider": sort,
-            "switchboard": {"explain": True}}
-    attempts = world.worker.chat(body).json()["switchboard_metadata"]["attempts"]
-    tried = [(one["endpoint"], one["model"]) for one in attempts]
-    assert set(tried[:2]) == {("p0", models[1]), ("p1", models[0])}
-    assert tried[2:] == [("p1", models[1]), ("p2", models[1])]
+    result = ask(world, models, None, provider=rules)
+    assert [(one["endpoint"], one["model"]) for one in result.metadata["attempts"]] == [
+        ("p1", models[1]), ("p1", models[0]), ("p2", models[0])]
+    assert result.metadata["strategy"] == "direct"
 
 
 # --- what a worker has seen counts, and is told --------------------------------------------------
@@ -110,6 +107,8 @@ def test_the_same_is_told_in_a_request_and_to_an_operator(world):
                                 "reason": "operated from FR"}]
     assert asked["relax"] == [{"rules": ["switchboard.operator_countries"], "endpoints": ["p2"]}]
     assert told["dropped_parameters"] == ["top_a"]
+    assert all(one["dropped_parameters"] == ["top_a"] for one in asked["order"])
+    assert told["summary"] == "2 of 3 endpoints could serve this request"
     assert len(world.received(1)) == 1  # who only asks sends nothing
 
 
@@ -155,6 +154,12 @@ def test_switchboardctl_says_it_in_a_table(world, tmp_path):
     assert rows[0][-1].endswith("%")
     assert "provider.ignore" in lines[lines.index(
         next(line for line in lines if line.startswith("To let more in")) ) + 1], text
+    # what would be cut there, and that nobody else would be tried
+    request.write_text('{"model": "%s", "messages": [{"role": "user", "content": "hi"}],'
+                       ' "top_a": 1, "provider": {"allow_fallbacks": false}}' % model)
+    text = world.site.ctl(*words, control=world.control).stdout
+    assert "drops top_a" in text
+    assert "allow_fallbacks is false: no other endpoint would be tried." in text
     # refusals too, with an exit status that a script can see
     request.write_text('{"model": "%s", "messages": [{"role": "user", "content": "hi"}],'
                        ' "switchboard": {"pin": "p9"}}' % model)

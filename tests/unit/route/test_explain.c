@@ -168,6 +168,30 @@ static void an_order_is_told_with_weights_and_shares(void **state)
     world_free(&world);
 }
 
+static void what_is_dropped_and_whom_nobody_follows_is_told(void **state)
+{
+    struct world *world = world_new("{'endpoints': [{'tag': 'one'}, {'tag': 'two', 'without': "
+                                    "['seed']}]}");
+    struct ask *ask = ask_new(world);
+    struct told told;
+
+    (void)state;
+    assert_int_equal(ask_for(ask, "'seed': 1, 'provider': {'order': ['one']}"), SB_OK);
+    told = explain(ask, SB_OK);
+    assert_null(yyjson_ptr_get(told.root, "/order/0/dropped_parameters"));
+    assert_text(told.root, "/order/1/dropped_parameters/0", "seed");
+    assert_null(yyjson_ptr_get(told.root, "/only_first"));
+    forget(&told);
+    assert_int_equal(ask_for(ask, "'provider': {'allow_fallbacks': false}"), SB_OK);
+    assert_int_equal(dp_decision_available(&ask->decision), 2);
+    told = explain(ask, SB_OK);
+    assert_int_equal(yyjson_arr_size(at(told.root, "/order")), 1);
+    assert_true(yyjson_is_true(at(told.root, "/only_first")));
+    forget(&told);
+    ask_free(&ask);
+    world_free(&world);
+}
+
 static void errors_are_told_with_their_status(void **state)
 {
     struct world *world =
@@ -244,6 +268,7 @@ int main(void)
         cmocka_unit_test(a_refusal_says_who_was_removed_why_and_what_to_relax),
         cmocka_unit_test(privacy_alone_and_no_endpoints_have_codes_of_their_own),
         cmocka_unit_test(an_order_is_told_with_weights_and_shares),
+        cmocka_unit_test(what_is_dropped_and_whom_nobody_follows_is_told),
         cmocka_unit_test(errors_are_told_with_their_status),
         cmocka_unit_test(strategies_have_the_names_that_clients_know),
         cmocka_unit_test(long_lists_are_cut_and_counted),
