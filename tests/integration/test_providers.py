@@ -127,6 +127,37 @@ def test_a_head_that_is_none_is_left_to_the_next(world, head):
         assert outcomes(answer) == [("odd", "bad_answer"), ("p1", "success")]
 
 
+@pytest.mark.parametrize("part", [b"", b"HTTP/1.1 200 OK\r\nContent-", whole()[:-30]],
+                         ids=["no byte", "half a head", "most of the body"])
+def test_a_whole_answer_that_does_not_come_whole_is_left_to_the_next(world, part):
+    with world.worker.wire() as wire:
+        with begin(world, wire, switchboard={"attempt_timeout_ms": 200}) as provider:
+            provider.send(part)
+            answer = wire.answer()
+            assert answer.status == 200
+            assert outcomes(answer) == [("odd", "attempt_timeout"), ("p1", "success")]
+            assert provider.is_closed()
+
+
+@pytest.mark.parametrize("drip", [b": still thinking\n\n", b"data: no JSON\n\n",
+                                  b'data: {"choices":[{"index":0,"delta":{"content":""}}]}\n\n'],
+                         ids=["comments", "garbage", "empty deltas"])
+def test_nothing_but_content_keeps_the_first_token_limit_away(world, drip):
+    with world.worker.wire() as wire:
+        with begin(world, wire, stream=True,
+                   switchboard={"first_token_timeout_ms": 300}) as provider:
+            provider.send(stream(b""))
+            try:
+                while True:  # until we are left; others are served meanwhile
+                    provider.send(drip)
+                    assert world.worker.chat(chat(STEADY, None)).status_code == 200
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            answer = wire.answer()
+        assert outcomes(answer, True) == [("odd", "first_token_timeout"), ("p1", "success")]
+        assert text_of(answer.body).startswith("p1 here")
+
+
 def test_an_answer_that_comes_before_the_body_was_read_counts(world):
     text = "x" * 20_000_000  # more than the buffers of two sockets
     with world.worker.wire() as wire:

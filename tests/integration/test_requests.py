@@ -694,7 +694,7 @@ def test_five_faults_open_the_breaker(world):
 
 
 @pytest.mark.parametrize("behaviour", [
-    {"fail": "409"}, {"fail": "429", "retry_after": 0}, {"context_error": True},
+    {"fail": "409"}, {"fail": "425"}, {"fail": "429", "retry_after": 0}, {"context_error": True},
     {"content_filter": True}, {"fail": "422"}], ids=str)
 def test_what_is_not_an_endpoints_fault_opens_no_breaker(world, behaviour):
     before = world.worker.metric("switchboard_breakers_open")

@@ -197,6 +197,8 @@ def test_a_stream_that_breaks_after_content_ends_with_one_error(world, name):
         assert last["usage"]["cost"] == 0  # failures are not charged
         assert last["usage"]["cost_details"]["upstream_inference_cost"] > 0
         record = generation(world, head)
+        assert record["switchboard"]["outcome"] == "stream_cut"
+        assert [one["outcome"] for one in record["provider_responses"]] == ["stream_cut"]
         assert record["total_cost"] == 0
         assert record["upstream_inference_cost"] > 0
         (attempt,) = last["switchboard_metadata"]["attempts"]
