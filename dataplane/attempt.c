@@ -13,6 +13,7 @@
 #include "dataplane/outlet.h"
 #include "dataplane/relay.h"
 #include "dataplane/request.h"
+#include "dataplane/retry_after.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
@@ -21,15 +22,14 @@
 #include "dataplane/worker.h"
 
 enum {
-    READ_ROUNDS = 8,         /* of the scratch buffer per event */
-    SHORT_READ = 16 * 1024,  /* less than a TLS record: there is hardly more */
-    ERROR_MAX = 256 * 1024,  /* bytes of an error answer that are looked at */
-    EVENT_MAX = 4 << 20,     /* bytes of one event */
-    HELD_MAX = 256 * 1024,   /* chunks before the first content, which adds one event */
-    FIELDS_MAX = 100,        /* of an answer's head */
-    GRACE_MSEC = 1000,       /* after the finish reason, for usage and end mark */
-    RETRY_AFTER_MSEC = 5000, /* of a 429 that does not say */
-    RETRY_AFTER_MAX = 300000,
+    READ_ROUNDS = 8,          /* of the scratch buffer per event */
+    SHORT_READ = 16 * 1024,   /* less than a TLS record: there is hardly more */
+    ERROR_MAX = 256 * 1024,   /* bytes of an error answer that are looked at */
+    EVENT_MAX = 4 << 20,      /* bytes of one event */
+    HELD_MAX = 256 * 1024,    /* chunks before the first content, which adds one event */
+    FIELDS_MAX = 100,         /* of an answer's head */
+    GRACE_MSEC = 1000,        /* after the finish reason, for usage and end mark */
+    RETRY_AFTER_MSEC = 5000,  /* of a 429 that does not say */
     FIRST_TOKEN_BASE = 10000, /* milliseconds; ROUTING.md 8 */
     TOKENS_PER_SECOND = 4000,
     REASONING_FACTOR = 6,
@@ -317,18 +317,16 @@ static void after_events(struct dp_attempt *a)
 
 /* --- reading ----------------------------------------------------------------- */
 
-static sb_msec parse_retry_after(struct sb_slice value)
+/* What a 429 or 503 asks for. */
+static sb_msec retry_after(const struct dp_attempt *a, const char *base)
 {
-    sb_msec seconds = 0;
+    struct sb_slice value = sb_http1_value(&a->head, base, SB_SLICE_LIT("retry-after"));
+    sb_msec wait = 0;
 
-    if (value.n == 0 || value.n > 6)
-        return 0; /* dates too: their clocks are not ours */
-    for (size_t i = 0; i < value.n; i++) {
-        if (value.p[i] < '0' || value.p[i] > '9')
-            return 0;
-        seconds = seconds * 10 + (sb_msec)(value.p[i] - '0');
-    }
-    return seconds * 1000 < RETRY_AFTER_MAX ? seconds * 1000 : RETRY_AFTER_MAX;
+    if (value.n > 0)
+        wait = dp_retry_after(value, sb_http1_value(&a->head, base, SB_SLICE_LIT("date")),
+                              sb_clock_wall(a->req->worker->clock));
+    return wait == 0 && a->head.status == 429 ? RETRY_AFTER_MSEC : wait;
 }
 
 /* false: the attempt has ended. */
@@ -340,9 +338,7 @@ static bool on_head(struct dp_attempt *a, const char *base)
 
     a->status = a->head.status;
     a->state = DP_ATTEMPT_ANSWER;
-    a->retry_after = parse_retry_after(sb_http1_value(&a->head, base, SB_SLICE_LIT("retry-after")));
-    if (a->status == 429 && a->retry_after == 0)
-        a->retry_after = RETRY_AFTER_MSEC;
+    a->retry_after = good ? 0 : retry_after(a, base);
     if (good && coding.n > 0 && !sb_slice_eq_nocase(coding, SB_SLICE_LIT("identity"))) {
         fail(a, MSG_OUTCOME_BAD_ANSWER);
         return false;

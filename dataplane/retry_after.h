@@ -1,0 +1,11 @@
+/* dataplane/retry_after.h - how long a provider asks to be left alone. */
+#pragma once
+
+#include "common/clock.h"
+#include "common/slice.h"
+
+/* Milliseconds from now, at most 5 minutes; 0 when it says none that can be
+ * understood.  retry_after: the field's value, seconds or an HTTP date; date:
+ * that of the answer's Date, by whose clock the other is read, or none; wall:
+ * our clock, for answers without one. */
+sb_msec dp_retry_after(struct sb_slice retry_after, struct sb_slice date, sb_usec wall);

@@ -1,0 +1,57 @@
+/* tests/unit/dataplane/test_retry_after.c */
+#include "dataplane/retry_after.h"
+
+#include "tests/lib/test.h"
+
+#define AT "Sun, 06 Nov 1994 08:49:37 GMT"
+/* a minute later */
+#define WALL (INT64_C(784111837) * 1000000)
+
+static sb_msec wait_of(const char *retry_after, const char *date)
+{
+    return dp_retry_after(sb_slice_of(retry_after), sb_slice_of(date), WALL);
+}
+
+static void seconds_are_taken_up_to_five_minutes(void **state)
+{
+    (void)state;
+    assert_int_equal(wait_of("1", ""), 1000);
+    assert_int_equal(wait_of("007", ""), 7000);
+    assert_int_equal(wait_of("299", AT), 299000);
+    assert_int_equal(wait_of("300", ""), 300000);
+    assert_int_equal(wait_of("86400", ""), 300000);
+    assert_int_equal(wait_of("99999999999999999999999999999999", ""), 300000);
+}
+
+static void a_date_is_read_by_the_clock_of_who_says_it(void **state)
+{
+    (void)state;
+    assert_int_equal(wait_of("Sun, 06 Nov 1994 08:49:40 GMT", AT), 3000);
+    assert_int_equal(wait_of("Mon, 07 Nov 1994 08:49:40 GMT", AT), 300000);
+    assert_int_equal(wait_of("Sun, 06 Nov 1994 08:50:40 GMT", ""), 3000); /* by ours */
+    assert_int_equal(wait_of("Sun, 06 Nov 1994 08:50:40 GMT", "yesterday"), 3000);
+}
+
+static void what_says_nothing_is_none(void **state)
+{
+    (void)state;
+    assert_int_equal(wait_of("", AT), 0);
+    assert_int_equal(wait_of("0", ""), 0);
+    assert_int_equal(wait_of("soon", ""), 0);
+    assert_int_equal(wait_of("-1", ""), 0);
+    assert_int_equal(wait_of("5s", ""), 0);
+    assert_int_equal(wait_of("1.5", ""), 0);
+    assert_int_equal(wait_of(AT, AT), 0); /* past already */
+    assert_int_equal(wait_of(AT, ""), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(seconds_are_taken_up_to_five_minutes),
+        cmocka_unit_test(a_date_is_read_by_the_clock_of_who_says_it),
+        cmocka_unit_test(what_says_nothing_is_none),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
