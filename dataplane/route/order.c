@@ -88,8 +88,10 @@ static bool misses_preference(const struct dp_filter *filter, const struct dp_ro
 static bool misses_context(const struct dp_order *order, const struct dp_endpoint *endpoint,
                            uint32_t model)
 {
-    return order->model[model].prompt + (double)order->filter->ask->max_tokens >
-           endpoint->context_length;
+    double prompt = order->model[model].prompt;
+
+    return prompt + (double)order->filter->ask->max_tokens > endpoint->context_length ||
+           (endpoint->max_prompt_tokens > 0 && prompt > endpoint->max_prompt_tokens);
 }
 
 /* What happens on own keys says nothing about the house's, and the other way
