@@ -23,22 +23,28 @@ enum {
 
 #define NOWHERE UINT32_MAX
 
-static bool is_tried(const struct dp_failover *f, uint32_t at)
+static bool has(const uint64_t *places, uint32_t at)
 {
-    return (f->tried[at / 64] >> (at % 64) & 1) != 0;
+    return (places[at / 64] >> (at % 64) & 1) != 0;
 }
 
-/* By an own key that must not spill over. */
+static void mark(uint64_t *places, uint32_t at)
+{
+    places[at / 64] |= UINT64_C(1) << (at % 64);
+}
+
+/* By an own key that must not spill over.  A provider that wants no key counts
+ * as the house's. */
 static bool is_barred(const struct dp_failover *f, uint32_t at)
 {
-    return f->house_barred && f->req->decision->candidates[at].kind == MSG_CREDENTIAL_KIND_HOUSE;
+    return f->house_barred && f->req->decision->candidates[at].kind != MSG_CREDENTIAL_KIND_OWN;
 }
 
 static bool is_open(const struct dp_failover *f, uint32_t at)
 {
     const struct dp_candidate *candidate = &f->req->decision->candidates[at];
 
-    return !is_tried(f, at) && (f->used_up >> candidate->model & 1) == 0 && !is_barred(f, at);
+    return !has(f->tried, at) && (f->used_up >> candidate->model & 1) == 0 && !is_barred(f, at);
 }
 
 static uint32_t n_candidates(const struct dp_failover *f)
@@ -48,14 +54,31 @@ static uint32_t n_candidates(const struct dp_failover *f)
     return n < DP_FAILOVER_CANDIDATES ? n : DP_FAILOVER_CANDIDATES;
 }
 
-/* The first open candidate, of this endpoint and kind when it is given. */
-static uint32_t find_open(const struct dp_failover *f, const struct dp_candidate *like)
+/* The first open candidate, of an endpoint that has not failed if there is
+ * one. */
+static uint32_t find_open(const struct dp_failover *f)
+{
+    uint32_t behind = NOWHERE;
+
+    for (uint32_t at = 0; at < n_candidates(f); at++) {
+        if (!is_open(f, at))
+            continue;
+        if (!has(f->behind, at))
+            return at;
+        if (behind == NOWHERE)
+            behind = at;
+    }
+    return behind;
+}
+
+/* The next own key for the endpoint of an own key. */
+static uint32_t find_sister(const struct dp_failover *f, const struct dp_candidate *current)
 {
     for (uint32_t at = 0; at < n_candidates(f); at++) {
         const struct dp_candidate *candidate = &f->req->decision->candidates[at];
 
-        if (is_open(f, at) && (like == NULL || (candidate->endpoint == like->endpoint &&
-                                                candidate->kind == like->kind)))
+        if (is_open(f, at) && candidate->endpoint == current->endpoint &&
+            candidate->kind == current->kind)
             return at;
     }
     return NOWHERE;
@@ -76,12 +99,12 @@ static void start(struct dp_failover *f, uint32_t at)
 {
     struct dp_request *req = f->req;
 
-    f->tried[at / 64] |= UINT64_C(1) << (at % 64);
+    mark(f->tried, at);
     f->current = at;
     if (req->n_attempts > 0)
         req->worker->stats.failovers++;
     dp_attempt_start(&req->attempt, &req->decision->candidates[at],
-                     find_open(f, NULL) == NOWHERE || req->n_attempts + 1 >= DP_ATTEMPTS_TOTAL);
+                     find_open(f) == NOWHERE || req->n_attempts + 1 >= DP_ATTEMPTS_TOTAL);
 }
 
 static void pause_for(struct dp_failover *f, sb_msec wait, uint32_t at)
@@ -173,7 +196,9 @@ static void exhausted(struct dp_failover *f, enum msg_outcome outcome)
     if (f->any_rate_limit && !f->any_unavailable && !f->any_bad_answer) {
         error.status = 429;
         error.type = "rate_limit_exceeded";
-        error.message = SB_SLICE_LIT("every provider is at its rate limit");
+        error.message = f->house_barred
+                            ? SB_SLICE_LIT("the own keys are at their rate limit, and spill is off")
+                            : SB_SLICE_LIT("every provider is at its rate limit");
         error.availability = "capacity_exhausted";
         error.retryable = true;
         error.retry_after = f->retry_after;
@@ -188,7 +213,10 @@ static void exhausted(struct dp_failover *f, enum msg_outcome outcome)
     } else {
         error.status = 502;
         error.type = "provider_unavailable";
-        error.message = SB_SLICE_LIT("no provider gave an answer that can be used");
+        error.message =
+            f->house_barred
+                ? SB_SLICE_LIT("the own keys were refused or at their limit, and spill is off")
+                : SB_SLICE_LIT("no provider gave an answer that can be used");
         error.availability = "model_unavailable_upstream";
     }
     dp_failover_give_up(f->req, outcome, &error);
@@ -239,8 +267,28 @@ static void bar_smaller_models(struct dp_failover *f, const struct dp_candidate 
 
     for (uint32_t at = 0; at < n_candidates(f); at++)
         if (decision->candidates[at].endpoint->context_length <= size)
-            f->tried[at / 64] |= UINT64_C(1) << (at % 64);
+            mark(f->tried, at);
     f->used_up |= UINT32_C(1) << current->model;
+}
+
+/* The endpoint has failed, whatever the key: its other keys wait behind the
+ * other endpoints, or are not tried at all. */
+static void put_endpoint_behind(struct dp_failover *f, const struct dp_candidate *current,
+                                const struct dp_meaning *meaning)
+{
+    const struct dp_candidate *candidates = f->req->decision->candidates;
+    bool never = meaning->other_key == DP_OTHER_KEY_NEVER;
+
+    for (uint32_t at = 0; at < n_candidates(f); at++) {
+        if (candidates[at].endpoint != current->endpoint)
+            continue;
+        mark(f->behind, at);
+        if (never)
+            mark(f->tried, at);
+    }
+    for (uint32_t i = 0; i < f->n_failed; i++) /* on another key it may have failed by chance */
+        if (never && candidates[f->failed[i].at].endpoint == current->endpoint)
+            f->failed[i].again &= meaning->again;
 }
 
 static bool may_return_to(const struct dp_failover *f, const struct dp_failed *failed)
@@ -296,7 +344,8 @@ void dp_failover_next(struct dp_request *req, enum msg_outcome outcome)
     struct dp_failover *f = &req->failover;
     const struct dp_meaning *meaning = dp_outcome_meaning(outcome);
     const struct dp_candidate *current = &req->decision->candidates[f->current];
-    bool own = current->kind == MSG_CREDENTIAL_KIND_OWN;
+    bool key_failed = meaning->next == DP_NEXT_ENDPOINT && meaning->other_key == DP_OTHER_KEY_NEXT;
+    bool own_key_failed = key_failed && current->kind == MSG_CREDENTIAL_KIND_OWN;
     enum dp_next next = meaning->next;
     uint32_t at = NOWHERE;
 
@@ -307,16 +356,19 @@ void dp_failover_next(struct dp_request *req, enum msg_outcome outcome)
         f->used_up |= UINT32_C(1) << current->model;
     else if (next == DP_NEXT_LARGER)
         bar_smaller_models(f, current);
-    if (own && meaning->own_retry && !(current->credential->spill && req->decision->plan.spill))
+    else if (next == DP_NEXT_ENDPOINT && !key_failed)
+        put_endpoint_behind(f, current, meaning);
+    f->own_key_failed |= own_key_failed;
+    if (own_key_failed && !(current->credential->spill && req->decision->plan.spill))
         f->house_barred = true;
     /* one attempt is kept for each model that is still to come */
     if (req->n_attempts + later_models(f, current->model) >= DP_ATTEMPTS_TOTAL)
         f->used_up |= UINT32_C(1) << current->model;
     if (next != DP_NEXT_NONE && req->n_attempts < DP_ATTEMPTS_TOTAL) {
-        if (own && meaning->own_retry)
-            at = find_open(f, current);
+        if (own_key_failed)
+            at = find_sister(f, current);
         if (at == NOWHERE)
-            at = find_open(f, NULL);
+            at = find_open(f);
     }
     if (at != NOWHERE)
         start(f, at);

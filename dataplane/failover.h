@@ -30,14 +30,16 @@ struct dp_failed {
 
 struct dp_failover {
     struct dp_request *req;
-    uint64_t tried[DP_FAILOVER_CANDIDATES / 64]; /* bits by place in the decision */
+    uint64_t tried[DP_FAILOVER_CANDIDATES / 64];  /* bits by place in the decision */
+    uint64_t behind[DP_FAILOVER_CANDIDATES / 64]; /* likewise: other keys of what failed */
     struct dp_failed failed[DP_ATTEMPTS_TOTAL];
     uint32_t n_failed;
-    uint32_t used_up;  /* bits by model */
-    uint32_t current;  /* place of the running or last one */
-    bool house_barred; /* an own key without spill was at its limit */
-    bool tried_again;  /* one has had its second go */
-    uint8_t waits;     /* for a Retry-After */
+    uint32_t used_up;    /* bits by model */
+    uint32_t current;    /* place of the running or last one */
+    bool own_key_failed; /* it was refused, or at its limit */
+    bool house_barred;   /* and must not spill */
+    bool tried_again;    /* one has had its second go */
+    uint8_t waits;       /* for a Retry-After */
     struct sb_timer pause;
     uint32_t after_pause; /* place */
 

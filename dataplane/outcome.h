@@ -15,11 +15,19 @@ enum dp_next {
     DP_NEXT_NONE,     /* the answer stands */
 };
 
+/* What it says about the same endpoint on another key; meaningful with
+ * DP_NEXT_ENDPOINT. */
+enum dp_other_key {
+    DP_OTHER_KEY_NEXT,  /* the key is at fault: of an own key, the next sister first */
+    DP_OTHER_KEY_LATER, /* behind all endpoints that have not failed */
+    DP_OTHER_KEY_NEVER, /* no key helps: the way there is at fault, or its silence */
+};
+
 struct dp_meaning {
     enum dp_breaker_verdict verdict; /* what the breaker hears */
     enum dp_next next;
-    bool again;     /* once more in the end, when nothing else is left */
-    bool own_retry; /* with an own key: its next sister at the same endpoint first */
+    bool again; /* once more in the end, when nothing else is left */
+    enum dp_other_key other_key;
 };
 
 /* outcome: of an attempt. */

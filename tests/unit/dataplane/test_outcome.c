@@ -55,10 +55,22 @@ static void a_fault_of_the_request_does_not_wander_through_the_endpoints(void **
 static void a_key_that_is_not_taken_is_followed_by_its_sister(void **state)
 {
     (void)state;
-    assert_true(dp_outcome_meaning(MSG_OUTCOME_CREDENTIAL)->own_retry);
-    assert_true(dp_outcome_meaning(MSG_OUTCOME_RATE_LIMITED)->own_retry);
-    assert_false(dp_outcome_meaning(MSG_OUTCOME_NOT_OFFERED)->own_retry);
-    assert_false(dp_outcome_meaning(MSG_OUTCOME_SERVER_ERROR)->own_retry);
+    assert_int_equal(dp_outcome_meaning(MSG_OUTCOME_CREDENTIAL)->other_key, DP_OTHER_KEY_NEXT);
+    assert_int_equal(dp_outcome_meaning(MSG_OUTCOME_RATE_LIMITED)->other_key, DP_OTHER_KEY_NEXT);
+    assert_int_equal(dp_outcome_meaning(MSG_OUTCOME_NOT_OFFERED)->other_key, DP_OTHER_KEY_LATER);
+    assert_int_equal(dp_outcome_meaning(MSG_OUTCOME_SERVER_ERROR)->other_key, DP_OTHER_KEY_LATER);
+}
+
+static void no_key_helps_against_silence_or_a_way_that_is_closed(void **state)
+{
+    static const enum msg_outcome never[] = {
+        MSG_OUTCOME_CONNECT_FAILED, MSG_OUTCOME_CONNECT_TIMEOUT,     MSG_OUTCOME_TLS_FAILED,
+        MSG_OUTCOME_DNS_FAILED,     MSG_OUTCOME_FIRST_TOKEN_TIMEOUT, MSG_OUTCOME_ATTEMPT_TIMEOUT,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SB_ARRAY_LEN(never); i++)
+        assert_int_equal(dp_outcome_meaning(never[i])->other_key, DP_OTHER_KEY_NEVER);
 }
 
 int main(void)
@@ -68,6 +80,7 @@ int main(void)
         cmocka_unit_test(a_silent_or_broken_endpoint_is_never_tried_again),
         cmocka_unit_test(a_fault_of_the_request_does_not_wander_through_the_endpoints),
         cmocka_unit_test(a_key_that_is_not_taken_is_followed_by_its_sister),
+        cmocka_unit_test(no_key_helps_against_silence_or_a_way_that_is_closed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
