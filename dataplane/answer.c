@@ -127,6 +127,8 @@ static int put_own_fields(struct dp_request *req, struct sb_buf *out)
         rc = sb_http1_put_field(out, SB_SLICE_LIT("X-Switchboard-Endpoint"), req->served_tag);
     if (rc == SB_OK && req->generation_n > 0 && !req->comment_sent && req->is_routed)
         rc = sb_http1_put_field_u64(out, SB_SLICE_LIT("X-Switchboard-Attempts"), req->n_attempts);
+    if (rc == SB_OK && req->spilled && !req->comment_sent)
+        rc = sb_buf_append_text(out, "X-Switchboard-Spilled: true\r\n");
     if (rc == SB_OK && req->request_id.n > 0)
         rc = sb_http1_put_field(out, SB_SLICE_LIT("X-Request-Id"), req->request_id);
     return rc == SB_OK ? dp_cors_put_fields(req, out) : rc;

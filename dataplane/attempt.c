@@ -749,8 +749,11 @@ static void describe(struct dp_attempt *a, const struct dp_candidate *candidate)
         .arena = req->arena,
     };
     a->upstream_model_json = sb_json_quote(req->arena, row->upstream_model);
-    if (req->providers != NULL)
-        req->providers[req->n_attempts] = a->incoming.provider_json;
+    if (req->told != NULL)
+        req->told[req->n_attempts] = (struct dp_told){
+            .provider_json = a->incoming.provider_json,
+            .sequence = candidate->credential != NULL ? candidate->credential->sequence : 0,
+        };
     req->attempts[req->n_attempts++] = (struct msg_attempt){
         .endpoint = row->id,
         .tag = sb_arena_dup(req->arena, row->tag),

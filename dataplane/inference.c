@@ -97,7 +97,7 @@ static void begin_attempts(struct dp_request *req)
     req->prompt_tokens = req->decision->prompt_tokens;
     req->record.demanded = plan->demanded;
     if (req->metadata_name != NULL)
-        req->providers = sb_arena_alloc_raw(req->arena, MSG_ATTEMPTS_MAX * sizeof(*req->providers));
+        req->told = sb_arena_alloc_raw(req->arena, MSG_ATTEMPTS_MAX * sizeof(*req->told));
     if (req->facts->user.n > 0) {
         struct sb_slice user;
 

@@ -48,8 +48,12 @@ static void add_attempts(struct sb_json *json, const struct dp_request *req)
         sb_json_open_object(json);
         sb_json_add_text(json, "endpoint", attempt->tag);
         sb_json_add_raw(json, "provider",
-                        req->providers != NULL ? req->providers[i] : SB_SLICE_LIT("null"));
+                        req->told != NULL ? req->told[i].provider_json : SB_SLICE_LIT("null"));
         sb_json_add_text(json, "model", attempt->model);
+        sb_json_add_text(json, "credential",
+                         sb_slice_of(msg_credential_kind_name(attempt->credential_kind)));
+        if (attempt->credential_kind == MSG_CREDENTIAL_KIND_OWN && req->told != NULL)
+            sb_json_add_u64(json, "sequence", req->told[i].sequence);
         sb_json_add_i64(json, "status", attempt->status);
         sb_json_add_text(json, "outcome", sb_slice_of(msg_outcome_name(attempt->outcome)));
         sb_json_add_i64(json, "ms", attempt->took / 1000);
@@ -70,6 +74,7 @@ struct sb_slice dp_metadata_json(struct dp_request *req)
     sb_json_add_i64(&json, "attempt", req->n_attempts);
     sb_json_add_null(&json, "region"); /* OpenRouter's edge; its client insists on the member */
     sb_json_add_bool(&json, "is_byok", req->record.credential_kind == MSG_CREDENTIAL_KIND_OWN);
+    sb_json_add_bool(&json, "spilled", req->spilled);
     add_attempts(&json, req);
     sb_json_add_object(&json, "timings");
     sb_json_add_i64(&json, "first_token_ms", req->record.first_token / 1000);

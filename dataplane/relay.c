@@ -27,6 +27,7 @@ void dp_relay_begin(struct dp_request *req)
     req->record.tag = note->tag;
     req->record.endpoint = row->id;
     req->record.credential_kind = candidate->kind;
+    req->spilled = req->failover.own_key_failed && candidate->kind != MSG_CREDENTIAL_KIND_OWN;
     req->record.provider = sb_arena_dup(req->arena, provider->slug);
     req->record.region = sb_arena_dup(req->arena, row->region);
     memcpy(req->prices.at, row->price, sizeof(req->prices.at));

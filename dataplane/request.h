@@ -59,6 +59,12 @@ enum {
     DP_GENERATION_MAX = 48, /* with its quotes as a JSON string */
 };
 
+/* What the metadata tells of an attempt and the record does not. */
+struct dp_told {
+    struct sb_slice provider_json; /* its display name */
+    uint32_t sequence;             /* of the own key */
+};
+
 struct dp_request {
     struct dp_worker *worker;
     struct dp_client *client; /* NULL once it has left */
@@ -101,7 +107,7 @@ struct dp_request {
     struct dp_failover failover;
     struct dp_attempt attempt;    /* the current one */
     struct msg_attempt *attempts; /* MSG_ATTEMPTS_MAX */
-    struct sb_slice *providers;   /* of each: display name, JSON; NULL when nobody wants it */
+    struct dp_told *told;         /* of each, more for the metadata; NULL when nobody wants it */
     uint32_t n_attempts;          /* begun */
     struct sb_timer deadline;     /* over all */
     struct sb_timer comment;      /* while a stream waits */
@@ -113,6 +119,7 @@ struct dp_request {
     uint8_t generation_n;               /* of the inside; 0 none */
     struct sb_slice snapshot_text;      /* "epoch.revision" */
     struct sb_slice served_tag;         /* of the endpoint whose answer is relayed */
+    bool spilled; /* not by an own key, since one was refused or at its limit */
     bool head_sent;
     bool comment_sent; /* the head went out with the first comment: less in it */
     bool is_chunked;

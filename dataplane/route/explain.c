@@ -256,6 +256,8 @@ static void add_candidate(struct sb_json *json, const struct dp_decision *decisi
     sb_json_add_text(json, "endpoint", at->endpoint->row->tag);
     sb_json_add_text(json, "model", model->row->id);
     sb_json_add_text(json, "credential", sb_slice_of(msg_credential_kind_name(at->kind)));
+    if (at->kind == MSG_CREDENTIAL_KIND_OWN)
+        sb_json_add_u64(json, "sequence", at->credential->sequence);
     sb_json_add_text(json, "health", sb_slice_of(dp_health_name((enum dp_health)at->health)));
     sb_json_add_bool(json, "misses_preference", at->misses_preference);
     sb_json_add_bool(json, "misses_context", at->misses_context);
