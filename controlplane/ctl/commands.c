@@ -29,6 +29,26 @@ static const struct ctl_flag key_flags[] = {
     {"expires", 0, "TIME", "until when: 2027-12-31T00:00:00Z"},
     NO_MORE_FLAGS,
 };
+#define SECRET_FLAGS                                                                               \
+    {"secret-file", 0, "FILE", "the secret is in this file"},                                      \
+    {                                                                                              \
+        "secret-env", 0, "NAME", "the secret is in this variable"                                  \
+    }
+static const struct ctl_flag credential_create_flags[] = {
+    {"provider", 0, "SLUG", "who takes it"},
+    {"tenant", 0, "NAME", "whose own it is"},
+    {"house", 0, NULL, "instead: the operator's, which all tenants use"},
+    {"sequence", 0, "N", "its place among those of one tenant and provider (default 0)"},
+    {"no-spill", 0, NULL, "when it is at its limit, the operator's do not step in"},
+    SECRET_FLAGS,
+    CHANGE_FLAGS,
+    NO_MORE_FLAGS,
+};
+static const struct ctl_flag credential_enter_flags[] = {
+    SECRET_FLAGS,
+    CHANGE_FLAGS,
+    NO_MORE_FLAGS,
+};
 static const struct ctl_flag list_flags[] = {
     {"limit", 'n', "N", "how many (default 20)"},
     NO_MORE_FLAGS,
@@ -103,6 +123,18 @@ const struct ctl_command ctl_commands[] = {
     {"key create", "NAME", 1, 1, key_flags, "make an API key; its secret is shown once", NULL,
      ctl_run_key_create},
     {"key revoke", "NAME", 1, 1, no_flags, "end an API key, for good", NULL, ctl_run_key_revoke},
+    {"credential create", "NAME", 1, 1, credential_create_flags,
+     "enter a key that a provider gave, the operator's or a tenant's own",
+     "Its secret is read from standard input unless a flag says otherwise; at a terminal it is "
+     "asked\n"
+     "for and not shown.  It is stored sealed and never shown again.\n",
+     ctl_run_credential_create},
+    {"credential enter", "NAME", 1, 1, credential_enter_flags,
+     "enter the secret of a credential again",
+     "When the provider gave a new one, or when the credential is suspended because the address "
+     "of\n"
+     "its provider has changed.  The secret is read as by credential create.\n",
+     ctl_run_credential_enter},
     {"revisions", "", 0, 0, list_flags, "who changed how much, and when", NULL, ctl_run_revisions},
     {"revision", "N", 1, 1, revision_flags, "what a revision changed", NULL, ctl_run_revision},
     {"rollback", "N", 1, 1, change_flags, "make everything as it was after revision N",

@@ -14,6 +14,8 @@ typedef int ctl_run_cb(struct ctl *ctl);
 ctl_run_cb ctl_run_apply, ctl_run_get, ctl_run_delete;
 /* cmd_key.c */
 ctl_run_cb ctl_run_key_create, ctl_run_key_revoke;
+/* cmd_credential.c */
+ctl_run_cb ctl_run_credential_create, ctl_run_credential_enter;
 /* cmd_history.c */
 ctl_run_cb ctl_run_revisions, ctl_run_revision, ctl_run_rollback;
 /* cmd_fleet.c */

@@ -65,6 +65,7 @@ static const struct ctl_field credentials[] = {
     {"PROVIDER", "provider", CTL_SHOW_TEXT, false},
     {"TENANT", "tenant", CTL_SHOW_TEXT, false},
     {"SEQUENCE", "sequence", CTL_SHOW_COUNT, false},
+    {"SPILL", "spill", CTL_SHOW_TEXT, false},
     {"SUSPENDED", "suspended", CTL_SHOW_FLAG, false},
     {"SEALED FOR", "origin", CTL_SHOW_TEXT, true},
     {"ENTERED", "entered_at", CTL_SHOW_AGE, false},
