@@ -174,18 +174,22 @@ static int read_providers(struct reading *reading)
         P_HEADERS,
         P_QUERY = P_HEADERS + 2,
         P_ZDR = P_QUERY + 2,
-        P_NO_TRAINING
+        P_NO_TRAINING,
+        P_WANTS_KEY
     };
     struct msg_snapshot *snapshot = reading->snapshot;
     struct cp_rows *rows = NULL;
     size_t n;
-    int rc = query(reading,
-                   "SELECT id, slug, name, dialect, base_url, headquarters,"
-                   " coalesce(auth_header, 'authorization'), proxy, ca_file, max_connections,"
-                   " max_in_flight, privacy_policy_url, terms_of_service_url, status_page_url,"
-                   " " PAIRS("headers") ", " PAIRS("query") ", zdr, no_training FROM providers"
-                                                            " ORDER BY slug",
-                   &rows, &n);
+    int rc =
+        query(reading,
+              "SELECT id, slug, name, dialect, base_url, headquarters,"
+              " coalesce(auth_header, 'authorization'), proxy, ca_file, max_connections,"
+              " max_in_flight, privacy_policy_url, terms_of_service_url, status_page_url,"
+              " " PAIRS("headers") ", " PAIRS(
+                  "query") ", zdr, no_training,"
+                           " EXISTS (SELECT FROM credentials c WHERE c.provider_id = providers.id)"
+                           " FROM providers ORDER BY slug",
+              &rows, &n);
 
     if (rc != SB_OK)
         return rc;
@@ -210,7 +214,8 @@ static int read_providers(struct reading *reading)
                                    .max_in_flight = u32(rows, i, P_IN_FLIGHT),
                                    .privacy_policy_url = cp_rows_bytes(rows, i, P_PRIVACY),
                                    .terms_of_service_url = cp_rows_bytes(rows, i, P_TERMS),
-                                   .status_page_url = cp_rows_bytes(rows, i, P_STATUS)};
+                                   .status_page_url = cp_rows_bytes(rows, i, P_STATUS),
+                                   .wants_key = cp_rows_bool(rows, i, P_WANTS_KEY)};
         rc = read_pairs(reading, rows, i, P_HEADERS, &p->headers, &p->n_headers);
         if (rc == SB_OK)
             rc = read_pairs(reading, rows, i, P_QUERY, &p->query, &p->n_query);

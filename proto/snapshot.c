@@ -45,7 +45,8 @@ WIRE_STRUCT(claim, CLAIM_FIELDS)
     F(u32, max_in_flight, UINT32_MAX)                                                              \
     F(text, privacy_policy_url, MSG_URL_MAX)                                                       \
     F(text, terms_of_service_url, MSG_URL_MAX)                                                     \
-    F(text, status_page_url, MSG_URL_MAX)
+    F(text, status_page_url, MSG_URL_MAX)                                                          \
+    F(flag, wants_key, 0)
 WIRE_STRUCT(provider, PROVIDER_FIELDS)
 
 #define MODEL_FIELDS(F, A)                                                                         \

@@ -58,6 +58,8 @@ struct msg_provider {
     uint32_t max_connections; /* per worker; 0 the worker's default */
     uint32_t max_in_flight;   /* per worker; 0 no limit */
     struct sb_slice privacy_policy_url, terms_of_service_url, status_page_url; /* or empty */
+    bool wants_key; /* somebody has a credential for it, though perhaps a suspended one, which is
+                       not among the credentials */
 };
 
 struct msg_model {

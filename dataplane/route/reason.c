@@ -199,7 +199,7 @@ static struct sb_slice of_credential(const struct ctx *c)
     if (!plan->house_allowed)
         return plan->own_allowed ? SB_SLICE_LIT("byok is only, and there is no own key for it")
                                  : SB_SLICE_LIT("byok allows neither own keys nor the house's");
-    return plan->own_allowed ? SB_SLICE_LIT("there is no key for it")
+    return plan->own_allowed ? SB_SLICE_LIT("there is no key for it, or it is suspended")
                              : SB_SLICE_LIT("byok is never, and the house has no key for it");
 }
 

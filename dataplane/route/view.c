@@ -78,7 +78,7 @@ static int build_providers(struct builder *b)
             .row = row,
             .headquarters = (int16_t)msg_country_parse(row->headquarters),
             .dialect_known = speaks(b->options, row->dialect),
-            .keyless = true,
+            .keyless = !row->wants_key,
         };
         dp_index_add(&snap->by_provider_slug, dp_hash_nocase(row->slug), (uint32_t)i);
     }

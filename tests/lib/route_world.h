@@ -4,7 +4,8 @@
  *
  *      {'endpoints': [{'tag': 'acme/turbo', 'price': [1, 2], 'zdr': 'yes'}],
  *       'models': {'m/a': {'context': 8000, 'aliases': ['a']}},
- *       'providers': {'acme': {'headquarters': 'US', 'house': 1, 'own': 2}},
+ *       'providers': {'acme': {'headquarters': 'US', 'house': 1, 'own': 2},
+ *                     'bolt': {'house': 0, 'suspended': true}},
  *       'policy': {'only': ['acme']},
  *       'tables': {'acme/turbo': {'throughput': 50, 'latency': 0.4}}}
  *
@@ -122,6 +123,7 @@ static inline uint32_t world_provider(struct world *world, struct sb_slice slug)
         .base_url = SB_SLICE_LIT("https://api.example"),
         .headquarters = world_text(props, "headquarters", ""),
         .auth_header = SB_SLICE_LIT("authorization"),
+        .wants_key = yyjson_is_true(yyjson_obj_get(props, "suspended")),
     };
     world->records.n_providers++;
     return at;

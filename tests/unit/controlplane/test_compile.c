@@ -290,13 +290,24 @@ static void old_versions_are_dropped(void **state)
 static void a_suspended_credential_is_not_published(void **state)
 {
     SB_CLEANUP(cp_compiled_release) struct cp_compiled compiled;
+    const struct msg_snapshot *s;
 
     (void)state;
     fixture_apply(catalogue);
     fixture_apply(
         "{version: 1, providers: [{slug: zeta, dialect: openai, base_url: \"http://y\"}]}");
     compile_with(0, &compiled);
-    assert_int_equal(decode(&compiled)->n_credentials, 3);
+    s = decode(&compiled);
+    assert_int_equal(s->n_credentials, 3);
+    assert_text(s->providers[1].slug, "zeta");
+    assert_true(s->providers[1].wants_key); /* so that nobody goes there without one */
+    fixture_apply(
+        "{version: 1, providers: [{slug: zulu, dialect: openai, base_url: \"http://y\"}]}");
+    cp_compiled_release(&compiled);
+    compile_with(0, &compiled);
+    s = decode(&compiled);
+    assert_text(s->providers[2].slug, "zulu");
+    assert_false(s->providers[2].wants_key);
 }
 
 static void keys_of_the_cluster_are_the_same_in_every_snapshot(void **state)

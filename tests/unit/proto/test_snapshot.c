@@ -40,7 +40,8 @@ static const struct sample sample = {
                    .max_in_flight = 2000,
                    .privacy_policy_url = TEXT("https://acme.example/privacy"),
                    .terms_of_service_url = TEXT("https://acme.example/terms"),
-                   .status_page_url = TEXT("https://status.acme.example")},
+                   .status_page_url = TEXT("https://status.acme.example"),
+                   .wants_key = true},
                   {.slug = TEXT("bolt"),
                    .name = TEXT("Bolt"),
                    .dialect = TEXT("anthropic"),
@@ -239,6 +240,7 @@ static void providers_arrive_whole(void **state)
         assert_true(sb_slice_eq(p->privacy_policy_url, want->privacy_policy_url));
         assert_true(sb_slice_eq(p->terms_of_service_url, want->terms_of_service_url));
         assert_true(sb_slice_eq(p->status_page_url, want->status_page_url));
+        assert_int_equal(p->wants_key, want->wants_key);
     }
 }
 
