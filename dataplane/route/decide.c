@@ -81,14 +81,16 @@ static uint32_t filter_endpoints(const struct dp_filter *filter, struct dp_decis
 /* --- step 6: the sequence ----------------------------------------------------------------------
  */
 
-/* Whoever says it nearest to the request counts. */
+/* Whoever says it nearest to the request counts; the policy's is the last. */
 static struct sb_slice session_of(const struct dp_route *route, const struct dp_plan *plan)
 {
-    if (plan->session_id.n > 0)
-        return plan->session_id;
+    const struct dp_rules *request = plan->set[DP_BY_REQUEST];
+
+    if (request != NULL && request->said->session_id.n > 0)
+        return request->said->session_id;
     if (route->ask->session_id.n > 0)
         return route->ask->session_id;
-    return route->session;
+    return route->session.n > 0 ? route->session : plan->session_id;
 }
 
 /* A header has the limits of the member that it stands for. */

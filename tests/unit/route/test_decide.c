@@ -746,6 +746,26 @@ static void the_plan_tells_timeouts_claims_and_permissions(void **state)
     world_free(&world);
 }
 
+static void what_the_policy_forbids_no_request_allows(void **state)
+{
+    struct world *world = world_new("{'endpoints': [{'tag': 'a'}],"
+                                    " 'policy': {'spill': false, 'fallback_on_refusal': false,"
+                                    "            'first_token_timeout_ms': 100, 'strict': true}}");
+    struct ask *ask = ask_new(world);
+    const struct dp_plan *plan = &ask->decision.plan;
+
+    (void)state;
+    assert_int_equal(ask_for(ask, "'switchboard': {'spill': true, 'fallback_on_refusal': true,"
+                                  " 'first_token_timeout_ms': 900, 'strict': false}"),
+                     SB_OK);
+    assert_false(plan->spill);
+    assert_false(plan->fallback_on_refusal);
+    assert_int_equal(plan->first_token_timeout, 100);
+    assert_true(plan->strict);
+    ask_free(&ask);
+    world_free(&world);
+}
+
 static void a_decision_takes_no_memory_but_its_arenas(void **state)
 {
     uint64_t seed = 66;
@@ -801,6 +821,7 @@ int main(void)
         cmocka_unit_test(used_up_models_are_passed_over),
         cmocka_unit_test(a_limit_goes_by_the_name_that_the_endpoint_knows),
         cmocka_unit_test(the_plan_tells_timeouts_claims_and_permissions),
+        cmocka_unit_test(what_the_policy_forbids_no_request_allows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

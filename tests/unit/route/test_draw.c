@@ -197,6 +197,26 @@ static uint64_t conversation(struct ask *ask, const char *members)
     return ask->decision.conversation;
 }
 
+static void a_policys_session_is_the_last_that_counts(void **state)
+{
+    struct world *world = world_new("{'endpoints': [{'tag': 'a'}, {'tag': 'b'}],"
+                                    " 'policy': {'session_id': 'p'}}");
+    struct ask *ask = ask_new(world);
+    uint64_t policy, own;
+
+    (void)state;
+    policy = conversation(ask, "");
+    assert_true(ask->decision.sticky);
+    assert_int_equal(conversation(ask, "'session_id': 'p'"), policy);
+    own = conversation(ask, "'session_id': 's'");
+    assert_int_not_equal(own, policy);
+    assert_int_equal(conversation(ask, "'switchboard': {'session_id': 's'}"), own);
+    ask->session = SB_SLICE_LIT("s");
+    assert_int_equal(conversation(ask, ""), own);
+    ask_free(&ask);
+    world_free(&world);
+}
+
 static void a_conversation_is_named_by_what_is_nearest_to_the_request(void **state)
 {
     struct world *world = three_prices();
@@ -376,6 +396,7 @@ int main(void)
         cmocka_unit_test(free_endpoints_share_nearly_everything_evenly),
         cmocka_unit_test(an_endpoint_that_leaves_moves_only_its_own_conversations),
         cmocka_unit_test(a_conversation_is_named_by_what_is_nearest_to_the_request),
+        cmocka_unit_test(a_policys_session_is_the_last_that_counts),
         cmocka_unit_test(messages_name_a_conversation_where_a_cached_prompt_is_cheaper),
         cmocka_unit_test(long_messages_differ_by_any_byte),
         cmocka_unit_test(a_conversation_keeps_its_weights_while_it_grows),

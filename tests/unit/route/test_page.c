@@ -7,6 +7,7 @@
  *
  *      order      every candidate's tag; tags in a list of their own: in any order
  *      kinds      of the candidates' credentials
+ *      sequence   of the candidates' credentials, null for none
  *      removed    by tag: the step, or [step, words of the reason]
  *      status     400, 403 or 404, and says: words of the message
  *      relax      the rules of the first way that is offered
@@ -183,6 +184,23 @@ static void check_kinds(struct page_case *c)
                          msg_credential_kind_name(c->ask->decision.candidates[i].kind)))
             fail_case(c, "candidate %zu is not on a credential of kind %s", i,
                       yyjson_get_str(kind));
+    }
+}
+
+static void check_sequence(struct page_case *c)
+{
+    yyjson_val *all = yyjson_obj_get(c->expect, "sequence"), *number;
+    size_t i, n;
+
+    yyjson_arr_foreach(all, i, n, number)
+    {
+        const struct msg_credential *credential;
+
+        assert_true(i < c->ask->decision.n);
+        credential = c->ask->decision.candidates[i].credential;
+        if (yyjson_is_null(number) != (credential == NULL) ||
+            (credential != NULL && credential->sequence != yyjson_get_uint(number)))
+            fail_case(c, "candidate %zu is on another credential", i);
     }
 }
 
@@ -376,6 +394,7 @@ static bool run_case(const char *file, yyjson_val *catalogue, yyjson_val *value)
     if (c.ask->rc == SB_OK) {
         check_order(&c);
         check_kinds(&c);
+        check_sequence(&c);
         check_dropped(&c);
         check_plan(&c);
     }
