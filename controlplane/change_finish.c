@@ -124,6 +124,19 @@ static int check_chat_prices(struct cp_edit *edit)
     return rc;
 }
 
+static int check_sequences(struct cp_edit *edit)
+{
+    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
+    int rc = query(edit, cp_sql_check_sequences, &rows);
+
+    for (size_t i = 0; rc == SB_OK && i < cp_rows_count(rows); i++)
+        cp_edit_problem(edit, CP_CREDENTIALS, cp_rows_bytes(rows, i, 0), "sequence",
+                        "%" PRId64 " is the place of '%.*s' among the credentials of this "
+                        "provider and tenant; give another",
+                        cp_rows_i64(rows, i, 1), SB_SLICE_ARGS(cp_rows_bytes(rows, i, 2)));
+    return rc;
+}
+
 static int verdict(const struct cp_edit *edit)
 {
     return edit->answer->problems.n == 0 ? SB_OK : SB_EINVAL;
@@ -210,8 +223,6 @@ static int write_tables(struct cp_edit *edit)
         rc = suspend_credentials(edit);
     for (int kind = CP_KINDS - 1; rc == SB_OK && kind >= 0; kind--)
         rc = exec(edit, statements[kind].remove, NULL);
-    if (rc == SB_OK)
-        rc = cp_db_script(edit->db, "SET CONSTRAINTS ALL IMMEDIATE");
     return rc;
 }
 
@@ -258,7 +269,11 @@ int cp_edit_finish(struct cp_edit *edit)
     if (rc == SB_OK)
         rc = check_chat_prices(edit);
     if (rc == SB_OK)
+        rc = check_sequences(edit);
+    if (rc == SB_OK)
         rc = verdict(edit);
+    if (rc == SB_OK)
+        rc = cp_db_script(edit->db, "SET CONSTRAINTS ALL IMMEDIATE");
     if (rc == SB_OK)
         rc = read_difference(edit);
     if (rc == SB_OK && edit->change->dry_run)

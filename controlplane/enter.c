@@ -446,6 +446,28 @@ static int add_credential(struct entry *entry, const struct credential *credenti
     return rc;
 }
 
+/* One that is stored can change neither its provider nor its tenant. */
+static bool stays_bound(struct cp_edit *edit, const struct credential *credential,
+                        const struct cp_rows *rows)
+{
+    struct sb_slice provider = cp_rows_bytes(rows, credential->row, C_PROVIDER);
+    struct sb_slice tenant = cp_rows_bytes(rows, credential->row, C_TENANT);
+    bool same_provider = sb_slice_eq(provider, credential->provider);
+    const char *member = NULL;
+
+    if (same_provider && sb_slice_eq(tenant, credential->tenant))
+        return true;
+    if (credential->object->node != NULL) /* else it stands inside of its provider */
+        member = same_provider ? "tenant" : "provider";
+    cp_edit_problem(edit, CP_CREDENTIALS, credential->object->name, member,
+                    "the credential '%.*s' is sealed for the provider '%.*s' and %s%.*s%s; delete "
+                    "it and enter it again",
+                    SB_SLICE_ARGS(credential->object->name), SB_SLICE_ARGS(provider),
+                    tenant.n > 0 ? "the tenant '" : "the house", SB_SLICE_ARGS(tenant),
+                    tenant.n > 0 ? "'" : "");
+    return false;
+}
+
 static int enter_credential(struct entry *entry, const struct cp_object *object,
                             const struct cp_rows *rows, const struct cp_rows *providers)
 {
@@ -458,13 +480,8 @@ static int enter_credential(struct entry *entry, const struct cp_object *object,
     credential.tenant = object->node != NULL ? member(object, "tenant") : SB_SLICE_NONE;
     if (object->json.n == 0)
         return SB_OK;
-    if (credential.row != SIZE_MAX &&
-        (!sb_slice_eq(cp_rows_bytes(rows, credential.row, C_PROVIDER), credential.provider) ||
-         !sb_slice_eq(cp_rows_bytes(rows, credential.row, C_TENANT), credential.tenant))) {
-        problem(edit, object, "is sealed for its provider and tenant; delete it and enter it again",
-                SB_SLICE_NONE);
+    if (credential.row != SIZE_MAX && !stays_bound(edit, &credential, rows))
         return SB_OK;
-    }
     if (object->secret.from == CP_SECRET_NONE) {
         if (credential.row == SIZE_MAX)
             problem(edit, object, "a new credential needs a secret", SB_SLICE_NONE);

@@ -21,6 +21,7 @@ extern const char cp_sql_cascade_credentials[];
 extern const char cp_sql_check_aliases[];
 extern const char cp_sql_check_chat_prices[];
 extern const char cp_sql_check_references[];
+extern const char cp_sql_check_sequences[];
 extern const char cp_sql_clear_aliases[];
 extern const char cp_sql_count_change[];
 extern const char cp_sql_insert_aliases[];

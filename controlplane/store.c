@@ -132,11 +132,6 @@ static int explain(struct operation *operation, int rc)
     struct cp_answer *answer = operation->edit.answer;
     const struct cp_db_error *error = cp_db_last_error(operation->edit.db);
 
-    if (rc == SB_EEXIST && strstr(error->constraint, "sequence") != NULL) {
-        cp_problems_add(&answer->problems, SB_SLICE_NONE, 0,
-                        "two credentials of one provider and tenant have the same sequence");
-        return SB_EINVAL;
-    }
     if (rc == SB_EEXIST && strstr(error->constraint, "hash") != NULL) {
         cp_problems_add(&answer->problems, SB_SLICE_NONE, 0, "two keys have the same secret");
         return SB_EINVAL;

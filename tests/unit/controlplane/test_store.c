@@ -614,13 +614,13 @@ static void tenants_have_credentials_of_their_own(void **state)
     assert_int_equal(patch(CP_CREDENTIALS, "own", "{\"spill\": false}"), SB_OK);
     assert_non_null(strstr(fixture_get(CP_CREDENTIALS, "own"), "\"spill\":false"));
     assert_int_equal(patch(CP_CREDENTIALS, "own", "{\"tenant\": null}"), SB_EINVAL);
-    assert_true(fixture_has_problem("", "is sealed for its provider and tenant"));
+    assert_true(fixture_has_problem("tenant", "for the provider 'acme' and the tenant 'team'"));
     /* two of one provider and tenant need places of their own, and may swap them */
     assert_int_equal(put(CP_CREDENTIALS, "two",
                          "{\"provider\": \"acme\", \"tenant\": \"team\", \"sequence\": 1,"
                          " \"secret\": {\"value\": \"sk-two\"}}"),
                      SB_EINVAL);
-    assert_true(fixture_has_problem("", "have the same sequence"));
+    assert_true(fixture_has_problem("sequence", "1 is the place of 'own'"));
     fixture_apply(
         "{version: 1, credentials: [{name: two, provider: acme, tenant: team, sequence: 2,"
         " secret: {value: sk-two}}]}");
