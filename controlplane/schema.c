@@ -200,6 +200,7 @@ static const struct cp_field policy_fields[] = {
     FLAG("explain"),
     RULE("allowed_models"),
     RULE("audit"),
+    FLAG("charge_own_keys"),
     STORE_FIELDS,
 };
 _Static_assert(SB_ARRAY_LEN(policy_fields) == 1 + MSG_RULE_COUNT + 3, "a row for every rule");

@@ -27,6 +27,8 @@ void dp_relay_begin(struct dp_request *req)
     req->record.tag = note->tag;
     req->record.endpoint = row->id;
     req->record.credential_kind = candidate->kind;
+    req->is_billed =
+        candidate->kind != MSG_CREDENTIAL_KIND_OWN || req->decision->plan.charge_own_keys;
     req->spilled = req->failover.own_key_failed && candidate->kind != MSG_CREDENTIAL_KIND_OWN;
     req->record.provider = sb_arena_dup(req->arena, provider->slug);
     req->record.region = sb_arena_dup(req->arena, row->region);
@@ -60,7 +62,7 @@ void dp_relay_settle(struct dp_request *req, enum msg_outcome outcome)
     req->record.usage = in->usage;
     req->record.upstream_cost = bill.total;
     charged = is_charged(outcome) ? bill.total : 0;
-    req->record.cost = own ? 0 : charged;
+    req->record.cost = req->is_billed ? charged : 0;
     req->record.finish_reason = in->finish_reason;
     sb_buf_reset(&req->worker->usage);
     in->usage_json = dp_usage_json(&in->usage, &bill, charged, own, &req->worker->usage);

@@ -119,6 +119,7 @@ struct dp_request {
     uint8_t generation_n;               /* of the inside; 0 none */
     struct sb_slice snapshot_text;      /* "epoch.revision" */
     struct sb_slice served_tag;         /* of the endpoint whose answer is relayed */
+    bool is_billed;                     /* an own key's cost is not, unless the policy says so */
     bool spilled; /* not by an own key, since one was refused or at its limit */
     bool head_sent;
     bool comment_sent; /* the head went out with the first comment: less in it */

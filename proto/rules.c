@@ -326,11 +326,21 @@ static void read_policy_rule(struct msg_reader *reader, enum msg_rule rule, stru
 {
     static const char *const audits[] = {"async", "sync", NULL};
 
-    if (rule == MSG_RULE_ALLOWED_MODELS)
-        (void)msg_read_names(reader, value, MSG_MODEL_ID_MAX, false,
-                             &rules_of(reader)->allowed_models);
-    else
-        rules_of(reader)->audit_sync = msg_read_word(reader, value, audits) == 1;
+    struct msg_rules *rules = rules_of(reader);
+
+    switch ((int)rule) {
+    case MSG_RULE_ALLOWED_MODELS:
+        (void)msg_read_names(reader, value, MSG_MODEL_ID_MAX, false, &rules->allowed_models);
+        break;
+    case MSG_RULE_AUDIT:
+        rules->audit_sync = msg_read_word(reader, value, audits) == 1;
+        break;
+    case MSG_RULE_CHARGE_OWN_KEYS:
+        (void)msg_read_bool(reader, value, &rules->charge_own_keys);
+        break;
+    default:
+        SB_BUG_ON(true);
+    }
 }
 
 static const struct {

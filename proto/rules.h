@@ -63,7 +63,8 @@ struct sb_arena;
     X(FALLBACK_ON_REFUSAL, 27, "fallback_on_refusal", MSG_IN_SWITCHBOARD)                          \
     X(EXPLAIN, 28, "explain", MSG_IN_SWITCHBOARD)                                                  \
     X(ALLOWED_MODELS, 29, "allowed_models", MSG_IN_POLICY)                                         \
-    X(AUDIT, 30, "audit", MSG_IN_POLICY)
+    X(AUDIT, 30, "audit", MSG_IN_POLICY)                                                           \
+    X(CHARGE_OWN_KEYS, 31, "charge_own_keys", MSG_IN_POLICY)
 
 /* Which object a member belongs to; a policy takes all of them. */
 enum { MSG_IN_PROVIDER = 1, MSG_IN_SWITCHBOARD = 2, MSG_IN_POLICY = 4 };
@@ -134,6 +135,7 @@ struct msg_rules {
 
     struct msg_names allowed_models; /* patterns: '*' stands for any run of characters */
     bool audit_sync;                 /* audit: "sync" */
+    bool charge_own_keys;            /* what own keys cost counts like what the house's cost */
 };
 
 static inline bool msg_rules_say(const struct msg_rules *rules, enum msg_rule rule)

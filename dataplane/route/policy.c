@@ -214,6 +214,7 @@ static void add_hard(struct dp_plan *plan, const struct dp_rules *rules)
     plan->strict |= said->strict;
     plan->explain |= said->explain;
     plan->audit_sync |= said->audit_sync;
+    plan->charge_own_keys |= said->charge_own_keys;
 }
 
 /* Both must allow: whoever says nothing about it does not forbid it, but one

@@ -84,7 +84,7 @@ struct dp_plan {
     bool own_last;
 
     /* For whoever attempts, answers and records. */
-    bool spill, fallback_on_refusal, explain, audit_sync, strict;
+    bool spill, fallback_on_refusal, explain, audit_sync, strict, charge_own_keys;
     uint32_t first_token_timeout, attempt_timeout, deadline; /* milliseconds; 0 unsaid */
     uint32_t demanded;                                       /* bits 1 << enum msg_claim_kind */
     struct sb_slice session_id;                              /* of switchboard, or none */

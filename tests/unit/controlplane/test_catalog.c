@@ -421,6 +421,7 @@ static void each_rule_of_a_policy_is_checked(void **state)
         {"operator_countries: {deny: [NO, US]}",
          "\"operator_countries\":{\"deny\":[\"NO\",\"US\"]}", NULL, NULL},
         {"audit: sync", "\"audit\":\"sync\"", NULL, NULL},
+        {"charge_own_keys: yes", "\"charge_own_keys\":true", NULL, NULL},
         {"sort: cheap", NULL, "policies[0].sort", "price"},
         {"max_price: {prompt: -1}", NULL, "policies[0].max_price.prompt", ""},
         {"residency: [UK]", NULL, "policies[0].residency[0]", ""},

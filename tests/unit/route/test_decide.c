@@ -750,7 +750,8 @@ static void what_the_policy_forbids_no_request_allows(void **state)
 {
     struct world *world = world_new("{'endpoints': [{'tag': 'a'}],"
                                     " 'policy': {'spill': false, 'fallback_on_refusal': false,"
-                                    "            'first_token_timeout_ms': 100, 'strict': true}}");
+                                    "            'first_token_timeout_ms': 100, 'strict': true,"
+                                    "            'charge_own_keys': true}}");
     struct ask *ask = ask_new(world);
     const struct dp_plan *plan = &ask->decision.plan;
 
@@ -762,6 +763,10 @@ static void what_the_policy_forbids_no_request_allows(void **state)
     assert_false(plan->fallback_on_refusal);
     assert_int_equal(plan->first_token_timeout, 100);
     assert_true(plan->strict);
+    assert_true(plan->charge_own_keys);
+    ask->key = world->other_key;
+    assert_int_equal(ask_for(ask, ""), SB_OK);
+    assert_false(plan->charge_own_keys);
     ask_free(&ask);
     world_free(&world);
 }
