@@ -90,6 +90,18 @@ static enum ctl_style health_style(struct sb_slice health)
     return sb_slice_is(health, "good") ? CTL_GOOD : CTL_WARN;
 }
 
+/* "house", or which of the own keys. */
+static struct sb_slice which_key(struct ctl *ctl, yyjson_val *candidate)
+{
+    struct sb_slice kind = ctl_member_text(candidate, "credential");
+    yyjson_val *sequence = yyjson_obj_get(candidate, "sequence");
+
+    if (sequence == NULL)
+        return kind;
+    return sb_arena_printf(ctl->arena, "%.*s %llu", SB_SLICE_ARGS(kind),
+                           (unsigned long long)yyjson_get_uint(sequence));
+}
+
 static void add_candidate(struct ctl *ctl, struct ctl_table *table, yyjson_val *one, unsigned place)
 {
     struct sb_slice health = ctl_member_text(one, "health");
@@ -97,7 +109,7 @@ static void add_candidate(struct ctl *ctl, struct ctl_table *table, yyjson_val *
     ctl_table_add(table, CTL_DIM, sb_arena_printf(ctl->arena, "%u", place));
     ctl_table_add(table, CTL_NAME, ctl_member_text(one, "endpoint"));
     ctl_table_add(table, CTL_PLAIN, ctl_member_text(one, "model"));
-    ctl_table_add(table, CTL_PLAIN, ctl_member_text(one, "credential"));
+    ctl_table_add(table, CTL_PLAIN, which_key(ctl, one));
     ctl_table_add(table, health_style(health), health);
     ctl_table_add(table, CTL_PLAIN,
                   ctl_words(ctl->arena, yyjson_obj_get(one, "group"), CTL_SHOW_COUNT, 0));
