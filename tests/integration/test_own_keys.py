@@ -20,7 +20,8 @@ MODELS = 60
 HOUSE = {"p0": "Bearer house-p0", "p1": "Bearer house-p1"}
 # Several of one tenant in a sequence; blue's must not spill; green has none.
 OWN = [("red-one", "red", 1, True), ("red-two", "red", 2, True), ("blue-one", "blue", 0, False)]
-KEYS = {"red": None, "blue": None, "green": None, "red-strict": "no-spill", "red-zdr": "zdr"}
+KEYS = {"red": None, "blue": None, "green": None, "red-strict": "no-spill", "red-zdr": "zdr",
+        "red-charged": "charged"}
 
 
 def own(name):
@@ -65,7 +66,8 @@ class Place:
                            "zdr": {"value": "yes" if slug == "p1" else "no", "evidence": "dpa"},
                            "pricing": {"prompt": price, "completion": price}}
                           for model in models for slug, price in [("p0", "2"), ("p1", "4")]],
-            "policies": [{"name": "no-spill", "spill": False}, {"name": "zdr", "zdr": True}],
+            "policies": [{"name": "no-spill", "spill": False}, {"name": "zdr", "zdr": True},
+                         {"name": "charged", "charge_own_keys": True}],
             "tenants": [{"name": "red"}, {"name": "blue"}, {"name": "green"}],
             "keys": [{"name": name, "tenant": name.split("-")[0], "policy": policy,
                       "secret": {"value": f"sb-gateway-key-of-{name}"}} for name, policy in KEYS.items()],
@@ -131,6 +133,12 @@ def test_the_first_own_key_serves_and_costs_the_tenant_nothing_here(place, strea
     row = place.audit(result.headers["X-Generation-Id"])
     assert (row["credential"], row["cost"]) == ("own", "0")
     assert float(row["upstream_cost"]) == pytest.approx(usage["cost"])
+
+
+def test_a_policy_may_charge_own_keys_like_the_houses(place):
+    result = place.ask("red-charged")
+    row = place.audit(result.headers["X-Generation-Id"])
+    assert row["credential"] == "own" and row["cost"] == row["upstream_cost"] != "0"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -284,6 +292,15 @@ def test_two_tenants_at_once_never_use_each_others_keys(place):
     for request in received:
         [sender] = [tenant for tenant in belongs if f"from {tenant}" in request["body"]]
         assert request["headers"]["authorization"] == belongs[sender]
+
+
+def test_explain_tells_own_keys_apart(place):
+    shown = place.site.ctl("explain", "--model", place.fresh(), "--key", "red",
+                           control=place.control).stdout
+    order = shown[shown.index("Would be tried"):]
+    assert [word for word in ("own 1", "own 2", "house") if word in order] == [
+        "own 1", "own 2", "house"]
+    assert order.index("own 1") < order.index("own 2") < order.index("house")
 
 
 def test_another_tenants_generation_is_not_found(place):
@@ -569,18 +586,16 @@ def test_at_a_terminal_the_secret_is_asked_for_and_not_shown(control, api, typed
                "--house", "--url", control.url, "--token-file", str(control.home.token_file)]
     before = termios.tcgetattr(follower)
     with subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower) as program:
-        shown = b""
-        while b"Secret" not in shown:
-            shown += os.read(leader, 4096)
         wait_until(lambda: not termios.tcgetattr(follower)[3] & termios.ECHO, "the echo is off")
         os.write(leader, typed.encode())
         assert program.wait(PATIENCE) == status
         assert termios.tcgetattr(follower) == before
         os.close(follower)
+        shown = b""
         with contextlib.suppress(OSError):  # the end of what a terminal gives
             while piece := os.read(leader, 4096):
                 shown += piece
     os.close(leader)
-    assert b"typed" not in shown
+    assert b"Secret" in shown and b"typed" not in shown
     assert (b"1 added" in shown) == (status == 0)
     assert (api.get("/credentials/one").status_code == 200) == (status == 0)
