@@ -3,6 +3,7 @@
 #include "controlplane/collector.h"
 
 #include "common/bus.h"
+#include "common/mem.h"
 #include "controlplane/mail.h"
 #include "controlplane/stats.h"
 #include "tests/lib/inbox.h"
@@ -67,16 +68,22 @@ static void post(uint64_t term, const char *worker, uint64_t first)
     (void)sb_mailbox_post(cp_collector_mailbox(collector), &batch->mail);
 }
 
-/* All that was posted before has been taken: mail is handled in order. */
+static void free_ask(struct sb_ask *ask)
+{
+    sb_mem_free(ask);
+}
+
+/* All that was posted before has been taken: mail is handled in order.  The
+ * question is not on the stack: who answers may let go of it last. */
 static void settle(void)
 {
-    struct sb_ask ask;
+    struct sb_ask *ask = sb_mem_new(sizeof(*ask));
     int rc;
 
-    sb_ask_init(&ask, CP_ASK_STATE, NULL);
-    rc = sb_ask_wait(&ask, cp_collector_mailbox(collector), INBOX_PATIENCE);
+    sb_ask_init(ask, CP_ASK_STATE, free_ask);
+    rc = sb_ask_wait(ask, cp_collector_mailbox(collector), INBOX_PATIENCE);
     assert_int_equal(rc, SB_ECANCELED); /* no question for a collector */
-    sb_ask_release(&ask);
+    sb_ask_release(ask);
 }
 
 static void expect_ok(const char *worker, uint64_t last)
