@@ -5,6 +5,7 @@
 #include "common/json.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/draw.h"
+#include "dataplane/route/own_keys.h"
 #include "dataplane/route/reason.h"
 #include "dataplane/route/view.h"
 
@@ -14,7 +15,8 @@ enum { RELAXED = 5 /* ways that are shown */ };
 
 struct judged {
     const struct dp_endpoint *endpoint;
-    uint32_t failed; /* bits 1 << enum dp_step; 0: available */
+    uint32_t failed;  /* bits 1 << enum dp_step; 0: available */
+    bool is_hopeless; /* no rule that a request can relax lets it in */
 };
 
 struct trial {
@@ -22,6 +24,11 @@ struct trial {
     struct judged *judged;
     uint32_t n;
 };
+
+static bool is_hopeless(const struct dp_filter *filter, const struct dp_endpoint *endpoint)
+{
+    return !endpoint->dialect_known || !dp_has_key(filter, endpoint);
+}
 
 static void try_all(struct trial *trial, const struct dp_route *route,
                     const struct dp_decision *decision, struct sb_arena *arena)
@@ -46,6 +53,7 @@ static void try_all(struct trial *trial, const struct dp_route *route,
             trial->judged[trial->n++] = (struct judged){
                 .endpoint = endpoint,
                 .failed = dp_filter_all_steps(&trial->filter, endpoint),
+                .is_hopeless = is_hopeless(&trial->filter, endpoint),
             };
         }
     }
@@ -162,7 +170,7 @@ static uint32_t count_failing(const struct trial *trial, uint32_t failed)
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < trial->n; i++)
-        n += trial->judged[i].failed == failed;
+        n += trial->judged[i].failed == failed && !trial->judged[i].is_hopeless;
     return n;
 }
 
@@ -177,17 +185,12 @@ static void add_way(struct sb_json *json, const struct trial *trial, uint32_t fa
     sb_json_close_array(json);
     sb_json_add_array(json, "endpoints");
     for (uint32_t i = 0; i < trial->n; i++) {
-        if (trial->judged[i].failed == failed && named++ < DP_EXPLAIN_NAMED)
+        if (trial->judged[i].failed == failed && !trial->judged[i].is_hopeless &&
+            named++ < DP_EXPLAIN_NAMED)
             sb_json_put_text(json, trial->judged[i].endpoint->row->tag);
     }
     sb_json_close_array(json);
     sb_json_close_object(json);
-}
-
-/* What an endpoint cannot have by any rule of the request: nothing to relax. */
-static bool is_hopeless(uint32_t failed)
-{
-    return (failed & DP_STEP_BIT(DIALECT)) != 0;
 }
 
 static void add_relax(struct sb_json *json, const struct trial *trial)
@@ -201,7 +204,7 @@ static void add_relax(struct sb_json *json, const struct trial *trial)
 
         for (uint32_t i = 0; i < trial->n; i++) {
             const struct judged *one = &trial->judged[i];
-            bool known = one->failed == 0 || is_hopeless(one->failed);
+            bool known = one->failed == 0 || one->is_hopeless;
             uint32_t count;
 
             for (uint32_t s = 0; s < n_shown && !known; s++)

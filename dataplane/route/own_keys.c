@@ -19,6 +19,12 @@ struct dp_credentials dp_class_keys(const struct dp_filter *filter,
     return (struct dp_credentials){.n = 0};
 }
 
+bool dp_has_key(const struct dp_filter *filter, const struct dp_endpoint *endpoint)
+{
+    return endpoint->has_house ||
+           dp_snapshot_own_keys(filter->snapshot, filter->tenant, endpoint->provider).n > 0;
+}
+
 uint32_t dp_classes_of(const struct dp_filter *filter, const struct dp_endpoint *endpoint,
                        enum msg_credential_kind ret_kinds[2])
 {
