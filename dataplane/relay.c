@@ -30,6 +30,7 @@ void dp_relay_begin(struct dp_request *req)
     req->is_billed =
         candidate->kind != MSG_CREDENTIAL_KIND_OWN || req->decision->plan.charge_own_keys;
     req->spilled = req->failover.own_key_failed && candidate->kind != MSG_CREDENTIAL_KIND_OWN;
+    req->worker->stats.spills += req->spilled;
     req->record.provider = sb_arena_dup(req->arena, provider->slug);
     req->record.region = sb_arena_dup(req->arena, row->region);
     memcpy(req->prices.at, row->price, sizeof(req->prices.at));

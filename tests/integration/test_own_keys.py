@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import subprocess
 import termios
 import threading
@@ -90,6 +91,10 @@ class Place:
         """The keys that a provider was shown, in the order of the requests."""
         return [one["headers"]["authorization"] for one in self.sims[number].requests()]
 
+    def spills(self):
+        page = self.worker.status[0].get("/metrics").text
+        return int(re.search(r"^switchboard_spills_total(?:{.*})? (\d+)$", page, re.M).group(1))
+
     def audit(self, generation):
         path = f"audit/requests?generation_id={generation}"
         [row] = wait_until(lambda: self.control.get(path)["data"], "the record is stored")
@@ -156,8 +161,9 @@ def test_the_next_own_key_takes_over_at_the_same_endpoint(place, status, stream)
 @pytest.mark.parametrize("status", [401, 402, 403, 429])
 def test_when_all_own_keys_fail_the_house_steps_in_and_the_answer_says_so(place, status, stream):
     place.sims[0].script({"fail": status, "times": 2})
+    before = place.spills()
     result = place.ask("red", stream=stream, provider={"sort": "price"})
-    assert result.status == 200
+    assert result.status == 200 and place.spills() == before + 1
     assert place.seen() == [own("red-one"), own("red-two"), HOUSE["p0"]]
     assert tried(result) == [("p0", "own", 1, status), ("p0", "own", 2, status),
                              ("p0", "house", None, 200)]
