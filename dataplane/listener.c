@@ -6,11 +6,11 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/hostport.h"
 #include "common/log.h"
 #include "common/mem.h"
 
@@ -28,33 +28,6 @@ struct dp_listener {
     struct sb_loop *loop;
     int fd;
 };
-
-/* Splits "[::1]:80" or "host:80". */
-static int split(const char *address, char host[256], unsigned *ret_port)
-{
-    const char *colon = strrchr(address, ':');
-    const char *start = address, *end = colon;
-    char *rest;
-    unsigned long port;
-
-    if (colon == NULL || colon[1] == '\0')
-        return SB_EINVAL;
-    if (*address == '[') {
-        start++;
-        end = colon - 1;
-        if (end <= start || *end != ']')
-            return SB_EINVAL;
-    }
-    if ((size_t)(end - start) >= 256)
-        return SB_EINVAL;
-    memcpy(host, start, (size_t)(end - start));
-    host[end - start] = '\0';
-    port = strtoul(colon + 1, &rest, 10);
-    if (*rest != '\0' || port > 65535)
-        return SB_EINVAL;
-    *ret_port = (unsigned)port;
-    return SB_OK;
-}
 
 static int bind_one(const struct addrinfo *info, bool reuse_port)
 {
@@ -79,18 +52,18 @@ int dp_listen(const char *address, unsigned port_offset, bool reuse_port, int *r
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
-    char host[256], service[8];
-    unsigned port = 0;
-    int fd;
+    char host[SB_HOST_MAX], service[8];
+    unsigned port;
+    int fd, rc;
 
-    if (split(address, host, &port) != SB_OK || port + port_offset > 65535)
-        return sb_err_set(err, SB_EINVAL,
-                          "address '%s' is not HOST:PORT or [HOST]:PORT with a port up to 65535",
-                          address);
+    rc = sb_hostport_split(address, host, &port, err);
+    if (rc != SB_OK)
+        return rc;
+    if (port + port_offset > 65535)
+        return sb_err_set(err, SB_EINVAL, "address '%s' leaves no port for worker %u", address,
+                          port_offset);
     (void)snprintf(service, sizeof(service), "%u", port == 0 ? 0 : port + port_offset);
-    if (getaddrinfo(host[0] == '\0' || strcmp(host, "*") == 0 ? NULL : host, service, &hints,
-                    &found) != 0 ||
-        found == NULL)
+    if (getaddrinfo(host[0] != '\0' ? host : NULL, service, &hints, &found) != 0 || found == NULL)
         return sb_err_set(err, SB_EINVAL, "host '%s' of address '%s' is not known", host, address);
     fd = bind_one(found, reuse_port);
     freeaddrinfo(found);

@@ -14,7 +14,7 @@
 struct dp_listener;
 
 /* Binds and listens; non-blocking.  address: HOST:PORT or [HOST]:PORT; host may
- * be a name, "*" or empty for all.  Gives the descriptor.  Errors: SB_EINVAL (the
+ * be a name, or "*" for all.  Gives the descriptor.  Errors: SB_EINVAL (the
  * address), SB_EADDRINUSE, SB_EACCES, SB_EIO. */
 int dp_listen(const char *address, unsigned port_offset, bool reuse_port, int *ret_fd,
               struct sb_errmsg *err) SB_MUSTCHECK;

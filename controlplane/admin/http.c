@@ -18,6 +18,7 @@
 
 #include "common/check.h"
 #include "common/clock.h"
+#include "common/hostport.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/num.h"
@@ -295,21 +296,6 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 
 /* --- listening ---------------------------------------------------------------------- */
 
-/* Splits "[::1]:80" or "host:80" into two texts. */
-static bool split_address(const char *address, char host[256], char port[6])
-{
-    const char *colon = strrchr(address, ':');
-    struct sb_slice name;
-
-    if (colon == NULL || colon[1] == '\0' || strlen(colon + 1) > 5)
-        return false;
-    memcpy(port, colon + 1, strlen(colon + 1) + 1);
-    name = sb_slice_make(address, (size_t)(colon - address));
-    if (name.n >= 2 && name.p[0] == '[' && name.p[name.n - 1] == ']')
-        name = sb_slice_make(name.p + 1, name.n - 2);
-    return name.n > 0 && sb_slice_copy_text(name, host, 256);
-}
-
 static int bind_to(const struct addrinfo *info)
 {
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -330,12 +316,15 @@ static int open_listener(const char *address, int *ret_fd, struct sb_errmsg *err
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     struct addrinfo *found = NULL;
-    char host[256], port[6];
+    char host[SB_HOST_MAX], service[8];
+    unsigned port;
     int rc;
 
-    if (!split_address(address, host, port))
-        return sb_err_set(err, SB_EINVAL, "'%.100s' is not an address: HOST:PORT is", address);
-    rc = getaddrinfo(host, port, &hints, &found);
+    rc = sb_hostport_split(address, host, &port, err);
+    if (rc != SB_OK)
+        return rc;
+    (void)snprintf(service, sizeof(service), "%u", port);
+    rc = getaddrinfo(host[0] != '\0' ? host : NULL, service, &hints, &found);
     if (rc != 0)
         return sb_err_set(err, SB_EINVAL, "cannot listen on '%.100s': %s", address,
                           gai_strerror(rc));
