@@ -91,6 +91,32 @@ int sb_busaddr_check(const char *addr, bool is_secure, struct sb_errmsg *err)
     return SB_OK;
 }
 
+int sb_busaddr_check_list(const char *list, bool is_secure, unsigned max, struct sb_errmsg *err)
+{
+    static const char separators[] = ", "; /* as the data plane's link splits */
+    char one[SB_BUSADDR_MAX], resolved[SB_BUSADDR_MAX];
+    unsigned found = 0;
+
+    for (const char *at = list + strspn(list, separators); *at != '\0';
+         at += strspn(at, separators)) {
+        size_t n = strcspn(at, separators);
+        int rc = SB_OK;
+
+        if (++found > max)
+            return sb_err_set(err, SB_EINVAL, "more than %u addresses", max);
+        if (!sb_slice_copy_text(sb_slice_make(at, n), one, sizeof(one)))
+            return sb_err_set(err, SB_EINVAL, "an address of %zu bytes: under %d are allowed", n,
+                              (int)SB_BUSADDR_MAX);
+        rc = sb_busaddr_resolve(one, resolved, err);
+        if (rc == SB_OK)
+            rc = sb_busaddr_check(resolved, is_secure, err);
+        if (rc != SB_OK)
+            return rc;
+        at += n;
+    }
+    return found > 0 ? SB_OK : sb_err_set(err, SB_EINVAL, "names no address");
+}
+
 /* The library unlinks what is at the path, whatever it is, and would take the
  * socket of another daemon that runs. */
 int sb_busaddr_check_free(const char *addr, struct sb_errmsg *err)

@@ -20,6 +20,10 @@ enum {
 /* Opens nothing: for settings too.  is_secure: with CURVE.  SB_EINVAL:
  * malformed; SB_EACCES: plaintext beyond loopback. */
 int sb_busaddr_check(const char *addr, bool is_secure, struct sb_errmsg *err) SB_MUSTCHECK;
+/* The same for a list at commas and blanks, of ipc:// paths that need not be
+ * absolute: 1 to max addresses. */
+int sb_busaddr_check_list(const char *list, bool is_secure, unsigned max,
+                          struct sb_errmsg *err) SB_MUSTCHECK;
 /* Of an ipc:// address that passed the check, before it is bound.
  * SB_EADDRINUSE: a process is listening there; SB_EEXIST: something that is
  * not a socket is. */

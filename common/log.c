@@ -93,9 +93,9 @@ static bool find_group(struct sb_slice text, size_t *ret_group)
     return false;
 }
 
-int sb_log_set_levels(const char *spec, struct sb_errmsg *err)
+static int read_levels(const char *spec, unsigned char levels[SB_LOG_GROUPS], struct sb_errmsg *err)
 {
-    unsigned char levels[SB_LOG_GROUPS], level;
+    unsigned char level;
     struct sb_slice rest = sb_slice_of(spec);
     size_t group;
 
@@ -117,11 +117,28 @@ int sb_log_set_levels(const char *spec, struct sb_errmsg *err)
         if (one)
             levels[group] = level;
         else
-            memset(levels, level, sizeof(levels));
+            memset(levels, level, SB_LOG_GROUPS);
         if (item.n == rest.n)
             break;
         rest = sb_slice_from(rest, item.n + 1);
     }
+    return SB_OK;
+}
+
+int sb_log_check_levels(const char *spec, struct sb_errmsg *err)
+{
+    unsigned char levels[SB_LOG_GROUPS];
+
+    return read_levels(spec, levels, err);
+}
+
+int sb_log_set_levels(const char *spec, struct sb_errmsg *err)
+{
+    unsigned char levels[SB_LOG_GROUPS];
+    int rc = read_levels(spec, levels, err);
+
+    if (rc != SB_OK)
+        return rc;
     for (size_t i = 0; i < SB_LOG_GROUPS; i++)
         __atomic_store_n(&sb_log_levels[i], levels[i], __ATOMIC_RELAXED);
     return SB_OK;

@@ -120,6 +120,8 @@ void sb_log_setup(const char *program, enum sb_log_format format);
 /* A level for all groups, and exceptions: "info", "warn,req=debug,pool=debug".
  * SB_EINVAL names what is allowed; nothing has changed then. */
 int sb_log_set_levels(const char *spec, struct sb_errmsg *err) SB_MUSTCHECK;
+/* The same, and nothing changes: for settings. */
+int sb_log_check_levels(const char *spec, struct sb_errmsg *err) SB_MUSTCHECK;
 
 /* Tests: events go to sink(ctx, line) with the newline, and not to stderr;
  * NULL puts stderr back.  Called under a lock: it must not log. */

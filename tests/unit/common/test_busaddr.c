@@ -147,6 +147,23 @@ static void a_path_from_here_becomes_absolute(void **state)
     assert_int_equal(sb_busaddr_resolve(longest, addr, &err), SB_EINVAL);
 }
 
+static void each_address_of_a_list_is_looked_at(void **state)
+{
+    struct sb_errmsg err;
+
+    (void)state;
+    assert_int_equal(sb_busaddr_check_list("ipc:///a", false, 1, NULL), SB_OK);
+    assert_int_equal(sb_busaddr_check_list(" ipc://a,  tcp://127.0.0.1:1,", false, 2, NULL), SB_OK);
+    assert_int_equal(sb_busaddr_check_list("ipc:///a,ipc:///b", false, 1, &err), SB_EINVAL);
+    assert_int_equal(sb_busaddr_check_list("ipc:///a,tcp://10.0.0.1:1", false, 2, &err), SB_EACCES);
+    assert_non_null(strstr(err.text, "10.0.0.1"));
+    assert_int_equal(sb_busaddr_check_list("ipc:///a,tcp://10.0.0.1:1", true, 2, NULL), SB_OK);
+    assert_int_equal(sb_busaddr_check_list("ipc:///a nonsense", false, 2, &err), SB_EINVAL);
+    assert_non_null(strstr(err.text, "nonsense"));
+    assert_int_equal(sb_busaddr_check_list("", false, 2, NULL), SB_EINVAL);
+    assert_int_equal(sb_busaddr_check_list(" , ", false, 2, NULL), SB_EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +172,7 @@ int main(void)
         cmocka_unit_test(a_socket_path_has_under_107_bytes),
         cmocka_unit_test(a_path_in_use_is_not_taken),
         cmocka_unit_test(a_path_from_here_becomes_absolute),
+        cmocka_unit_test(each_address_of_a_list_is_looked_at),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

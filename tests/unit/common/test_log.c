@@ -120,6 +120,8 @@ static void a_wrong_level_changes_nothing_and_is_named(void **state)
     assert_int_equal(sb_log_set_levels("debug,nobody=debug", &err), SB_EINVAL);
     assert_non_null(strstr(err.text, "'nobody' is no group"));
     assert_int_equal(sb_log_set_levels("debug,req=loud", &err), SB_EINVAL);
+    assert_int_equal(sb_log_check_levels("debug,req=loud", &err), SB_EINVAL);
+    assert_int_equal(sb_log_check_levels("error,req=error", &err), SB_OK);
     assert_non_null(strstr(err.text, "'req=loud': a level is debug, info, warn or error"));
     sb_log_debug(REQ, "no");
     assert_int_equal(lines, 0);
