@@ -384,6 +384,11 @@ static int print_page(const struct sb_conf_spec *spec, enum sb_conf_action actio
     return 1;
 }
 
+int sb_conf_judge(const char *name, int rc, const struct sb_errmsg *why, struct sb_errmsg *err)
+{
+    return rc == SB_OK ? rc : sb_err_set(err, SB_EINVAL, "%s: %.220s", name, why->text);
+}
+
 bool sb_conf_start(const struct sb_conf_spec *spec, int argc, char *const *argv, void *target,
                    int *ret_status)
 {
@@ -391,6 +396,8 @@ bool sb_conf_start(const struct sb_conf_spec *spec, int argc, char *const *argv,
     struct sb_errmsg err;
     int rc = sb_conf_read(spec, argc, argv, target, &action, &err);
 
+    if (rc == SB_OK && spec->inspect != NULL && (action == SB_CONF_RUN || action == SB_CONF_CHECK))
+        rc = spec->inspect(target, &err);
     if (rc != SB_OK) {
         (void)fprintf(stderr, "%s: %s\n", spec->program, err.text);
         *ret_status = 2;

@@ -72,6 +72,9 @@ struct sb_conf_spec {
     size_t n_items;
     /* Looks at the filled struct as a whole, may complete it.  May be NULL. */
     int (*check)(void *target, struct sb_errmsg *err);
+    /* Looks at the files that settings name, before the program runs and for
+     * --check.  Opens what it needs and keeps nothing.  May be NULL. */
+    int (*inspect)(const void *target, struct sb_errmsg *err);
 };
 
 /* What the command line asks for. */
@@ -94,6 +97,10 @@ int sb_conf_help(const struct sb_conf_spec *spec, struct sb_buf *page) SB_MUSTCH
  * command line that sb_conf_read() took. */
 int sb_conf_show(const struct sb_conf_spec *spec, int argc, char *const *argv,
                  struct sb_buf *page) SB_MUSTCHECK;
+
+/* For checks: of any failure, SB_EINVAL with why behind the setting's name. */
+int sb_conf_judge(const char *name, int rc, const struct sb_errmsg *why,
+                  struct sb_errmsg *err) SB_MUSTCHECK;
 
 /* All of it, for main(): true when the program is to run.  Else the page went
  * to stdout or the mistake to stderr, and *ret_status is the exit status (0,

@@ -35,11 +35,11 @@ static const struct sb_conf_item items[] = {
     {"free", SB_CONF_INT, AT(free_number), 0, 0, "0", 0, "Other", "any number", NULL},
 };
 
-static const struct sb_conf_spec spec = {.program = "test-conf",
-                                         .summary = "Tests settings.",
-                                         .version = "1.2.3",
-                                         .items = items,
-                                         .n_items = SB_ARRAY_LEN(items)};
+static struct sb_conf_spec spec = {.program = "test-conf",
+                                   .summary = "Tests settings.",
+                                   .version = "1.2.3",
+                                   .items = items,
+                                   .n_items = SB_ARRAY_LEN(items)};
 
 static struct conf conf;
 static enum sb_conf_action action;
@@ -388,6 +388,41 @@ static void main_gets_a_page_or_a_mistake_or_runs(void **state)
     assert_int_equal(conf.port, 3);
 }
 
+static int inspected;
+
+static int inspect(const void *target, struct sb_errmsg *ret)
+{
+    inspected++;
+    return ((const struct conf *)target)->port == 4
+               ? sb_conf_judge("port", SB_ENOENT, &(struct sb_errmsg){.text = "no file"}, ret)
+               : SB_OK;
+}
+
+static void files_are_looked_at_before_it_runs_and_for_a_check(void **state)
+{
+    char text[16384];
+    bool runs;
+
+    (void)state;
+    inspected = 0;
+    spec.inspect = inspect;
+    assert_int_equal(started("prog --version", STDOUT_FILENO, text, sizeof(text), &runs), 0);
+    assert_int_equal(started("prog --show-config", STDOUT_FILENO, text, sizeof(text), &runs), 0);
+    assert_int_equal(inspected, 0);
+    assert_int_equal(started("prog --port 3", STDOUT_FILENO, text, sizeof(text), &runs), -1);
+    assert_true(runs);
+    assert_int_equal(started("prog --check", STDOUT_FILENO, text, sizeof(text), &runs), 0);
+    assert_int_equal(inspected, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(started(i == 0 ? "prog --port 4" : "prog --check --port 4", STDERR_FILENO,
+                                 text, sizeof(text), &runs),
+                         2);
+        assert_false(runs);
+        assert_string_equal(text, "test-conf: port: no file\n");
+    }
+    spec.inspect = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +440,7 @@ int main(void)
         cmocka_unit_test_setup(a_check_of_the_whole_can_refuse_and_complete, set_up),
         cmocka_unit_test_setup(what_is_required_must_be_given, set_up),
         cmocka_unit_test_setup(main_gets_a_page_or_a_mistake_or_runs, set_up),
+        cmocka_unit_test_setup(files_are_looked_at_before_it_runs_and_for_a_check, set_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
