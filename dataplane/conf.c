@@ -1,8 +1,15 @@
 /* dataplane/conf.c */
 #include "dataplane/conf.h"
 
+#include <string.h>
+
+#include "common/busaddr.h"
+#include "common/buskey.h"
 #include "common/err.h"
+#include "common/hostport.h"
+#include "common/keyring.h"
 #include "common/log.h"
+#include "dataplane/link.h"
 
 #ifndef SB_VERSION
 #define SB_VERSION "0.1.0"
@@ -111,9 +118,75 @@ static const struct sb_conf_item items[] = {
      "after that: time for running requests", NULL},
 };
 
+static int check_address(const char *name, const char *address, int64_t ports,
+                         struct sb_errmsg *err)
+{
+    char host[SB_HOST_MAX];
+    struct sb_errmsg why;
+    unsigned port = 0;
+    int rc = sb_hostport_split(address, host, &port, &why);
+
+    if (rc == SB_OK && port + ports - 1 > 65535)
+        rc = sb_err_set(&why, SB_EINVAL, "'%s' leaves no port for %lld workers", address,
+                        (long long)ports);
+    return sb_conf_judge(name, rc, &why, err);
+}
+
+/* It becomes a directory of the spool. */
+static int check_name(const char *name, struct sb_errmsg *err)
+{
+    if (name == NULL || (name[0] != '.' && strchr(name, '/') == NULL))
+        return SB_OK;
+    return sb_err_set(err, SB_EINVAL,
+                      "name: '%s' is not allowed: want no '/', and no '.' at its start", name);
+}
+
+/* What a browser sends as Origin, since the two are compared as they are. */
+static int check_origin(const char *origin, struct sb_errmsg *err)
+{
+    const char *host = origin != NULL ? strstr(origin, "://") : NULL;
+
+    if (origin == NULL || strcmp(origin, "*") == 0 ||
+        (host != NULL && host > origin && host[3] != '\0' && strpbrk(host + 3, "/?# ,") == NULL &&
+         strpbrk(origin, "*\r\n") == NULL))
+        return SB_OK;
+    return sb_err_set(err, SB_EINVAL,
+                      "cors-origin: '%s' is not allowed: want * or one origin without a path, such "
+                      "as https://app.example",
+                      origin);
+}
+
+static int check_texts(const struct dp_conf *conf, struct sb_errmsg *err)
+{
+    struct sb_errmsg why;
+    int rc = check_address("listen", conf->listen, 1, err);
+
+    if (rc == SB_OK && conf->status != NULL)
+        rc = check_address("status", conf->status, conf->workers, err);
+    if (rc == SB_OK)
+        rc = check_name(conf->name, err);
+    if (rc == SB_OK)
+        rc = sb_conf_judge("log-level", sb_log_check_levels(conf->log_level, &why), &why, err);
+    return rc == SB_OK ? check_origin(conf->cors_origin, err) : rc;
+}
+
+static int check_bus(const struct dp_conf *conf, struct sb_errmsg *err)
+{
+    bool is_secure = conf->bus_key != NULL;
+    struct sb_errmsg why;
+    int rc = sb_busaddr_check_list(conf->control, is_secure, DP_LINK_PEERS_MAX, &why);
+
+    rc = sb_conf_judge("control", rc, &why, err);
+    if (rc != SB_OK)
+        return rc;
+    rc = sb_busaddr_check_list(conf->publish, is_secure, DP_LINK_PEERS_MAX, &why);
+    return sb_conf_judge("publish", rc, &why, err);
+}
+
 static int check(void *target, struct sb_errmsg *err)
 {
     const struct dp_conf *conf = target;
+    int rc;
 
     if ((conf->bus_key == NULL) != (conf->bus_server == NULL))
         return sb_err_set(err, SB_EINVAL,
@@ -123,7 +196,44 @@ static int check(void *target, struct sb_errmsg *err)
         return sb_err_set(err, SB_EINVAL,
                           "body-memory is below body-limit: no body of that size "
                           "could ever be held");
-    return SB_OK;
+    rc = check_texts(conf, err);
+    return rc == SB_OK ? check_bus(conf, err) : rc;
+}
+
+static int inspect_keyring(const struct dp_conf *conf, struct sb_errmsg *err)
+{
+    struct sb_keyring *ring = NULL;
+    struct sb_errmsg why;
+    int rc = sb_keyring_load("SWITCHBOARD_MASTER_KEYS", conf->keyring, &ring, &why);
+
+    if (rc == SB_OK && sb_keyring_hash_key(ring) == NULL)
+        rc = sb_err_set(&why, SB_EINVAL, "no key in it is named api-key-hash");
+    sb_keyring_destroy(&ring);
+    return sb_conf_judge("keyring", rc, &why, err);
+}
+
+static int inspect_bus_keys(const struct dp_conf *conf, struct sb_errmsg *err)
+{
+    char server[SB_BUSKEY_TEXT + 1];
+    struct sb_buskey *key = NULL;
+    struct sb_errmsg why;
+    int rc = sb_buskey_load(conf->bus_key, &key, &why);
+
+    sb_buskey_destroy(&key);
+    rc = sb_conf_judge("bus-key", rc, &why, err);
+    if (rc != SB_OK)
+        return rc;
+    return sb_conf_judge("bus-server", sb_buskey_load_public(conf->bus_server, server, &why), &why,
+                         err);
+}
+
+/* Before the supervisor starts workers: it would start them again and again. */
+static int inspect(const void *target, struct sb_errmsg *err)
+{
+    const struct dp_conf *conf = target;
+    int rc = inspect_keyring(conf, err);
+
+    return rc == SB_OK && conf->bus_key != NULL ? inspect_bus_keys(conf, err) : rc;
 }
 
 const struct sb_conf_spec dp_conf_spec = {
@@ -133,4 +243,5 @@ const struct sb_conf_spec dp_conf_spec = {
     .items = items,
     .n_items = SB_ARRAY_LEN(items),
     .check = check,
+    .inspect = inspect,
 };

@@ -20,7 +20,6 @@ enum {
     LIVENESS = 3000, /* nobody is */
     HELLO_PAUSE = 250,
     SOCKET_PAUSE_MAX = 32000,
-    PEERS_MAX = 16,
     PER_TURN = 64, /* messages of one socket */
     PUB_MAX = 64 << 20,
     ENVELOPE_MAX = 64,
@@ -53,7 +52,7 @@ struct dp_link {
     void *ctx;
     struct sb_buskey *key; /* NULL: plaintext */
     char server[SB_BUSKEY_TEXT + 1];
-    struct peer peers[PEERS_MAX];
+    struct peer peers[DP_LINK_PEERS_MAX];
     unsigned n_peers;
     struct end sub;
     char *publish; /* addresses, each ended by NUL, then an empty one */
@@ -576,8 +575,9 @@ static int open_peers(struct dp_link *link, const struct dp_conf *conf, struct s
     for (const char *addr = addrs; rc == SB_OK && *addr != '\0'; addr += strlen(addr) + 1) {
         struct peer *peer = &link->peers[link->n_peers];
 
-        if (link->n_peers == PEERS_MAX) {
-            rc = sb_err_set(err, SB_EINVAL, "control names more than %d addresses", PEERS_MAX);
+        if (link->n_peers == DP_LINK_PEERS_MAX) {
+            rc = sb_err_set(err, SB_EINVAL, "control names more than %d addresses",
+                            DP_LINK_PEERS_MAX);
             break;
         }
         peer->end.link = link;

@@ -30,6 +30,8 @@ struct dp_link;
 struct sb_bus_msg;
 struct sb_reactor;
 
+enum { DP_LINK_PEERS_MAX = 16 }; /* control daemons that a worker can know */
+
 struct dp_link_message {
     struct msg_envelope envelope;
     bool is_published;          /* came by PUB */

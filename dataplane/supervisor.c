@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "dataplane/conf.h"
@@ -223,6 +225,17 @@ static void run(struct supervisor *sup)
     }
 }
 
+/* What no worker could do either is no reason to start one again and again. */
+static int have_spool(const struct dp_conf *conf)
+{
+    struct sb_errmsg err;
+    int rc = sb_dir_make(conf->spool, S_IRWXU, &err);
+
+    if (rc != SB_OK)
+        sb_log_error(SUPER, "cannot start: spool: %s", err.text);
+    return rc;
+}
+
 int dp_supervise(const struct dp_conf *conf, int argc, char **argv)
 {
     struct supervisor sup = {.conf = conf, .argc = argc, .n_slots = (unsigned)conf->workers};
@@ -242,6 +255,8 @@ int dp_supervise(const struct dp_conf *conf, int argc, char **argv)
     sup.slots = sb_mem_new(sup.n_slots * sizeof(*sup.slots));
     for (unsigned i = 0; i < sup.n_slots; i++)
         sup.slots[i].listen_fd = sup.slots[i].status_fd = -1;
+    if (have_spool(conf) != SB_OK)
+        status = 1;
     for (unsigned i = 0; i < sup.n_slots && status == 0; i++) {
         if (open_slot(&sup, i, &err) == SB_OK)
             continue;
