@@ -6,6 +6,11 @@
 #include <unistd.h>
 
 #include "common/busaddr.h"
+#include "common/buskey.h"
+#include "common/hostport.h"
+#include "common/keyring.h"
+#include "common/log.h"
+#include "controlplane/admin/token.h"
 
 #ifndef SB_VERSION
 #define SB_VERSION "0.1.0"
@@ -66,21 +71,64 @@ static int check_address(const char *name, const char *addr, bool is_secure, str
 
     if (rc == SB_OK)
         rc = sb_busaddr_check(resolved, is_secure, &why);
-    return rc == SB_OK ? rc : sb_err_set(err, SB_EINVAL, "%s: %.240s", name, why.text);
+    return sb_conf_judge(name, rc, &why, err);
+}
+
+static int check_admin(const struct cp_conf *conf, struct sb_errmsg *err)
+{
+    char host[SB_HOST_MAX];
+    struct sb_errmsg why;
+    unsigned port;
+
+    return sb_conf_judge("admin", sb_hostport_split(conf->admin, host, &port, &why), &why, err);
 }
 
 static int check(void *target, struct sb_errmsg *err)
 {
     const struct cp_conf *conf = target;
     bool is_secure = conf->bus_key != NULL;
+    struct sb_errmsg why;
     int rc;
 
     if (is_secure != (conf->bus_clients != NULL))
         return sb_err_set(err, SB_EINVAL,
                           "bus-key and bus-clients belong together: this daemon's own key pair and "
                           "the workers' public keys");
-    rc = check_address("control", conf->control, is_secure, err);
+    rc = sb_conf_judge("log-level", sb_log_check_levels(conf->log_level, &why), &why, err);
+    if (rc == SB_OK)
+        rc = check_admin(conf, err);
+    if (rc == SB_OK)
+        rc = check_address("control", conf->control, is_secure, err);
     return rc == SB_OK ? check_address("publish", conf->publish, is_secure, err) : rc;
+}
+
+static int inspect_bus_key(const struct cp_conf *conf, struct sb_errmsg *err)
+{
+    struct sb_buskey *key = NULL;
+    struct sb_errmsg why;
+    int rc = sb_buskey_load(conf->bus_key, &key, &why);
+
+    sb_buskey_destroy(&key);
+    return sb_conf_judge("bus-key", rc, &why, err);
+}
+
+/* Before the database is waited for, which may take as long as it likes. */
+static int inspect(const void *target, struct sb_errmsg *err)
+{
+    const struct cp_conf *conf = target;
+    struct sb_keyring *ring = NULL;
+    struct cp_tokens *tokens = NULL;
+    struct sb_errmsg why;
+    int rc = sb_keyring_load("SWITCHBOARD_MASTER_KEYS", conf->keyring, &ring, &why);
+
+    sb_keyring_destroy(&ring);
+    rc = sb_conf_judge("keyring", rc, &why, err);
+    if (rc == SB_OK) {
+        rc = cp_tokens_load(conf->admin_token_file, &tokens, &why);
+        cp_tokens_destroy(&tokens);
+        rc = sb_conf_judge("admin-token-file", rc, &why, err);
+    }
+    return rc == SB_OK && conf->bus_key != NULL ? inspect_bus_key(conf, err) : rc;
 }
 
 const struct sb_conf_spec cp_conf_spec = {
@@ -90,6 +138,7 @@ const struct sb_conf_spec cp_conf_spec = {
     .items = items,
     .n_items = SB_ARRAY_LEN(items),
     .check = check,
+    .inspect = inspect,
 };
 
 void cp_conf_name(const struct cp_conf *conf, char ret_name[CP_NAME_MAX])

@@ -67,10 +67,8 @@ int main(int argc, char **argv)
     if (!sb_conf_start(&cp_conf_spec, argc, argv, &conf, &status))
         return status;
     sb_log_setup("switchboard-control", (enum sb_log_format)conf.log_format);
-    if (sb_log_set_levels(conf.log_level, &err) != SB_OK) {
-        sb_log_error(MAIN, "wrong log-level: %s", err.text);
-        return 2;
-    }
+    if (sb_log_set_levels(conf.log_level, NULL) != SB_OK)
+        return 2; /* cannot be: the settings were checked */
     block_signals(&signals);
     rc = sb_bus_init(&err);
     if (rc == SB_OK) {

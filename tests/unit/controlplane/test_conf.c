@@ -60,6 +60,28 @@ static void plaintext_beyond_loopback_and_half_of_curve_are_refused(void **state
                      SB_OK);
 }
 
+static void texts_that_mean_nothing_are_refused_with_their_name(void **state)
+{
+    struct cp_conf conf;
+
+    (void)state;
+    assert_int_equal(READ(&conf, "--database", "x", "--admin", "nonsense"), SB_EINVAL);
+    assert_memory_equal(err.text, "admin: ", 7);
+    assert_int_equal(READ(&conf, "--database", "x", "--log-level", "loud"), SB_EINVAL);
+    assert_memory_equal(err.text, "log-level: ", 11);
+    assert_int_equal(READ(&conf, "--database", "x", "--admin", "[::1]:0"), SB_OK);
+}
+
+static void files_are_looked_at(void **state)
+{
+    struct cp_conf conf;
+
+    (void)state;
+    assert_int_equal(READ(&conf, "--database", "x", "--keyring", "/nonexistent/ring"), SB_OK);
+    assert_int_equal(cp_conf_spec.inspect(&conf, &err), SB_EINVAL);
+    assert_memory_equal(err.text, "keyring: ", 9);
+}
+
 static void the_name_is_the_hosts_unless_it_is_said(void **state)
 {
     struct cp_conf conf = {.name = "one"};
@@ -79,6 +101,8 @@ int main(void)
         cmocka_unit_test(a_database_is_all_that_it_needs),
         cmocka_unit_test(passwords_are_not_shown),
         cmocka_unit_test(plaintext_beyond_loopback_and_half_of_curve_are_refused),
+        cmocka_unit_test(texts_that_mean_nothing_are_refused_with_their_name),
+        cmocka_unit_test(files_are_looked_at),
         cmocka_unit_test(the_name_is_the_hosts_unless_it_is_said),
     };
 
