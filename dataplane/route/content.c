@@ -110,17 +110,35 @@ static void note_text(struct dp_content *content, struct sb_slice string)
     content->text_bytes += string.n - 2;
 }
 
+/* The first one is told. */
+static void note_stranger(struct dp_content *content, const char *strange)
+{
+    if (content->strange != NULL)
+        return;
+    content->strange = strange;
+    content->stranger = content->messages;
+}
+
+static void note_content(struct dp_content *content, struct sb_slice value)
+{
+    enum sb_splice_type type = sb_splice_type_of(value);
+
+    content->said = value;
+    if (type == SB_SPLICE_STRING)
+        note_text(content, value);
+    else if (content->is_part)
+        end_part(content, value);
+    else if (type != SB_SPLICE_ARRAY && type != SB_SPLICE_NULL) /* null: beside tool calls */
+        note_stranger(content, ".content: must be a string, a list of parts or null");
+    content->is_part = false;
+}
+
 static void note_in_message(struct dp_content *content, struct sb_slice name, struct sb_slice value)
 {
     if (TEXT_IS(name, "role")) {
-        content->role = is_string(value) ? unquoted(value) : SB_SLICE_LIT("");
+        content->role = is_string(value) ? unquoted(value) : SB_SLICE_NONE;
     } else if (TEXT_IS(name, "content")) {
-        content->said = value;
-        if (is_string(value))
-            note_text(content, value);
-        else if (content->is_part)
-            end_part(content, value);
-        content->is_part = false;
+        note_content(content, value);
     } else if (!TEXT_IS(name, "audio") && !(TEXT_IS(name, "images") && *value.p == '[')) {
         content->text_bytes += value.n; /* tool calls, reasoning, names */
     }
@@ -129,11 +147,11 @@ static void note_in_message(struct dp_content *content, struct sb_slice name, st
 static void end_message(struct dp_content *content, struct sb_slice message)
 {
     if (sb_splice_type_of(message) != SB_SPLICE_OBJECT) {
-        if (!content->has_stranger)
-            content->stranger = content->messages;
-        content->has_stranger = true;
+        note_stranger(content, ": must be an object with role and content");
         return;
     }
+    if (content->role.p == NULL)
+        note_stranger(content, ".role: must be a string, such as \"user\"");
     if (content->first_user.n == 0 && TEXT_IS(content->role, "user"))
         content->first_user = content->said;
     if (content->first_system.n == 0 &&
@@ -154,7 +172,7 @@ static bool on_open(struct sb_splice_visitor *visitor, unsigned depth, struct sb
     case 1:
         return type == SB_SPLICE_ARRAY && TEXT_IS(name, "messages");
     case 2:
-        content->role = SB_SLICE_LIT("");
+        content->role = SB_SLICE_NONE;
         content->said = SB_SLICE_NONE;
         return type == SB_SPLICE_OBJECT;
     case 3:
@@ -243,9 +261,8 @@ static int finish_messages(const struct dp_content *content, struct sb_slice mes
 {
     if (sb_splice_type_of(messages) != SB_SPLICE_ARRAY)
         return sb_err_set(err, SB_EINVAL, "messages: must be a list of messages");
-    if (content->has_stranger)
-        return sb_err_set(err, SB_EINVAL, "messages[%u]: must be an object with role and content",
-                          content->stranger);
+    if (content->strange != NULL)
+        return sb_err_set(err, SB_EINVAL, "messages[%u]%s", content->stranger, content->strange);
     if (content->messages == 0)
         return sb_err_set(err, SB_EINVAL, "messages: must hold at least one message");
     return SB_OK;

@@ -33,10 +33,10 @@ struct dp_content {
     struct sb_slice first_user;   /* both as written; or none */
 
     /* While it gathers. */
-    bool has_stranger;      /* among the messages: something that is none */
+    const char *strange;    /* what is wrong with a message, behind "messages[N]"; or NULL */
     uint32_t stranger;      /* its index */
     bool is_part;           /* the content of the current message is one part, no list */
-    struct sb_slice role;   /* of the current message; without quotes */
+    struct sb_slice role;   /* of the current message, without quotes; NULL: none so far */
     struct sb_slice said;   /* its content */
     struct sb_slice type;   /* of the current part; without quotes */
     struct sb_slice text;   /* likewise; none so far */

@@ -160,8 +160,9 @@ static int add_model(const struct reader *reader, int member, struct sb_slice va
     struct dp_requirements *ask = reader->ask;
     struct sb_slice name;
 
+    /* A NUL would end the name in messages, which would then name another model. */
     if (sb_splice_get_string(value, reader->arena, &name) != SB_OK || name.n == 0 ||
-        name.n > MSG_MODEL_ID_MAX)
+        name.n > MSG_MODEL_ID_MAX || memchr(name.p, '\0', name.n) != NULL)
         return wrong(reader, member,
                      member == DP_MEMBER_MODEL ? "the name of a model" : "a list of model names");
     if (ask->n_models == DP_MODELS_MAX)

@@ -316,6 +316,7 @@ static void wrong_types_are_refused_by_name(void **state)
         "'modalities': []",
         "'models': ['a', 5]",
         "'models': ['']",
+        "'model': 'm\\u0000n'",
         "'provider': 'acme'",
         "'switchboard': 5",
     };
@@ -332,6 +333,36 @@ static void wrong_types_are_refused_by_name(void **state)
         if (strncmp(f->ask->err.text, name, strlen(name)) != 0)
             fail_msg("%s: %s", wrong[i], f->ask->err.text);
     }
+}
+
+static void a_message_that_is_none_is_refused_with_its_place(void **state)
+{
+    static const struct {
+        const char *messages, *place;
+    } wrong[] = {
+        {"5", "messages: "},
+        {"[]", "messages: "},
+        {"['hi']", "messages[0]: "},
+        {"[{}]", "messages[0].role: "},
+        {"[{'role':'user','content':'a'},{'content':'b'}]", "messages[1].role: "},
+        {"[{'role':null,'content':'a'}]", "messages[0].role: "},
+        {"[{'content':'a','role':5}]", "messages[0].role: "},
+        {"[{'role':'user','content':5}]", "messages[0].content: "},
+        {"[{'role':'user','content':true}]", "messages[0].content: "},
+    };
+    struct fixture *f = *state;
+    char text[128];
+
+    for (size_t i = 0; i < SB_ARRAY_LEN(wrong); i++) {
+        (void)snprintf(text, sizeof(text), "'messages': %s", wrong[i].messages);
+        ask_write(f->ask, text);
+        if (ask_read(f->ask) != SB_EINVAL)
+            fail_msg("%s was taken", text);
+        if (strncmp(f->ask->err.text, wrong[i].place, strlen(wrong[i].place)) != 0)
+            fail_msg("%s: %s", text, f->ask->err.text);
+    }
+    (void)read_ok(f, "'messages': [{'role':'assistant','content':null,'tool_calls':[]}]");
+    (void)read_ok(f, "'messages': [{'role':'assistant'}]");
 }
 
 /* Any valid JSON in any member: an answer, never a crash, and the same one. */
@@ -406,6 +437,7 @@ int main(void)
         TEST(completions_and_embeddings_have_their_own_input),
         TEST(every_prompt_of_a_list_has_its_own_answers),
         TEST(wrong_types_are_refused_by_name),
+        TEST(a_message_that_is_none_is_refused_with_its_place),
         TEST(random_bodies_are_read_or_refused),
     };
 
