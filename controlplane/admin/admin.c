@@ -127,18 +127,21 @@ static void on_serve(void *ctx, struct cp_http_request *request, struct cp_http_
     cp_admin_stats_count(&admin->stats, reply->status);
 }
 
-static void on_refuse_size(void *ctx, struct cp_http_request *request, struct cp_http_reply *reply)
+static void on_refuse(void *ctx, struct cp_http_request *request, struct cp_http_reply *reply,
+                      int code)
 {
     struct cp_admin *admin = ctx;
     struct cp_call *call = request->user;
 
-    (void)sb_err_set(&call->err, SB_ETOOBIG, "the body is over %d bytes", CP_HTTP_BODY_MAX);
-    cp_call_fail(call, SB_ETOOBIG);
+    if (code == SB_ETOOBIG)
+        (void)sb_err_set(&call->err, code, "the body is over %d bytes", CP_HTTP_BODY_MAX);
+    else
+        (void)sb_err_set(&call->err, code, "one Content-Length or Transfer-Encoding, not several");
+    cp_call_fail(call, code);
     cp_admin_stats_count(&admin->stats, reply->status);
 }
 
-static const struct cp_http_ops ops = {
-    .head = on_head, .serve = on_serve, .refuse_size = on_refuse_size};
+static const struct cp_http_ops ops = {.head = on_head, .serve = on_serve, .refuse = on_refuse};
 
 /* --- start and stop ----------------------------------------------------------------------- */
 

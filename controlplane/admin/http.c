@@ -232,6 +232,27 @@ static bool is_announced_too_big(const struct cp_http_request *request)
     return length.n > 0 && (!sb_num_read_u64(length, &bytes) || bytes > CP_HTTP_BODY_MAX);
 }
 
+static enum MHD_Result count_length(void *ctx, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    unsigned *lengths = ctx;
+
+    (void)kind;
+    (void)value;
+    *lengths += sb_slice_eq_nocase(sb_slice_of(name), SB_SLICE_LIT("Content-Length")) ||
+                sb_slice_eq_nocase(sb_slice_of(name), SB_SLICE_LIT("Transfer-Encoding"));
+    return MHD_YES;
+}
+
+/* libmicrohttpd takes the first of several lengths, and a coding before any. */
+static bool has_one_length(struct MHD_Connection *connection)
+{
+    unsigned lengths = 0;
+
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, count_length, &lengths);
+    return lengths <= 1;
+}
+
 static enum MHD_Result on_head(struct MHD_Connection *connection, struct exchange *exchange,
                                const char *method)
 {
@@ -243,8 +264,13 @@ static enum MHD_Result on_head(struct MHD_Connection *connection, struct exchang
     count_begin(exchange);
     if (!http->ops->head(http->ctx, &exchange->request, &exchange->reply))
         return send_reply(connection, exchange);
+    if (!has_one_length(connection)) {
+        cp_http_reply_field(&exchange->reply, "Connection", "close");
+        http->ops->refuse(http->ctx, &exchange->request, &exchange->reply, SB_EINVAL);
+        return send_reply(connection, exchange);
+    }
     if (is_announced_too_big(&exchange->request)) {
-        http->ops->refuse_size(http->ctx, &exchange->request, &exchange->reply);
+        http->ops->refuse(http->ctx, &exchange->request, &exchange->reply, SB_ETOOBIG);
         return send_reply(connection, exchange);
     }
     return MHD_YES;
@@ -286,7 +312,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         return on_body(exchange, bytes);
     }
     if (exchange->too_big) {
-        http->ops->refuse_size(http->ctx, &exchange->request, &exchange->reply);
+        http->ops->refuse(http->ctx, &exchange->request, &exchange->reply, SB_ETOOBIG);
     } else {
         exchange->request.body = sb_buf_slice(&exchange->body);
         http->ops->serve(http->ctx, &exchange->request, &exchange->reply);

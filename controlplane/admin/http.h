@@ -64,8 +64,11 @@ struct cp_http_ops {
     /* false: the reply is filled and final; the body is not read. */
     bool (*head)(void *ctx, struct cp_http_request *request, struct cp_http_reply *reply);
     void (*serve)(void *ctx, struct cp_http_request *request, struct cp_http_reply *reply);
-    /* Instead of serve(): the body is over CP_HTTP_BODY_MAX. */
-    void (*refuse_size)(void *ctx, struct cp_http_request *request, struct cp_http_reply *reply);
+    /* Instead of serve().  SB_ETOOBIG: the body is over CP_HTTP_BODY_MAX.
+     * SB_EINVAL: two lengths, by which a proxy in front may see the end of
+     * the request elsewhere; the connection ends with the reply. */
+    void (*refuse)(void *ctx, struct cp_http_request *request, struct cp_http_reply *reply,
+                   int code);
 };
 
 /* listen: "127.0.0.1:9090", "[::1]:0", "localhost:9090".  Borrows ops and ctx.

@@ -16,7 +16,7 @@ struct world {
     pthread_cond_t changed;
     bool holds;       /* serve() waits until released */
     bool is_serving;  /* it does */
-    unsigned refused; /* bodies over the limit */
+    unsigned refused; /* bodies over the limit, or of two lengths */
     unsigned pieces;  /* of a stream that were made */
 };
 static struct world world;
@@ -94,16 +94,19 @@ static void on_serve(void *ctx, struct cp_http_request *request, struct cp_http_
     SB_BUG_ON(sb_buf_append(&reply->body, request->body) != SB_OK);
 }
 
-static void on_refuse_size(void *ctx, struct cp_http_request *request, struct cp_http_reply *reply)
+static void on_refuse(void *ctx, struct cp_http_request *request, struct cp_http_reply *reply,
+                      int code)
 {
     (void)ctx;
     (void)request;
     world.refused++;
-    fill(reply, 413, SB_SLICE_LIT("too big"));
+    if (code == SB_ETOOBIG)
+        fill(reply, 413, SB_SLICE_LIT("too big"));
+    else
+        fill(reply, 400, SB_SLICE_LIT("two lengths"));
 }
 
-static const struct cp_http_ops ops = {
-    .head = on_head, .serve = on_serve, .refuse_size = on_refuse_size};
+static const struct cp_http_ops ops = {.head = on_head, .serve = on_serve, .refuse = on_refuse};
 
 /* --- a client ------------------------------------------------------------------------ */
 
@@ -384,6 +387,33 @@ static void a_stop_waits_for_what_is_being_served(void **state)
     assert_false(can_dial(port));
 }
 
+/* A proxy that takes the other length would see a request in the body. */
+static void two_lengths_are_refused_and_end_the_connection(void **state)
+{
+    static const char *const lengths[] = {
+        "Content-Length: 15\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\ncontent-length: 15\r\n",
+        "Content-Length: 15\r\nContent-Length: 15\r\n",
+        "Content-Length: 15\r\nContent-Length: 0\r\n",
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < SB_ARRAY_LEN(lengths); i++) {
+        char text[512];
+        const char *heard;
+
+        (void)snprintf(text, sizeof(text),
+                       "PUT /a HTTP/1.1\r\nHost: x\r\n%s\r\n5\r\nhello\r\n0\r\n\r\n"
+                       "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n",
+                       lengths[i]);
+        heard = ask(text);
+        assert_true(begins(heard, "HTTP/1.1 400 "));
+        assert_non_null(strstr(heard, "Connection: close\r\n"));
+        assert_true(ends(heard, "two lengths"));
+        assert_int_equal(world.refused, i + 1);
+    }
+}
+
 static void addresses_that_will_not_do_are_named(void **state)
 {
     static const char *const bad[] = {
@@ -431,6 +461,7 @@ int main(void)
         TEST(ids_of_clients_are_kept_when_they_are_fit),
         TEST(clients_that_leave_leave_nothing),
         TEST(a_stop_waits_for_what_is_being_served),
+        TEST(two_lengths_are_refused_and_end_the_connection),
         TEST(addresses_that_will_not_do_are_named),
     };
 
