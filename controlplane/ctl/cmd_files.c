@@ -30,7 +30,10 @@ int ctl_run_keyring_rotate(struct ctl *ctl)
     int rc = sb_keyring_rotate(path, &err);
 
     if (rc == SB_OK)
-        ctl_print(ctl, "%s has a new sealing key; what the others sealed still opens\n", path);
+        ctl_print(ctl,
+                  "%s has a new sealing key; what the others sealed still opens.\n"
+                  "Bring it to all hosts, start the workers again, then the control daemons.\n",
+                  path);
     return finish(ctl, rc, &err);
 }
 
