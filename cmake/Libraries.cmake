@@ -6,13 +6,17 @@ function(sb_find_library target)
     foreach(module ${ARGN})
         pkg_check_modules(lib_${target} QUIET IMPORTED_TARGET ${module})
         if(lib_${target}_FOUND)
-            # Debian 13's msgpack-c.pc says -Iinclude; no folder of ours is meant
-            get_target_property(folders PkgConfig::lib_${target} INTERFACE_INCLUDE_DIRECTORIES)
-            if(folders)
-                list(FILTER folders INCLUDE REGEX "^/")
-                set_target_properties(PkgConfig::lib_${target} PROPERTIES
-                                      INTERFACE_INCLUDE_DIRECTORIES "${folders}")
+            # Its own folder, and nothing of what it was built with: CMake 3.25 writes krb5's -isystem
+            # differently when it configures again, which compiled everything anew; and Debian 13's
+            # msgpack-c.pc says -Iinclude, where no folder of ours is meant.
+            string(REGEX REPLACE "[<>=].*" "" name ${module})
+            pkg_get_variable(folder ${name} includedir)
+            if(NOT IS_ABSOLUTE "${folder}")
+                set(folder "")
             endif()
+            set_target_properties(PkgConfig::lib_${target} PROPERTIES
+                                  INTERFACE_INCLUDE_DIRECTORIES "${folder}"
+                                  INTERFACE_COMPILE_OPTIONS "")
             add_library(lib::${target} ALIAS PkgConfig::lib_${target})
             return()
         endif()
