@@ -1,13 +1,38 @@
-# deploy/lib.sh - what up, down and status share.  Sourced, not run.
+# deploy/lib.sh - what the scripts here and tests/run share.  Sourced, not run.
 # shellcheck shell=bash disable=SC2034
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-self=${0##*/}
+self=$(cd "$(dirname "$0")" && pwd)/${0##*/}
+self=${self#"$root/"} # deploy/up, tests/run
 
 if [ -t 2 ]; then bold=$'\e[1m' red=$'\e[31m' plain=$'\e[0m'; else bold='' red='' plain=''; fi
 say() { printf '%s\n' "$*" >&2; }
 step() { printf '%s==>%s %s\n' "$bold" "$plain" "$*" >&2; }
-die() { printf '%sdeploy/%s: %s%s\n' "$red" "$self" "$*" "$plain" >&2; exit 1; }
+die() { said=1; printf '%s%s: %s%s\n' "$red" "$self" "$*" "$plain" >&2; exit 1; }
+
+# Tells how far a build, an installation or a run of tests has come, from what ninja, apt (Status-Fd)
+# or ctest prints, and hides the rest: one line that changes, or a line every ten seconds for a log.
+progress() {
+    local line shown=$SECONDS
+    while IFS= read -r line; do
+        if [[ $line =~ ^\[([0-9]+/[0-9]+)\]|^\ *([0-9]+/[0-9]+)\ Test ]]; then
+            line="${BASH_REMATCH[1]}${BASH_REMATCH[2]}"
+        elif [[ $line =~ ^dlstatus:[^\ ]*:([0-9]+)[.0-9]*: ]]; then
+            line="downloaded ${BASH_REMATCH[1]} %"
+        elif [[ $line =~ ^pmstatus:[^\ ]*:([0-9]+)[.0-9]*: ]]; then
+            line="installed ${BASH_REMATCH[1]} %"
+        else
+            continue
+        fi
+        if [ -t 2 ]; then
+            printf '\r    %s\e[K' "$line" >&2
+        elif [ $((SECONDS - shown)) -ge 10 ]; then
+            say "    $line"
+            shown=$SECONDS
+        fi
+    done
+    [ ! -t 2 ] || printf '\r\e[K' >&2
+}
 
 # Sets home to an absolute path.  Its processes are its owner's, so nobody else may start or stop them.
 set_home() {
@@ -27,7 +52,7 @@ only_home() {
     case "${1:-}" in
     --home) [ $# -eq 2 ] || die "--home wants one directory"; home_wish=$2 ;;
     '') ;;
-    *) die "usage: deploy/$self [--home DIR]" ;;
+    *) die "usage: $self [--home DIR]" ;;
     esac
 }
 
