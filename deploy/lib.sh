@@ -34,16 +34,19 @@ progress() {
     [ ! -t 2 ] || printf '\r\e[K' >&2
 }
 
-# Sets home to an absolute path.  Its processes are its owner's, so nobody else may start or stop them.
+# Sets home to an absolute path; by itself it is the checkout's, whatever the working directory is.
+# Its processes are its owner's, so nobody else may start or stop them.
 set_home() {
     local owner
-    home=${1:-${SWITCHBOARD_HOME:-./.switchboard}}
+    home=${1:-${SWITCHBOARD_HOME:-$root/.switchboard}}
+    # shellcheck disable=SC2174 # only its own mode is meant
     [ -d "$home" ] || mkdir -p -m 700 "$home" 2>/dev/null ||
         die "cannot make the home directory $home; choose another by --home"
-    home=$(cd "$home" && pwd -P) || die "cannot enter the home directory; choose another by --home"
-    owner=$(stat -c %U "$home/pids" 2>/dev/null || true)
-    [ -z "$owner" ] || [ "$owner" = "$(id -un)" ] ||
+    owner=$(stat -c %U "$home/pids" 2>/dev/null || stat -c %U "$home")
+    if [ ! -x "$home" ] || [ ! -w "$home" ] || { [ -d "$home/pids" ] && [ "$owner" != "$(id -un)" ]; }; then
         die "$home is of the user $owner: run this as $owner, or choose another by --home"
+    fi
+    home=$(cd "$home" && pwd -P)
 }
 
 # The argument of --home, for scripts that know no other; sets home_wish.
