@@ -59,24 +59,29 @@ only_home() {
     esac
 }
 
-# A process of ours: its pid file, and that the pid still is that program.
+# A process of ours: its pid file, and that the pid still is that command.  After a crash or a restart of
+# the machine it may be another's, even the same program's in another home: that one has other arguments.
 pid_of() {
-    local pid program first
-    { read -r pid program <"$home/pids/$1"; } 2>/dev/null || return 1
-    # a pid may have been given to somebody else since
-    { IFS= read -r -d '' first <"/proc/$pid/cmdline"; } 2>/dev/null && [ "$first" = "$program" ] || return 1
-    printf '%s\n' "$pid"
+    local pid command running
+    { read -r pid _ <"$home/pids/$1" && IFS= read -r command <"$home/pids/$1.args"; } 2>/dev/null || return 1
+    { running=$(tr '\0' ' ' <"/proc/$pid/cmdline"); } 2>/dev/null || return 1
+    [ "$running" = "$command " ] && printf '%s\n' "$pid"
 }
 
 # start NAME PROGRAM ARGS...: in a session of its own, log in log/NAME.log
 start() {
     local name=$1
     shift
+    # kept, so that the next 'up' can see whether anything changed
+    printf '%s\n' "$*" >"$home/pids/$name.args"
     # 9 is the lock of the script, which would outlive it
     setsid "$@" </dev/null >>"$home/log/$name.log" 2>&1 9>&- &
-    printf '%s %s\n' "$!" "$1" >"$home/pids/$name"
+    printf '%s\n' "$!" >"$home/pids/$name"
     disown
+    # until then the command is still this script's
+    wait_until 10 begun "$name" "$!" || true
 }
+begun() { pid_of "$1" || gone "$2"; }
 
 # stop NAME [SECONDS]: SIGTERM, and SIGKILL when that does not help
 stop() {
@@ -131,4 +136,10 @@ as_pg() {
     fi
 }
 
-pg_is_up() { as_pg "$(pg_bin)/pg_ctl" -D "$(pg_dir)/data" status >/dev/null 2>&1; }
+# The postmaster whose data it is.  The pid in its file may be another's after a restart of the machine,
+# and pg_ctl would take any process for it.
+pg_pid() {
+    local pid
+    pid=$(as_pg head -n 1 "$(pg_dir)/data/postmaster.pid" 2>/dev/null) || return 1
+    [ "$(as_pg readlink "/proc/$pid/cwd")" = "$(pg_dir)/data" ] && printf '%s\n' "$pid"
+}
