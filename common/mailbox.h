@@ -100,7 +100,9 @@ typedef void sb_ask_free_cb(struct sb_ask *ask);
 struct sb_ask {
     struct sb_mail mail; /* delivered to the answerer, with its kind */
     struct sb_mailbox *reply_to;
-    sb_ask_free_cb *free_request; /* may be NULL */
+    /* NULL only when the answerer's thread has ended before the storage goes: an answer that has
+     * been waited for may still be let go of */
+    sb_ask_free_cb *free_request;
     atomic_uint refs;
     int rc; /* the answer's code; valid after the reply */
     bool is_done;

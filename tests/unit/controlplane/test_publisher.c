@@ -3,6 +3,7 @@
 #include "controlplane/publisher.h"
 
 #include "common/buf.h"
+#include "common/mem.h"
 #include "common/secret.h"
 #include "controlplane/mail.h"
 #include "controlplane/stats.h"
@@ -22,9 +23,22 @@ static void post(struct sb_mail *mail)
     (void)sb_mailbox_post(cp_publisher_mailbox(publisher), mail);
 }
 
+static void free_state(struct sb_ask *ask)
+{
+    sb_mem_free(container_of(ask, struct cp_ask_state, ask));
+}
+
+/* Returns when it has been taken: what a worker says comes by another way, and could be first. */
 static void lead(bool leading, uint64_t term, uint64_t epoch)
 {
+    struct cp_ask_state *state = sb_mem_new(sizeof(*state));
+
     post(&cp_lead_new(leading, term, epoch)->mail);
+    sb_ask_init(&state->ask, CP_ASK_STATE, free_state);
+    assert_int_equal(sb_ask_wait(&state->ask, cp_publisher_mailbox(publisher), INBOX_PATIENCE),
+                     SB_OK);
+    assert_true(state->leading == leading && (!leading || state->term == term));
+    sb_ask_release(&state->ask);
 }
 
 /* What is published before a subscription has arrived is lost. */
