@@ -355,7 +355,8 @@ def test_a_client_that_does_not_read_stops_the_provider(world, kind):
             head = stream(wire, worker, world.fresh(kind), [slug])
             said = settled(sim, worker, other)
             assert said < count * 2 // 3
-            assert worker.resident() - before < 12 * MIB
+            # of 30 MB; the address sanitizer's own copies of stack frames count, since gcc 13
+            assert worker.resident() - before < 16 * MIB
             # nor is the provider blamed for the silence of a reader, however long
             world[2].behave(first_token_ms=300)
             assert ask(world, other, ["p2"], worker=worker).status == 200
