@@ -88,6 +88,7 @@ class Stack {
   // Ends everything, and checks that it ended well.
   async stop() {
     const ended = once(this.child, 'exit');
+    this.child.ref();
     this.child.stdin.end();
     const [status] = await ended;
     assert.equal(status, 0, 'the stack ended badly');
@@ -104,6 +105,8 @@ export async function start() {
       throw new Error(`the stack did not start: exit ${status}`);
     }),
   ]);
+  // Node 18 runs the last hooks when nothing else keeps the process, so this must not.
+  for (const handle of [child, child.stdin, child.stdout]) handle.unref();
   return new Stack(child, JSON.parse(line));
 }
 
