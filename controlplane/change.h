@@ -14,7 +14,7 @@
 
 #include "common/attr.h"
 #include "common/slice.h"
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
 #include "controlplane/store.h"
 
 /* What a step ends a change with when nothing is to be committed and all went

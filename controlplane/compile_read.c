@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
 #include "controlplane/compile.h"
 #include "controlplane/db.h"
 #include "proto/snapshot.h"

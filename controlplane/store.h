@@ -19,9 +19,9 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/slice.h"
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
+#include "controlplane/catalog/problem.h"
 #include "controlplane/db.h"
-#include "controlplane/problem.h"
 #include "proto/version.h"
 
 struct cp_store;

@@ -7,7 +7,7 @@
 #include "common/check.h"
 #include "common/json.h"
 #include "common/num.h"
-#include "controlplane/schema.h"
+#include "controlplane/catalog/schema.h"
 #include "controlplane/store_private.h"
 #include "proto/limits.h"
 

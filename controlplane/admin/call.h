@@ -16,7 +16,7 @@
 #include "controlplane/admin/stores.h"
 #include "controlplane/admin/target.h"
 #include "controlplane/admin/token.h"
-#include "controlplane/problem.h"
+#include "controlplane/catalog/problem.h"
 
 struct cp_route;
 

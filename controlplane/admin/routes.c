@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "controlplane/admin/view.h"
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
 
 #define PAGE_PARAMS                                                                                \
     {"limit", CP_PARAM_OF_NUMBER, "how many at most, 1 to 1000 (default 100)", NULL},              \

@@ -2,7 +2,7 @@
 #include "tests/lib/test.h"
 
 #include "controlplane/admin/routes.h"
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
 
 static const struct cp_route *find(const char *method, const char *path, char *allow)
 {

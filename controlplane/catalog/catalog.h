@@ -1,4 +1,4 @@
-/* controlplane/catalog.h - the catalogue document: parse, validate, normalise.
+/* controlplane/catalog/catalog.h - the catalogue document: parse, validate, normalise.
  *
  * Pure: no database, no environment, no files.  A text goes in; out comes a
  * list of objects in normal form, or all problems at once.  In normal form
@@ -19,8 +19,8 @@
 #include "common/attr.h"
 #include "common/err.h"
 #include "common/slice.h"
-#include "controlplane/doc.h"
-#include "controlplane/problem.h"
+#include "controlplane/catalog/doc.h"
+#include "controlplane/catalog/problem.h"
 
 /* X(NAME, "section", "one of it"), in an order in which they can be stored:
  * nothing refers to what comes later. */

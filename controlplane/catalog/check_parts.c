@@ -1,4 +1,4 @@
-/* controlplane/check_parts.c - checks of members that have parts of their own. */
+/* controlplane/catalog/check_parts.c - checks of members that have parts of their own. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "common/money.h"
 #include "common/secret.h"
 #include "common/timefmt.h"
-#include "controlplane/schema.h"
+#include "controlplane/catalog/schema.h"
 #include "proto/limits.h"
 #include "proto/vocabulary.h"
 

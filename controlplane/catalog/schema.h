@@ -1,6 +1,6 @@
-/* controlplane/schema.h - what the objects of a catalogue may say, as tables.
+/* controlplane/catalog/schema.h - what the objects of a catalogue may say, as tables.
  *
- * For controlplane/catalog.c alone.  A row names a member and the function
+ * For controlplane/catalog/catalog.c alone.  A row names a member and the function
  * that checks it and writes its normal form; parser, messages and the order in
  * which members are shown walk the same tables.
  */
@@ -12,9 +12,9 @@
 #include "common/attr.h"
 #include "common/json.h"
 #include "common/slice.h"
-#include "controlplane/catalog.h"
-#include "controlplane/doc.h"
-#include "controlplane/problem.h"
+#include "controlplane/catalog/catalog.h"
+#include "controlplane/catalog/doc.h"
+#include "controlplane/catalog/problem.h"
 
 /* One object while it is read. */
 struct cp_reader {

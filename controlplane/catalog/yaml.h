@@ -1,4 +1,5 @@
-/* controlplane/yaml.h - YAML to nodes; use cp_doc_read() of controlplane/doc.h.
+/* controlplane/catalog/yaml.h - YAML to nodes; use cp_doc_read() of
+ * controlplane/catalog/doc.h.
  *
  * YAML 1.1 as libyaml reads it, with anchors, aliases and merge keys; one
  * document; no tags but !!str.  An alias shares its nodes, and their weight
@@ -6,7 +7,7 @@
  */
 #pragma once
 
-#include "controlplane/doc.h"
+#include "controlplane/catalog/doc.h"
 
 /* As cp_doc_read(). */
 int cp_yaml_read(struct sb_slice text, struct sb_arena *arena, struct cp_node **ret_root,

@@ -1,12 +1,12 @@
-/* controlplane/catalog.c - see catalog.h for the contract. */
-#include "controlplane/catalog.h"
+/* controlplane/catalog/catalog.c - see catalog.h for the contract. */
+#include "controlplane/catalog/catalog.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/buf.h"
-#include "controlplane/schema.h"
+#include "controlplane/catalog/schema.h"
 
 enum { OBJECT_MAX = 1 << 20 }; /* bytes of one object's JSON */
 

@@ -1,4 +1,4 @@
-/* controlplane/problem.h - everything that is wrong with a document, at once.
+/* controlplane/catalog/problem.h - everything that is wrong with a document, at once.
  *
  * Whoever checks adds what it finds and goes on; who asked looks at the end.
  * The texts are in the arena that the list was made with.

@@ -1,11 +1,11 @@
-/* controlplane/check.c - checks of members that stand for one value. */
+/* controlplane/catalog/check.c - checks of members that stand for one value. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/timefmt.h"
-#include "controlplane/schema.h"
+#include "controlplane/catalog/schema.h"
 #include "proto/country.h"
 #include "proto/limits.h"
 

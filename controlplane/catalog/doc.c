@@ -1,5 +1,5 @@
-/* controlplane/doc.c - see doc.h for the contract. */
-#include "controlplane/doc.h"
+/* controlplane/catalog/doc.c - see doc.h for the contract. */
+#include "controlplane/catalog/doc.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "common/json.h"
 #include "common/mem.h"
-#include "controlplane/yaml.h"
+#include "controlplane/catalog/yaml.h"
 
 /* --- JSON ------------------------------------------------------------------ */
 

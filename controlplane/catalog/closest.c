@@ -1,5 +1,5 @@
-/* controlplane/closest.c - "did you mean". */
-#include "controlplane/schema.h"
+/* controlplane/catalog/closest.c - "did you mean". */
+#include "controlplane/catalog/schema.h"
 
 enum { WORD_MAX = 40 };
 

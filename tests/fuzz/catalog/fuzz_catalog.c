@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "common/json.h"
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

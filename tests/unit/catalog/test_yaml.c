@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_yaml.c - YAML and JSON as documents. */
-#include "controlplane/yaml.h"
+#include "controlplane/catalog/yaml.h"
 
 #include "common/buf.h"
 #include "common/json.h"

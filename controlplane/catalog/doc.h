@@ -1,4 +1,4 @@
-/* controlplane/doc.h - what a YAML or JSON text says, before anybody asks what
+/* controlplane/catalog/doc.h - what a YAML or JSON text says, before anybody asks what
  * it means.
  *
  * A tree of nodes in an arena.  Scalars keep their text: what is read is

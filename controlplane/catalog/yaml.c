@@ -1,5 +1,5 @@
-/* controlplane/yaml.c - see yaml.h for the contract. */
-#include "controlplane/yaml.h"
+/* controlplane/catalog/yaml.c - see yaml.h for the contract. */
+#include "controlplane/catalog/yaml.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* controlplane/schema.c - the members of each kind of object. */
-#include "controlplane/schema.h"
+/* controlplane/catalog/schema.c - the members of each kind of object. */
+#include "controlplane/catalog/schema.h"
 
 #include <string.h>
 

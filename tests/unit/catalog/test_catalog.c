@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_catalog.c - documents, problems and normal forms. */
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
 
 #include "tests/lib/test.h"
 

@@ -1,5 +1,5 @@
-/* controlplane/problem.c */
-#include "controlplane/problem.h"
+/* controlplane/catalog/problem.c */
+#include "controlplane/catalog/problem.h"
 
 #include <stdarg.h>
 #include <stdio.h>
