@@ -207,8 +207,7 @@ static void sort_objects(struct work *work, enum cp_kind kind)
     }
 }
 
-struct cp_object *cp_catalog_find(const struct cp_catalog *catalog, enum cp_kind kind,
-                                  struct sb_slice name)
+size_t cp_catalog_place(const struct cp_catalog *catalog, enum cp_kind kind, struct sb_slice name)
 {
     size_t low = 0, high = catalog->n[kind];
 
@@ -217,13 +216,21 @@ struct cp_object *cp_catalog_find(const struct cp_catalog *catalog, enum cp_kind
         int order = cp_slice_order(catalog->by_name[kind][middle]->name, name);
 
         if (order == 0)
-            return catalog->by_name[kind][middle];
+            return middle;
         if (order < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return NULL;
+    return catalog->n[kind];
+}
+
+struct cp_object *cp_catalog_find(const struct cp_catalog *catalog, enum cp_kind kind,
+                                  struct sb_slice name)
+{
+    size_t place = cp_catalog_place(catalog, kind, name);
+
+    return place < catalog->n[kind] ? catalog->by_name[kind][place] : NULL;
 }
 
 /* A name that a client may ask for. */

@@ -92,6 +92,8 @@ int cp_catalog_read_object(enum cp_kind kind, struct sb_slice name, struct sb_sl
                            struct sb_arena *arena, struct cp_problems *problems,
                            struct cp_catalog **ret_catalog) SB_MUSTCHECK;
 
+/* The place in by_name, or n when there is no such object. */
+size_t cp_catalog_place(const struct cp_catalog *catalog, enum cp_kind kind, struct sb_slice name);
 /* The object of that name, or NULL; one that has problems is found, too. */
 struct cp_object *cp_catalog_find(const struct cp_catalog *catalog, enum cp_kind kind,
                                   struct sb_slice name);

@@ -1,4 +1,4 @@
-/* tests/unit/controlplane/test_catalog.c - documents, problems and normal forms. */
+/* tests/unit/catalog/test_catalog.c - documents, problems and normal forms. */
 #include "controlplane/catalog/catalog.h"
 
 #include "tests/lib/test.h"

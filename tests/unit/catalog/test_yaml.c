@@ -1,4 +1,4 @@
-/* tests/unit/controlplane/test_yaml.c - YAML and JSON as documents. */
+/* tests/unit/catalog/test_yaml.c - YAML and JSON as documents. */
 #include "controlplane/catalog/yaml.h"
 
 #include "common/buf.h"
