@@ -69,6 +69,19 @@ static const struct ctl_flag explain_flags[] = {
     {"worker", 'w', "NAME", "who is asked (default: any)"},
     NO_MORE_FLAGS,
 };
+static const struct ctl_flag simulate_flags[] = {
+    {"catalog", 'c', "FILE", "the catalogue, YAML or JSON; - is standard input"},
+    {"tables", 0, "FILE", "what is measured, as `tables -o json` prints it (else: no data)"},
+    {"model", 'm', "NAME", "the one model (default: all of the file)"},
+    {"policy", 0, "NAME", "a policy of the catalogue that holds for every request"},
+    {"strategy", 0, "NAME", "price, balanced, throughput or latency (default: all four)"},
+    {"budget", 0, "USD", "what there is to spend (default 100)"},
+    {"prompt-tokens", 0, "P", "of one request (default 1000)"},
+    {"completion-tokens", 0, "C", "of one request (default 300)"},
+    {"requests", 'n', "N", "how many are simulated (default 100000)"},
+    {"seed", 0, "S", "of the random numbers (default 1): the same gives the same"},
+    NO_MORE_FLAGS,
+};
 #define MOMENT_FLAGS                                                                               \
     {"from", 0, "TIME", "not before: 2026-01-31, 2026-01-31T12:00:00Z, or 2h (ago)"},              \
     {                                                                                              \
@@ -147,6 +160,15 @@ const struct ctl_command ctl_commands[] = {
      "Shows which rule removes which endpoint, what would have to be relaxed, and the order in\n"
      "which the others would be tried.  Nothing is sent.  Exit status 1: it would be refused.\n",
      ctl_run_explain},
+    {"simulate", "", 0, 0, simulate_flags, "what a budget buys, by a catalogue file",
+     "Sends requests of one kind through the routing code of the workers, without a network, and\n"
+     "counts who gets them: how many requests the budget pays, the share of each endpoint, the "
+     "mean\n"
+     "price, and the mean latency and throughput where --tables knows them.  Nobody is asked, "
+     "every\n"
+     "endpoint counts as healthy, and each request is a conversation of its own.  Exit status 1:\n"
+     "the rules leave no endpoint.\n",
+     ctl_run_simulate},
     {"audit query", "", 0, 0, audit_query_flags, "what was asked, and who served it", NULL,
      ctl_run_audit_query},
     {"audit changes", "", 0, 0, audit_changes_flags, "who changed which object, and how", NULL,

@@ -22,6 +22,8 @@ ctl_run_cb ctl_run_revisions, ctl_run_revision, ctl_run_rollback;
 ctl_run_cb ctl_run_status, ctl_run_workers, ctl_run_tables;
 /* cmd_explain.c */
 ctl_run_cb ctl_run_explain;
+/* cmd_simulate.c */
+ctl_run_cb ctl_run_simulate;
 /* cmd_audit.c */
 ctl_run_cb ctl_run_audit_query, ctl_run_audit_changes;
 /* cmd_files.c */

@@ -234,23 +234,51 @@ int ctl_flush(struct ctl *ctl)
 
 /* --- progress ---------------------------------------------------------------------------- */
 
-static void on_progress(void *ctx, uint64_t sent, uint64_t total)
+enum { PROGRESS_AFTER = 300, PROGRESS_EVERY = 100 /* milliseconds */ };
+
+/* Whether a line of progress is due; the first moments are not worth one. */
+static bool progress_is_due(struct ctl *ctl)
+{
+    sb_msec now = sb_clock_now(&sb_clock_system);
+
+    if (!ctl->shows_progress)
+        return false;
+    if (ctl->progress_at == 0)
+        ctl->progress_at = ctl->progress_from = now;
+    if (now < ctl->progress_from + PROGRESS_AFTER || now < ctl->progress_at)
+        return false;
+    ctl->progress_at = now + PROGRESS_EVERY;
+    return true;
+}
+
+static void draw_progress(struct ctl *ctl, const char *doing, unsigned number, const char *unit)
 {
     static const char *const wheel[] = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
-    struct ctl *ctl = ctx;
     char line[128];
-    int n;
+    int n = snprintf(line, sizeof(line), "\r\033[K%s %s %u %s", wheel[ctl->progress_step++ % 10],
+                     doing, number, unit);
 
-    if (ctl->progress_step++ < 3) /* not worth a line */
-        return;
-    n = snprintf(line, sizeof(line), "\r\033[K%s %s", wheel[ctl->progress_step % 10],
-                 sent < total ? "sending" : ctl->doing);
-    if (sent < total)
-        n += snprintf(line + n, sizeof(line) - (size_t)n, " %u %%", (unsigned)(sent * 100 / total));
-    else
-        n += snprintf(line + n, sizeof(line) - (size_t)n, " %u s", ctl->progress_step / 10);
     write_all(STDERR_FILENO, sb_slice_make(line, (size_t)n));
     ctl->progress_is_on = true;
+}
+
+void ctl_progress(struct ctl *ctl, const char *doing, uint64_t done, uint64_t total)
+{
+    if (progress_is_due(ctl))
+        draw_progress(ctl, doing, (unsigned)(done * 100 / total), "%");
+}
+
+static void on_progress(void *ctx, uint64_t sent, uint64_t total)
+{
+    struct ctl *ctl = ctx;
+
+    if (!progress_is_due(ctl))
+        return;
+    if (sent < total)
+        draw_progress(ctl, "sending", (unsigned)(sent * 100 / total), "%");
+    else
+        draw_progress(ctl, ctl->doing, (unsigned)((ctl->progress_at - ctl->progress_from) / 1000),
+                      "s");
 }
 
 /* --- reaching the control plane ------------------------------------------------------------ */
@@ -411,7 +439,7 @@ int ctl_call(struct ctl *ctl, const struct ctl_request *request, yyjson_val **re
 
     if (status != CTL_DONE)
         return status;
-    ctl->progress_step = 0;
+    ctl->progress_at = 0;
     if (ctl_rest_call(ctl->rest, request, reply, &err) != SB_OK)
         return ctl_fail(ctl, "%s", err.text);
     clear_progress(ctl);

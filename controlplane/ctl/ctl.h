@@ -11,6 +11,7 @@
 #include "common/arena.h"
 #include "common/attr.h"
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/json.h"
 #include "common/slice.h"
@@ -31,8 +32,9 @@ struct ctl {
     bool shows_progress;
     bool progress_is_on; /* a line of it stands on the terminal */
     unsigned progress_step;
-    const char *doing; /* for progress: "applying" */
-    long status;       /* of the last answer */
+    sb_msec progress_from, progress_at; /* when the work began, the next line is due; 0: neither */
+    const char *doing;                  /* for progress: "applying" */
+    long status;                        /* of the last answer */
 };
 
 enum { CTL_OUT_MAX = 512 << 20 };
@@ -62,6 +64,9 @@ void ctl_print_styled(struct ctl *ctl, enum ctl_style style, struct sb_slice tex
 void ctl_print_table(struct ctl *ctl, const struct ctl_table *table);
 /* As JSON or YAML, as ctl->format says. */
 void ctl_print_value(struct ctl *ctl, yyjson_val *value);
+/* How far long work is, in a line on stderr that comes and goes: on a terminal
+ * only, not at once, and as often as it is worth it. */
+void ctl_progress(struct ctl *ctl, const char *doing, uint64_t done, uint64_t total);
 /* Sends what is in ctl->out to stdout. */
 int ctl_flush(struct ctl *ctl) SB_MUSTCHECK;
 

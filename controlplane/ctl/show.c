@@ -61,8 +61,7 @@ static struct sb_slice list_words(struct sb_arena *arena, yyjson_val *list)
     return sb_arena_dup(arena, sb_buf_slice(&words));
 }
 
-/* Thousands apart: 1 234 567. */
-static struct sb_slice count_words(struct sb_arena *arena, uint64_t number)
+struct sb_slice ctl_count_words(struct sb_arena *arena, uint64_t number)
 {
     char digits[SB_NUM_U64_MAX], words[SB_NUM_U64_MAX * 2];
     size_t n = sb_num_put_u64(digits, number), used = 0;
@@ -88,7 +87,7 @@ static struct sb_slice byte_words(struct sb_arena *arena, double bytes)
                            units[unit]);
 }
 
-static struct sb_slice msec_words(struct sb_arena *arena, double msec)
+struct sb_slice ctl_msec_words(struct sb_arena *arena, double msec)
 {
     if (msec < 1000)
         return sb_arena_printf(arena, "%.0f ms", msec);
@@ -137,17 +136,17 @@ struct sb_slice ctl_words(struct sb_arena *arena, yyjson_val *value, enum ctl_sh
     switch (show) {
     case CTL_SHOW_COUNT:
         if (yyjson_is_uint(value))
-            return count_words(arena, yyjson_get_uint(value));
+            return ctl_count_words(arena, yyjson_get_uint(value));
         break;
     case CTL_SHOW_LENGTH:
-        return count_words(arena, yyjson_arr_size(value));
+        return ctl_count_words(arena, yyjson_arr_size(value));
     case CTL_SHOW_BYTES:
         if (yyjson_is_num(value))
             return byte_words(arena, yyjson_get_num(value));
         break;
     case CTL_SHOW_MSEC:
         if (yyjson_is_num(value))
-            return msec_words(arena, yyjson_get_num(value));
+            return ctl_msec_words(arena, yyjson_get_num(value));
         break;
     case CTL_SHOW_PERCENT:
         if (yyjson_is_num(value))

@@ -42,6 +42,9 @@ struct sb_slice ctl_member_text(yyjson_val *object, const char *path);
 /* A value in words; in arena.  now: for ages. */
 struct sb_slice ctl_words(struct sb_arena *arena, yyjson_val *value, enum ctl_show show,
                           sb_usec now);
+/* Thousands apart: "1 234 567"; "850 ms", "1.2 s"; in arena. */
+struct sb_slice ctl_count_words(struct sb_arena *arena, uint64_t number);
+struct sb_slice ctl_msec_words(struct sb_arena *arena, double msec);
 /* Prints a list of objects, one line each; empty: what says that there are
  * none. */
 void ctl_show_list(struct ctl *ctl, yyjson_val *list, const struct ctl_field *fields, unsigned n,
