@@ -98,13 +98,12 @@ static void problem(struct measuring *measuring, const char *text)
 }
 
 /* {p50, p75, p90, p99}, or null; unit: parts that the wire counts in. */
-static bool read_percentiles(struct measuring *measuring, yyjson_val *row, const char *name,
+static void read_percentiles(struct measuring *measuring, yyjson_val *row, const char *name,
                              double unit, uint32_t ret_values[MSG_PERCENTILES])
 {
     static const char *const names[MSG_PERCENTILES] = {"p50", "p75", "p90", "p99"};
     yyjson_val *list = yyjson_obj_get(row, name);
     size_t back = sb_json_path_member(&measuring->path, sb_slice_of(name)), inner;
-    bool any = false;
 
     if (list != NULL && !yyjson_is_null(list) && !yyjson_is_obj(list))
         problem(measuring, "must be {p50, p75, p90, p99}, or null");
@@ -119,11 +118,9 @@ static bool read_percentiles(struct measuring *measuring, yyjson_val *row, const
             problem(measuring, "must be a number from 0");
         else
             ret_values[i] = (uint32_t)lround(value);
-        any |= i == 0;
         sb_json_path_back(&measuring->path, inner);
     }
     sb_json_path_back(&measuring->path, back);
-    return any;
 }
 
 /* NULL: the catalogue has none of that name. */
@@ -148,7 +145,6 @@ static void read_row(struct measuring *measuring, yyjson_val *row)
     struct sb_slice tag = sb_json_text(yyjson_obj_get(row, "tag"));
     const struct dp_endpoint *endpoint;
     struct msg_table_row *to;
-    bool any;
 
     if (model.n == 0 || tag.n == 0) {
         problem(measuring, "must name a model and a tag, as a row of `tables -o json` does");
@@ -160,9 +156,8 @@ static void read_row(struct measuring *measuring, yyjson_val *row)
         return;
     }
     to = &measuring->rows[endpoint->number];
-    any = read_percentiles(measuring, row, "latency_ms", 1, to->first_token);
-    any |= read_percentiles(measuring, row, "throughput", 1000, to->throughput);
-    market->n_measured += any;
+    read_percentiles(measuring, row, "latency_ms", 1, to->first_token);
+    read_percentiles(measuring, row, "throughput", 1000, to->throughput);
 }
 
 /* A list of rows, or a page of the admin API. */

@@ -24,7 +24,6 @@ struct dp_tables;
 struct ctl_market {
     struct dp_snapshot *snapshot; /* one tenant, no keys */
     struct dp_tables *tables;     /* a row for each endpoint */
-    size_t n_measured;            /* endpoints of which anything was measured */
     size_t n_unknown;             /* rows of endpoints that the catalogue does not have */
 };
 

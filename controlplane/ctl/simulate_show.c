@@ -170,15 +170,18 @@ static void show_endpoints(const struct ctl_simulate *simulate, const struct ctl
     ctl_print_table(ctl, table);
 }
 
-/* A sort by what nobody knows is no sort. */
+/* Who is measured goes first, so a mean that nobody knows says that nobody was:
+ * a sort by what nobody knows is no sort. */
 static bool sorts_without_data(const struct ctl_simulate *simulate,
                                const struct ctl_simulated *result)
 {
     for (unsigned s = 0; s < simulate->n_strategies; s++) {
-        enum ctl_strategy strategy = simulate->strategies[s];
+        const struct ctl_outcome *outcome = &result->outcome[s];
 
-        if ((strategy == CTL_STRATEGY_THROUGHPUT || strategy == CTL_STRATEGY_LATENCY) &&
-            result->outcome[s].requests > 0 && simulate->market->n_measured == 0)
+        if (outcome->requests > 0 &&
+            ((simulate->strategies[s] == CTL_STRATEGY_THROUGHPUT &&
+              outcome->throughput_known <= 0) ||
+             (simulate->strategies[s] == CTL_STRATEGY_LATENCY && outcome->latency_known <= 0)))
             return true;
     }
     return false;
@@ -202,8 +205,8 @@ static void show_remarks(const struct ctl_simulate *simulate, const struct ctl_s
         }
     }
     if (sorts_without_data(simulate, result))
-        ctl_print(ctl, "Nothing is measured (--tables), so throughput and latency draw by price, "
-                       "as balanced does.\n");
+        ctl_print(ctl, "no data: --tables FILE says what is measured; what nobody has measured "
+                       "is drawn by price\n");
     if (is_partial)
         ctl_print(ctl, "* the mean of those requests whose endpoint has been measured\n");
 }
