@@ -77,12 +77,31 @@ static const char *guess_command(const struct ctl_table_of_commands *table, cons
     return guess.best;
 }
 
+/* Whether it is none of ours yet; "report compliance" begins with one. */
+static const char *find_planned(const struct ctl_table_of_commands *table, const char *const *words,
+                                unsigned n)
+{
+    char pair[NAME_MAX_LEN] = "";
+
+    if (n >= 2)
+        (void)snprintf(pair, sizeof(pair), "%s %s", words[0], words[1]);
+    for (const char *const *name = table->planned; *name != NULL; name++) {
+        if (strcmp(*name, words[0]) == 0 || strcmp(*name, pair) == 0)
+            return *name;
+    }
+    return NULL;
+}
+
 static int unknown_command(const struct ctl_table_of_commands *table, const char *const *words,
                            unsigned n, struct sb_errmsg *err)
 {
     char pair[NAME_MAX_LEN];
-    const char *wrong = words[0], *guess;
+    const char *wrong = words[0], *guess, *planned = find_planned(table, words, n);
 
+    if (planned != NULL)
+        return sb_err_set(err, SB_EINVAL,
+                          "'%s' is not part of this release; NEWS.md says what is not there yet",
+                          planned);
     if (n == 1 && is_first_word(table, words[0]))
         return half_command(table, words[0], err);
     guess = guess_command(table, words[0]);
@@ -302,6 +321,11 @@ int ctl_args_read(const struct ctl_table_of_commands *table, int argc, char *con
     unsigned used = 0, n_first;
     int rc;
 
+    if (argc > 1 && strcmp(argv[1], "help") == 0) {
+        args.action = CTL_HELP;
+        reading.argc = --argc; /* it stands where the program's name was */
+        reading.argv = ++argv;
+    }
     reading.command = peek_command(table, argc, argv, first, &n_first);
     rc = read_words(&reading, err);
     if (rc != SB_OK && n_first > 0 && reading.command == NULL) /* its flags are unknown, too */

@@ -2,7 +2,8 @@
  *
  * Pure.  A command is one or two words; it and its flags are rows of a table,
  * which the parser, --help and "did you mean" walk.  Flags may stand anywhere,
- * as "--name value" or "--name=value"; "--" ends them.
+ * as "--name value" or "--name=value"; "--" ends them.  "help" as the first
+ * word is "--help".
  */
 #pragma once
 
@@ -59,6 +60,7 @@ struct ctl_table_of_commands {
     const struct ctl_command *commands;
     size_t n_commands;
     const struct ctl_flag *common; /* of every command; a NULL name at the end */
+    const char *const *planned;    /* names that are promised and not there yet; NULL at the end */
 };
 
 /* SB_EINVAL: err says what is wrong, and what may have been meant.  Texts of

@@ -84,14 +84,19 @@ static int read_limit(struct ctl *ctl, uint64_t fallback, uint64_t *ret_limit)
 
 static int on_piece(void *ctx, struct sb_slice piece)
 {
-    (void)ctx;
+    struct ctl *ctl = ctx;
+
     while (piece.n > 0) {
         ssize_t n = write(STDOUT_FILENO, piece.p, piece.n);
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return errno == EPIPE ? SB_ECANCELED : SB_EIO;
+        if (n < 0) {
+            ctl->reader_is_gone = errno == EPIPE;
+            if (!ctl->reader_is_gone)
+                (void)ctl_fail(ctl, "cannot write: %s", strerror(errno));
+            return SB_ECANCELED;
+        }
         piece = sb_slice_from(piece, (size_t)n);
     }
     return SB_OK;
@@ -99,7 +104,7 @@ static int on_piece(void *ctx, struct sb_slice piece)
 
 static int stream(struct ctl *ctl, const char *path, struct ctl_query *query, const char *format)
 {
-    struct ctl_request request = {.method = "GET", .on_piece = on_piece};
+    struct ctl_request request = {.method = "GET", .on_piece = on_piece, .piece_ctx = ctl};
     const char *limit = ctl_flag(ctl, "limit");
     yyjson_val *root = NULL;
 

@@ -161,13 +161,13 @@ static int watch(struct ctl *ctl)
     struct sb_arena *whole = ctl->arena;
     int status = CTL_DONE;
 
-    while (status == CTL_DONE) {
+    while (status == CTL_DONE && !ctl->reader_is_gone) {
         ctl->arena = sb_arena_new(64 * 1024);
         if (ctl->term.width > 0)
             ctl_print(ctl, "\033[H\033[2J");
         status = show_tables(ctl);
         sb_arena_destroy(&ctl->arena);
-        if (status == CTL_DONE)
+        if (status == CTL_DONE && !ctl->reader_is_gone)
             (void)nanosleep(&pause, NULL);
     }
     ctl->arena = whole;

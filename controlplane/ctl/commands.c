@@ -182,3 +182,5 @@ const struct ctl_command ctl_commands[] = {
      ctl_run_buskey_new},
 };
 const size_t ctl_commands_n = SB_ARRAY_LEN(ctl_commands);
+
+const char *const ctl_commands_planned[] = {"audit verify", "report", NULL};

@@ -7,6 +7,7 @@
 
 extern const struct ctl_command ctl_commands[];
 extern const size_t ctl_commands_n;
+extern const char *const ctl_commands_planned[];
 
 typedef int ctl_run_cb(struct ctl *ctl);
 

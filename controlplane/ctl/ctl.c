@@ -38,7 +38,8 @@ static const struct ctl_flag common_flags[] = {
 
 static const struct ctl_table_of_commands *commands(void)
 {
-    static struct ctl_table_of_commands table = {.common = common_flags};
+    static struct ctl_table_of_commands table = {.common = common_flags,
+                                                 .planned = ctl_commands_planned};
 
     table.commands = ctl_commands;
     table.n_commands = ctl_commands_n;
@@ -222,8 +223,10 @@ int ctl_flush(struct ctl *ctl)
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && errno == EPIPE)
-            break; /* "| head" has seen enough */
+        if (n < 0 && errno == EPIPE) {
+            ctl->reader_is_gone = true; /* "| head" has seen enough */
+            break;
+        }
         if (n < 0)
             return ctl_fail(ctl, "cannot write: %s", strerror(errno));
         left = sb_slice_from(left, (size_t)n);
@@ -344,7 +347,7 @@ static int find_token(struct ctl *ctl, struct sb_secret **ret_token)
 
 static int connect_rest(struct ctl *ctl)
 {
-    struct sb_secret *token = NULL;
+    SB_CLEANUP(sb_secret_destroy) struct sb_secret *token = NULL;
     struct sb_errmsg err = {.text = ""};
     int status;
 
@@ -435,12 +438,15 @@ int ctl_call(struct ctl *ctl, const struct ctl_request *request, yyjson_val **re
 {
     struct ctl_reply *reply = sb_arena_alloc(ctl->arena, sizeof(*reply));
     struct sb_errmsg err = {.text = ""};
-    int status = connect_rest(ctl);
+    int status = connect_rest(ctl), rc;
 
     if (status != CTL_DONE)
         return status;
     ctl->progress_at = 0;
-    if (ctl_rest_call(ctl->rest, request, reply, &err) != SB_OK)
+    rc = ctl_rest_call(ctl->rest, request, reply, &err);
+    if (rc == SB_ECANCELED) /* by on_piece, which has said why */
+        return ctl->reader_is_gone ? CTL_DONE : CTL_FAILED;
+    if (rc != SB_OK)
         return ctl_fail(ctl, "%s", err.text);
     clear_progress(ctl);
     sb_arena_on_destroy(ctl->arena, on_arena_end, reply);

@@ -29,6 +29,7 @@ struct ctl {
     struct sb_buf out;    /* for stdout */
     struct ctl_term err_term;
     struct ctl_rest *rest; /* NULL until the first call */
+    bool reader_is_gone;   /* nobody reads stdout any more */
     bool shows_progress;
     bool progress_is_on; /* a line of it stands on the terminal */
     unsigned progress_step;
@@ -67,7 +68,7 @@ void ctl_print_value(struct ctl *ctl, yyjson_val *value);
 /* How far long work is, in a line on stderr that comes and goes: on a terminal
  * only, not at once, and as often as it is worth it. */
 void ctl_progress(struct ctl *ctl, const char *doing, uint64_t done, uint64_t total);
-/* Sends what is in ctl->out to stdout. */
+/* Sends what is in ctl->out to stdout.  That nobody reads is no failure. */
 int ctl_flush(struct ctl *ctl) SB_MUSTCHECK;
 
 /* --- asking --------------------------------------------------------------------------- */
@@ -86,7 +87,8 @@ void ctl_query_add_switch(struct ctl_query *query, const char *flag, const char 
 const char *ctl_query_path(const struct ctl_query *query, const char *path);
 
 /* CTL_DONE with an answer of 2xx; else the problems were shown.  The answer is
- * released with the arena. */
+ * released with the arena.  An on_piece that ends the call says why itself, and
+ * returns SB_ECANCELED; *ret_root is then untouched. */
 int ctl_call(struct ctl *ctl, const struct ctl_request *request,
              yyjson_val **ret_root) SB_MUSTCHECK;
 int ctl_get(struct ctl *ctl, const char *path, yyjson_val **ret_root) SB_MUSTCHECK;

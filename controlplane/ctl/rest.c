@@ -81,10 +81,11 @@ int ctl_rest_new(const char *url, struct sb_secret **token, struct ctl_rest **re
                  struct sb_errmsg *err)
 {
     struct ctl_rest *rest;
-    size_t n = strlen(url);
+    size_t n = strlen(url), scheme = strncmp(url, "https://", 8) == 0 ? 8 : 7;
     int rc;
 
-    if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+    /* a host has to follow; strchr() finds the end of the text as well */
+    if ((scheme == 7 && strncmp(url, "http://", 7) != 0) || strchr("/:?#", url[scheme]) != NULL)
         return sb_err_set(err, SB_EINVAL, "--url '%.150s' is no address: http://HOST:PORT is", url);
     rest = sb_mem_new(sizeof(*rest));
     rc = make_field(*token, &rest->field);

@@ -16,7 +16,7 @@
 struct ctl_rest;
 struct sb_secret;
 
-/* Called about ten times a second while a call takes long.  sent of
+/* Called now and then, at least about once a second, while a call takes long.  sent of
  * total bytes of the body are out; 0 of 0 without a body. */
 typedef void ctl_progress_cb(void *ctx, uint64_t sent, uint64_t total);
 /* Takes a piece of a successful answer as it comes; another code than SB_OK
@@ -41,7 +41,8 @@ struct ctl_reply {
 
 void ctl_reply_release(struct ctl_reply *reply);
 
-/* url: "http://127.0.0.1:9090".  Takes token. */
+/* url: "http://127.0.0.1:9090".  Takes token on success.  SB_EINVAL: the url is
+ * none. */
 int ctl_rest_new(const char *url, struct sb_secret **token, struct ctl_rest **ret_rest,
                  struct sb_errmsg *err) SB_MUSTCHECK;
 void ctl_rest_destroy(struct ctl_rest **rest);

@@ -25,8 +25,11 @@ static const struct ctl_command commands[] = {
     {"key create", "NAME", 1, 1, apply_flags, "make a key", NULL, NULL},
     {"key revoke", "NAME", 1, 1, none, "end a key", NULL, NULL},
 };
-static const struct ctl_table_of_commands table = {
-    .commands = commands, .n_commands = SB_ARRAY_LEN(commands), .common = common};
+static const char *const planned[] = {"key check", "forecast", NULL};
+static const struct ctl_table_of_commands table = {.commands = commands,
+                                                   .n_commands = SB_ARRAY_LEN(commands),
+                                                   .common = common,
+                                                   .planned = planned};
 
 static struct ctl_args args;
 static struct sb_errmsg err;
@@ -175,6 +178,33 @@ static char *help(const struct ctl_command *command)
     return text;
 }
 
+static void help_may_be_the_first_word(void **state)
+{
+    (void)state;
+    assert_int_equal(read_line("help"), SB_OK);
+    assert_int_equal(args.action, CTL_HELP);
+    assert_null(args.command);
+    assert_int_equal(read_line("help key create"), SB_OK);
+    assert_int_equal(args.action, CTL_HELP);
+    assert_string_equal(args.command->name, "key create");
+    assert_int_equal(read_line("get help"), SB_OK); /* a kind, for all we know */
+    assert_int_equal(args.action, CTL_RUN);
+}
+
+static void what_is_planned_is_told_from_what_is_unknown(void **state)
+{
+    (void)state;
+    assert_wrong("key check", "'key check' is not part of this release; "
+                              "NEWS.md says what is not there yet");
+    assert_wrong("key check --deep NAME", "'key check' is not part of this release; "
+                                          "NEWS.md says what is not there yet");
+    assert_wrong("forecast", "'forecast' is not part of this release; "
+                             "NEWS.md says what is not there yet");
+    assert_wrong("forecast monday --sunny", "'forecast' is not part of this release; "
+                                            "NEWS.md says what is not there yet");
+    assert_wrong("key chek", "there is no command 'key chek'; --help shows all");
+}
+
 static void help_names_everything(void **state)
 {
     const char *page = help(NULL);
@@ -225,6 +255,8 @@ int main(void)
         cmocka_unit_test(the_last_one_wins),
         cmocka_unit_test(wrong_words_are_named),
         cmocka_unit_test(help_and_version_go_before_all),
+        cmocka_unit_test(help_may_be_the_first_word),
+        cmocka_unit_test(what_is_planned_is_told_from_what_is_unknown),
         cmocka_unit_test(help_names_everything),
         cmocka_unit_test(the_commands_are_sound),
     };
