@@ -10,6 +10,13 @@
 struct cp_ask_explain;
 struct cp_explain;
 
+/* What an operator asks.  Borrowed. */
+struct cp_explain_what {
+    struct sb_slice worker; /* its name; empty: any */
+    struct sb_slice key;    /* name of the API key; empty: the first */
+    struct sb_slice body;   /* a JSON object, as a client would send it */
+};
+
 enum { CP_EXPLAIN_PATIENCE = 10000 }; /* ms for a worker to answer */
 
 /* All zero is empty. */

@@ -170,19 +170,18 @@ static void free_explain(struct sb_ask *ask)
 }
 
 /* Both may be the client's words: too long is unknown. */
-static int fill(struct cp_ask_explain *explain, struct sb_slice worker, struct sb_slice key,
-                struct sb_slice body)
+static int fill(struct cp_ask_explain *explain, const struct cp_explain_what *what)
 {
     int rc;
 
-    if (!sb_slice_copy_text(worker, explain->worker, sizeof(explain->worker)))
+    if (!sb_slice_copy_text(what->worker, explain->worker, sizeof(explain->worker)))
         return SB_ENOENT;
-    rc = sb_buf_append(&explain->key_name, key);
-    return rc == SB_OK ? sb_buf_append(&explain->body, body) : rc;
+    rc = sb_buf_append(&explain->key_name, what->key);
+    return rc == SB_OK ? sb_buf_append(&explain->body, what->body) : rc;
 }
 
-int cp_hub_explain(void *ctx, struct sb_slice worker, struct sb_slice key, struct sb_slice body,
-                   struct sb_buf *out, unsigned *ret_status, struct sb_errmsg *err)
+int cp_hub_explain(void *ctx, const struct cp_explain_what *what, struct sb_buf *out,
+                   unsigned *ret_status, struct sb_errmsg *err)
 {
     struct cp_hub *hub = ctx;
     struct cp_ask_explain *explain = sb_mem_new(sizeof(*explain));
@@ -192,7 +191,7 @@ int cp_hub_explain(void *ctx, struct sb_slice worker, struct sb_slice key, struc
     sb_buf_init(&explain->key_name, MSG_SLUG_MAX);
     sb_buf_init(&explain->body, MSG_QUERY_MAX);
     sb_buf_init(&explain->out, CP_HUB_ANSWER_MAX);
-    rc = fill(explain, worker, key, body);
+    rc = fill(explain, what);
     if (rc == SB_OK)
         rc = sb_ask_wait(&explain->ask, hub->conf.publisher, CP_EXPLAIN_PATIENCE + CP_HUB_PATIENCE);
     if (rc == SB_OK)

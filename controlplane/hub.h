@@ -10,8 +10,8 @@
 
 #include "common/attr.h"
 #include "common/err.h"
-#include "common/slice.h"
 
+struct cp_explain_what;
 struct cp_hub;
 struct cp_stats;
 struct sb_buf;
@@ -40,8 +40,8 @@ int cp_hub_state(void *ctx, struct sb_json *json) SB_MUSTCHECK;
 int cp_hub_workers(void *ctx, struct sb_buf *out, struct sb_errmsg *err) SB_MUSTCHECK;
 int cp_hub_tables(void *ctx, struct sb_buf *out, struct sb_errmsg *err) SB_MUSTCHECK;
 /* SB_ENOENT: no such worker; SB_EAGAIN: none is ready. */
-int cp_hub_explain(void *ctx, struct sb_slice worker, struct sb_slice key, struct sb_slice body,
-                   struct sb_buf *out, unsigned *ret_status, struct sb_errmsg *err) SB_MUSTCHECK;
+int cp_hub_explain(void *ctx, const struct cp_explain_what *what, struct sb_buf *out,
+                   unsigned *ret_status, struct sb_errmsg *err) SB_MUSTCHECK;
 int cp_hub_metrics(void *ctx, struct sb_buf *page) SB_MUSTCHECK;
 /* Whether this daemon can do its work: its actors answer. */
 int cp_hub_ready(void *ctx, struct sb_errmsg *err) SB_MUSTCHECK;

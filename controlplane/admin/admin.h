@@ -19,6 +19,7 @@
 #include "controlplane/store.h"
 
 struct cp_admin;
+struct cp_explain_what;
 struct sb_buf;
 struct sb_json;
 
@@ -33,11 +34,10 @@ struct cp_admin_live {
     /* A JSON array each: the fleet, one object per worker; one per endpoint. */
     int (*workers)(void *ctx, struct sb_buf *out, struct sb_errmsg *err);
     int (*tables)(void *ctx, struct sb_buf *out, struct sb_errmsg *err);
-    /* A live worker's decision about body, a JSON object.  worker and key
-     * empty: any, the first.  *ret_status: what the answer says of itself, 200
+    /* A live worker's decision.  *ret_status: what the answer says of itself, 200
      * when it was decided.  SB_ENOENT: no such worker; SB_EAGAIN: there is none. */
-    int (*explain)(void *ctx, struct sb_slice worker, struct sb_slice key, struct sb_slice body,
-                   struct sb_buf *out, unsigned *ret_status, struct sb_errmsg *err);
+    int (*explain)(void *ctx, const struct cp_explain_what *what, struct sb_buf *out,
+                   unsigned *ret_status, struct sb_errmsg *err);
     /* Appends families in Prometheus's text format. */
     int (*metrics)(void *ctx, struct sb_buf *page);
     /* SB_OK, or why the daemon is not ready to serve. */

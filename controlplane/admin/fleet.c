@@ -1,6 +1,7 @@
 /* controlplane/admin/fleet.c - the workers, and the opinion of one of them. */
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/routes.h"
+#include "controlplane/explain.h"
 
 int cp_serve_workers(struct cp_call *call)
 {
@@ -32,6 +33,9 @@ static int pass_on(struct cp_call *call, unsigned status)
 int cp_serve_explain(struct cp_call *call)
 {
     const struct cp_admin_live *live = &call->world->live;
+    const struct cp_explain_what what = {.worker = cp_call_param(call, "worker"),
+                                         .key = cp_call_param(call, "key"),
+                                         .body = call->request->body};
     unsigned status = 200;
     struct sb_json json;
     int rc = SB_EAGAIN;
@@ -41,8 +45,7 @@ int cp_serve_explain(struct cp_call *call)
                           "the body is missing: a request as a client would send it");
     cp_call_json(call, 200, &json);
     if (live->explain != NULL)
-        rc = live->explain(live->ctx, cp_call_param(call, "worker"), cp_call_param(call, "key"),
-                           call->request->body, &call->reply->body, &status, &call->err);
+        rc = live->explain(live->ctx, &what, &call->reply->body, &status, &call->err);
     if (rc != SB_OK)
         return rc;
     if (status < 200 || status >= 300)

@@ -4,6 +4,7 @@
 #include "common/actor.h"
 #include "common/bus.h"
 #include "common/json.h"
+#include "controlplane/explain.h"
 #include "controlplane/mail.h"
 #include "controlplane/stats.h"
 #include "tests/lib/test.h"
@@ -184,8 +185,10 @@ static void the_state_of_a_daemon_that_ends_is_still_one(void **state)
 
 static int explain(const char *worker, const char *key, struct sb_errmsg *err, unsigned *status)
 {
-    return cp_hub_explain(hub, sb_slice_of(worker), sb_slice_of(key), SB_SLICE_LIT("{}"), &out,
-                          status, err);
+    const struct cp_explain_what what = {
+        .worker = sb_slice_of(worker), .key = sb_slice_of(key), .body = SB_SLICE_LIT("{}")};
+
+    return cp_hub_explain(hub, &what, &out, status, err);
 }
 
 static void a_question_to_a_worker_goes_and_comes_whole(void **state)
