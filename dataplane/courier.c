@@ -214,13 +214,12 @@ static void on_thread_mail(void *ctx, struct sb_mail *mail)
     case DP_MAIL_TABLES_LOST:
         dp_intake_on_tables_lost(courier->intake);
         break;
-    case DP_MAIL_RETIRE: /* freed below */
-        break;
+    case DP_MAIL_RETIRE: /* all that there is to do is below */
     case DP_MAIL_SNAPSHOT:
     case DP_MAIL_CONFIRMED:
     case DP_MAIL_TABLES:
     case DP_MAIL_EXPLAIN:
-    case DP_MAIL_SYNCED: /* go the other way */
+    case DP_MAIL_SYNCED: /* these go the other way */
         break;
     }
     dp_mail_drop(mail);
@@ -418,23 +417,23 @@ void dp_courier_retire(struct dp_courier *courier, struct dp_snapshot *snapshot)
     (void)sb_mailbox_post(courier->to_courier, &mail->mail);
 }
 
-struct dp_question *dp_courier_ask(struct dp_courier *courier, int what, uint64_t tenant,
-                                   uint64_t key, struct sb_slice argument, dp_question_cb *cb,
-                                   void *ctx)
+struct dp_question *dp_courier_ask(struct dp_courier *courier, const struct dp_asked *asked,
+                                   dp_question_cb *cb, void *ctx)
 {
     enum { ANSWER_MAX = 1 << 20 };
-    struct dp_question *question = dp_mail_new(sizeof(*question) + argument.n, DP_MAIL_QUESTION);
+    struct dp_question *question =
+        dp_mail_new(sizeof(*question) + asked->argument.n, DP_MAIL_QUESTION);
     char *copy = (char *)(question + 1);
 
-    SB_BUG_ON(argument.n > MSG_NAME_MAX);
-    if (argument.n > 0)
-        memcpy(copy, argument.p, argument.n);
+    SB_BUG_ON(asked->argument.n > MSG_NAME_MAX);
+    if (asked->argument.n > 0)
+        memcpy(copy, asked->argument.p, asked->argument.n);
     question->cb = cb;
     question->ctx = ctx;
-    question->what = what;
-    question->tenant = tenant;
-    question->key = key;
-    question->argument = sb_slice_make(copy, argument.n);
+    question->what = (int)asked->what;
+    question->tenant = asked->tenant;
+    question->key = asked->key;
+    question->argument = sb_slice_make(copy, asked->argument.n);
     sb_buf_init(&question->json, ANSWER_MAX);
     (void)sb_mailbox_post(courier->to_courier, &question->mail);
     return question;

@@ -15,6 +15,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/slice.h"
+#include "proto/bus.h"
 
 struct dp_conf;
 struct dp_courier;
@@ -68,15 +69,20 @@ void dp_courier_note(struct dp_courier *courier, const struct dp_load *load);
 /* A snapshot that the loop has let go of: the courier frees it. */
 void dp_courier_retire(struct dp_courier *courier, struct dp_snapshot *snapshot);
 
-/* A question to the control plane (enum msg_query_what): generation, key,
- * credits.  Records of this worker that are not committed are looked at too.
- * cb comes once, on the loop: status 200 with JSON, 404, or 503 when nobody
- * answered in time. */
+/* A question to the control plane: generation, key, credits. */
+struct dp_asked {
+    enum msg_query_what what;
+    uint64_t tenant, key;     /* who asks: ids */
+    struct sb_slice argument; /* the generation's id; at most MSG_NAME_MAX bytes */
+};
+
+/* Records of this worker that are not committed are looked at too.  Copies
+ * asked.  cb comes once, on the loop: status 200 with JSON, 404, or 503 when
+ * nobody answered in time. */
 struct dp_question;
 typedef void dp_question_cb(void *ctx, int status, struct sb_slice json);
-struct dp_question *dp_courier_ask(struct dp_courier *courier, int what, uint64_t tenant,
-                                   uint64_t key, struct sb_slice argument, dp_question_cb *cb,
-                                   void *ctx);
+struct dp_question *dp_courier_ask(struct dp_courier *courier, const struct dp_asked *asked,
+                                   dp_question_cb *cb, void *ctx);
 /* The asker is gone: cb does not come. */
 void dp_question_cancel(struct dp_question **question);
 void dp_courier_answer(struct dp_courier *courier, uint64_t id, int status, struct sb_slice json);

@@ -37,8 +37,10 @@ static void on_answer(void *ctx, int status, struct sb_slice json)
 
 static void ask(struct dp_request *req, enum msg_query_what what, struct sb_slice argument)
 {
-    req->question = dp_courier_ask(req->worker->courier, (int)what, req->record.tenant,
-                                   req->record.key, argument, on_answer, req);
+    const struct dp_asked asked = {
+        .what = what, .tenant = req->record.tenant, .key = req->record.key, .argument = argument};
+
+    req->question = dp_courier_ask(req->worker->courier, &asked, on_answer, req);
 }
 
 void dp_serve_generation(struct dp_request *req)

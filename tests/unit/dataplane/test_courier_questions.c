@@ -37,9 +37,17 @@ static void on_answer(void *ctx, int status, struct sb_slice json)
     assert_true(sb_slice_copy_text(json, to->answer_json, sizeof(to->answer_json)));
 }
 
-static struct dp_question *ask(int what, const char *argument)
+static struct dp_question *ask_as(uint64_t tenant, enum msg_query_what what, const char *argument)
 {
-    return dp_courier_ask(world.courier, what, 7, 21, sb_slice_of(argument), on_answer, &world);
+    const struct dp_asked asked = {
+        .what = what, .tenant = tenant, .key = 21, .argument = sb_slice_of(argument)};
+
+    return dp_courier_ask(world.courier, &asked, on_answer, &world);
+}
+
+static struct dp_question *ask(enum msg_query_what what, const char *argument)
+{
+    return ask_as(7, what, argument);
 }
 
 /* --- of clients --------------------------------------------------------------- */
@@ -190,8 +198,7 @@ static void a_generation_of_another_tenant_is_not_found_here(void **state)
     a->holds_batches = true;
     a->answer_status = 404;
     (void)world_record(&world, "gen-mine");
-    (void)dp_courier_ask(world.courier, MSG_QUERY_GENERATION, 8, 21, SB_SLICE_LIT("gen-mine"),
-                         on_answer, &world);
+    (void)ask_as(8, MSG_QUERY_GENERATION, "gen-mine");
     WORLD_UNTIL(&world, world.answers == 1);
     assert_int_equal(world.answer_status, 404);
     assert_int_equal(a->got[MSG_KIND_QUERY], 1);
