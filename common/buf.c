@@ -47,7 +47,7 @@ int sb_buf_reserve(struct sb_buf *buf, size_t n)
     if (n <= buf->size - buf->tail && buf->data != NULL)
         return SB_OK;
     /* Moving down is worth it once it frees half the block. */
-    if (buf->head > 0 && held + n <= buf->size && buf->head >= buf->size / 2) {
+    if (buf->data != NULL && buf->head > 0 && held + n <= buf->size && buf->head >= buf->size / 2) {
         memmove(buf->data, buf->data + buf->head, held);
         buf->head = 0;
         buf->tail = held;
@@ -58,7 +58,7 @@ int sb_buf_reserve(struct sb_buf *buf, size_t n)
         size = size > SIZE_MAX / 2 ? held + n : size * 2;
     if (size > buf->limit)
         size = buf->limit;
-    if (buf->head == 0) {
+    if (buf->data == NULL || buf->head == 0) {
         data = sb_mem_resize(buf->data, size);
         if (data == NULL)
             return SB_ENOMEM;

@@ -612,12 +612,14 @@ int sb_bus_monitor_next(struct sb_bus_monitor *monitor, enum sb_bus_event *ret_e
         SB_CLEANUP(sb_bus_msg_destroy) struct sb_bus_msg *msg = NULL;
         int rc = sb_bus_recv(&monitor->sock, &msg);
         uint16_t event; /* host order, then four bytes of detail; the address is frame 1 */
+        struct sb_slice frame;
 
         if (rc != SB_OK)
             return rc;
-        if (sb_bus_msg_frame(msg, 0).n < sizeof(event))
+        frame = sb_bus_msg_frame(msg, 0);
+        if (frame.p == NULL || frame.n < sizeof(event))
             continue;
-        memcpy(&event, sb_bus_msg_frame(msg, 0).p, sizeof(event));
+        memcpy(&event, frame.p, sizeof(event));
         if (!is_known(event, ret_event))
             continue;
         if (ret_addr != NULL &&

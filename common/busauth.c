@@ -221,6 +221,7 @@ static zframe_t *name_property(const char *name)
     at += sizeof(property) - 1;
     memset(bytes + at, 0, 3);
     bytes[at + 3] = (uint8_t)n;
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): its length stands before it */
     memcpy(bytes + at + 4, name, n);
     return zframe_new(bytes, at + 4 + n);
 }

@@ -239,9 +239,11 @@ int sb_keyring_rotate(const char *path, struct sb_errmsg *err)
     rc = sb_keyfile_read(path, true, &old, err);
     if (rc != SB_OK)
         return rc;
-    rc = say_where(sb_keyring_parse(sb_secret_expose(old), &ring, err), path, err);
+    rc = sb_keyring_parse(sb_secret_expose(old), &ring, err);
     if (rc != SB_OK)
-        return rc;
+        return say_where(rc, path, err);
+    if (SB_NEVER(ring == NULL))
+        return SB_EPARSE;
     if (ring->n == SB_KEYRING_KEYS_MAX)
         return sb_err_set(err, SB_ETOOBIG, "%s: %d master keys already: take old ones out", path,
                           (int)SB_KEYRING_KEYS_MAX);

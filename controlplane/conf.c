@@ -17,7 +17,7 @@
 #endif
 
 #define AT(member) SB_CONF_AT(struct cp_conf, member)
-#define DAY        (24 * 60 * 60 * INT64_C(1000))
+#define DAY        (INT64_C(24) * 60 * 60 * 1000)
 
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 

@@ -88,7 +88,7 @@ void cp_fleet_tick(struct cp_fleet *fleet);
 unsigned cp_fleet_count(const struct cp_fleet *fleet, enum cp_worker_state state);
 /* The connection of that worker, or with an empty name of one that can answer
  * for all: it holds the newest version and does not drain.  Empty: none. */
-struct sb_slice cp_fleet_reach(const struct cp_fleet *fleet, struct sb_slice worker);
+struct sb_slice cp_fleet_reach(const struct cp_fleet *fleet, struct sb_slice name);
 
 /* Appends a JSON array, one object per worker, sorted by name. */
 int cp_fleet_json(struct cp_fleet *fleet, struct sb_buf *out) SB_MUSTCHECK;

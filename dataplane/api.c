@@ -119,7 +119,10 @@ static struct sb_slice unescape(struct sb_arena *arena, struct sb_slice text, bo
             out[n++] = (char)(high * 16 + low);
             i += 2;
         } else {
-            out[n++] = is_form && text.p[i] == '+' ? ' ' : text.p[i];
+            out[n] = text.p[i];
+            if (is_form && out[n] == '+')
+                out[n] = ' ';
+            n++;
         }
     }
     return sb_slice_make(out, n);

@@ -19,9 +19,9 @@
 #define KIB(n)     ((int64_t)(n) << 10)
 #define MIB(n)     ((int64_t)(n) << 20)
 #define GIB(n)     ((int64_t)(n) << 30)
-#define SECOND     1000
+#define SECOND     INT64_C(1000)
 #define MINUTE     (60 * SECOND)
-#define DAY        (24 * 60 * (int64_t)MINUTE)
+#define DAY        (MINUTE * 60 * 24)
 
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 

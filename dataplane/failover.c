@@ -19,6 +19,7 @@ enum {
     AGAIN_SPREAD = 250,
     WAIT_MAX = 5000, /* the longest Retry-After that is waited for */
     WAITS_MAX = 2,
+    MODELS_BYTES_MAX = 64 * 1024, /* names of those that were asked for, as JSON */
 };
 
 #define NOWHERE UINT32_MAX
@@ -128,7 +129,7 @@ static struct sb_slice requested_models(struct dp_request *req)
     SB_CLEANUP(sb_buf_release) struct sb_buf buf;
     struct sb_json json;
 
-    sb_buf_init(&buf, 64 * 1024);
+    sb_buf_init(&buf, MODELS_BYTES_MAX);
     sb_json_init(&json, &buf);
     sb_json_open_array(&json);
     for (uint32_t i = 0; i < req->decision->models.n; i++)

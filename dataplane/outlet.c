@@ -58,6 +58,7 @@ int dp_outlets_new(const struct msg_snapshot *records, const struct sb_keyring *
     made->keyring = keyring;
     made->targets = sb_mem_try(records->n_providers * sizeof(*made->targets));
     made->outlets = sb_mem_try(records->n_providers * sizeof(*made->outlets));
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): it is a list of pointers */
     made->by_credential = sb_mem_try((records->n_credentials + 1) * sizeof(*made->by_credential));
     if ((records->n_providers > 0 && (made->targets == NULL || made->outlets == NULL)) ||
         made->by_credential == NULL)
@@ -223,6 +224,7 @@ static int make_head(struct dp_outlets *outlets, const struct dp_candidate *cand
     uint32_t provider = candidate->endpoint->provider;
     SB_CLEANUP(sb_secret_destroy) struct sb_secret *secret = NULL;
     SB_CLEANUP(sb_buf_release) struct sb_buf head;
+    struct sb_slice text;
     int rc;
 
     sb_buf_init(&head, HEAD_MAX);
@@ -236,11 +238,12 @@ static int make_head(struct dp_outlets *outlets, const struct dp_candidate *cand
     if (rc == SB_OK)
         rc = put_head(&outlets->targets[provider], &outlets->records->providers[provider], path,
                       secret, &head);
+    text = sb_buf_slice(&head);
     if (rc == SB_OK)
-        heads->text[api] = sb_mem_try(sb_buf_len(&head));
-    if (rc == SB_OK && heads->text[api] != NULL) {
-        heads->n[api] = (uint32_t)sb_buf_len(&head);
-        memcpy(heads->text[api], sb_buf_slice(&head).p, heads->n[api]);
+        heads->text[api] = sb_mem_try(text.n);
+    if (rc == SB_OK && heads->text[api] != NULL && text.p != NULL) {
+        heads->n[api] = (uint32_t)text.n;
+        memcpy(heads->text[api], text.p, text.n);
     }
     sb_secret_wipe(head.data, sb_buf_len(&head));
     if (rc == SB_OK && heads->text[api] == NULL)

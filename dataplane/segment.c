@@ -138,11 +138,13 @@ int dp_segment_save(struct dp_segment *segment, int dir_fd, uint64_t number,
                     const struct dp_disk *disk)
 {
     size_t written = atomic_load_explicit(&segment->written, memory_order_acquire);
-    struct dp_segment *file;
+    struct dp_segment *file = NULL;
     int rc = dp_segment_new(dir_fd, segment->boot, number, segment->size, disk, &file);
 
     if (rc != SB_OK)
         return rc;
+    if (SB_NEVER(file == NULL))
+        return SB_EIO;
     memcpy(file->map, segment->map, written); /* with its use, 0 */
     if (disk->sync(file->fd) != 0 || disk->sync(dir_fd) != 0) {
         dp_segment_remove(&file, dir_fd);
@@ -181,6 +183,8 @@ int dp_segment_open(int dir_fd, const char *name, uint64_t boot, uint64_t number
     (void)close(fd);
     if (rc != SB_OK)
         return rc;
+    if (SB_NEVER(map == NULL))
+        return SB_EIO;
     segment = new_segment(boot, number, (size_t)st.st_size, map);
     segment->has_file = segment->is_linked = segment->is_old = true;
     atomic_init(&segment->written, segment->size); /* until it is known better */

@@ -71,7 +71,8 @@ int dp_snapstore_read(const char *dir, const char *name, struct sb_buf *buf,
     if (rc != SB_OK)
         return rc;
     bytes = sb_buf_slice(buf);
-    if (bytes.n < sizeof(head) || memcmp(bytes.p, MAGIC, sizeof(head.magic)) != 0)
+    if (bytes.p == NULL || bytes.n < sizeof(head) ||
+        memcmp(bytes.p, MAGIC, sizeof(head.magic)) != 0)
         return sb_err_set(err, SB_EVERSION, "'%s' is not ours, or of another version", path);
     memcpy(&head, bytes.p, sizeof(head));
     bytes = sb_slice_from(bytes, sizeof(head));

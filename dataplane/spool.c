@@ -559,9 +559,10 @@ static size_t segment_bytes(const struct dp_spool_conf *conf)
 static uint64_t new_boot_id(const struct dp_spool *spool)
 {
     uint64_t id = sb_clock_wall(&sb_clock_system);
+    struct sb_list *last = sb_list_last(&spool->old);
 
-    if (!sb_list_is_empty(&spool->old)) { /* the clock may have been set back */
-        uint64_t newest = container_of(sb_list_last(&spool->old), struct dp_boot, link)->id;
+    if (last != NULL) { /* the clock may have been set back */
+        uint64_t newest = container_of(last, struct dp_boot, link)->id;
 
         id = id > newest ? id : newest + 1;
     }

@@ -26,13 +26,17 @@ static void begin(struct cp_csv *csv)
 
 static bool is_formula(struct sb_slice text)
 {
-    return text.n > 0 && memchr("=+-@\t\r", text.p[0], 6) != NULL;
+    static const char first[] = {'=', '+', '-', '@', '\t', '\r'};
+
+    return text.n > 0 && memchr(first, text.p[0], sizeof(first)) != NULL;
 }
 
 static bool needs_quotes(struct sb_slice text)
 {
+    static const char special[] = {',', '"', '\r', '\n', '\t'};
+
     for (size_t i = 0; i < text.n; i++) {
-        if (memchr(",\"\r\n\t", text.p[i], 5) != NULL)
+        if (memchr(special, text.p[i], sizeof(special)) != NULL)
             return true;
     }
     return false;

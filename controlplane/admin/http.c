@@ -1,5 +1,4 @@
 /* controlplane/admin/http.c */
-#define _GNU_SOURCE /* SOCK_CLOEXEC */
 #include "controlplane/admin/http.h"
 
 #include <errno.h>
@@ -142,13 +141,13 @@ static ssize_t on_piece(void *ctx, uint64_t at, char *out, size_t room)
     struct sb_slice held = sb_buf_slice(&reply->body);
 
     (void)at;
-    if (held.n == 0) {
+    if (held.p == NULL || held.n == 0) {
         int rc = reply->more(reply->more_ctx, &reply->body);
 
         held = sb_buf_slice(&reply->body);
         if (rc == SB_EEOF)
             return MHD_CONTENT_READER_END_OF_STREAM;
-        if (rc != SB_OK || SB_NEVER(held.n == 0)) {
+        if (rc != SB_OK || SB_NEVER(held.p == NULL || held.n == 0)) {
             sb_log_warn(ADMIN, "broke off an answer id=%s code=%s", exchange->request.id,
                         sb_err_name(rc));
             return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -288,6 +287,7 @@ static enum MHD_Result on_body(struct exchange *exchange, struct sb_slice bytes)
     return MHD_YES;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the form is the library's */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **user)
@@ -365,14 +365,16 @@ static int open_listener(const char *address, int *ret_fd, struct sb_errmsg *err
 
 static unsigned port_of(int fd)
 {
-    struct sockaddr_storage address = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.v6 = {.sin6_family = AF_UNSPEC}};
     socklen_t size = sizeof(address);
 
-    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+    if (getsockname(fd, &address.any, &size) != 0)
         return 0;
-    if (address.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 /* --- start and stop ------------------------------------------------------------------- */

@@ -128,8 +128,8 @@ static const struct cp_route_param audit_changes_params[] = {
 
 #define OPEN(path_, serve_, answer_, id_, summary_)                                                \
     {                                                                                              \
-        .method = "GET", .path = path_, .serve = serve_, .is_open = true, .params = no_params,     \
-        .answer = answer_, .id = id_, .summary = summary_                                          \
+        .method = "GET", .path = (path_), .serve = (serve_), .is_open = true, .params = no_params, \
+        .answer = (answer_), .id = (id_), .summary = (summary_)                                    \
     }
 
 const struct cp_route cp_routes[] = {

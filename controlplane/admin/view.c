@@ -8,7 +8,7 @@
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/csv.h"
 
-enum { PAGE = 100, STREAMED_PAGE = 500, LINES_MAX = 64 << 20 };
+enum { PAGE = 100, STREAMED_PAGE = 500, LINES_MAX = 64 << 20, ARENA_BYTES = 16 * 1024 };
 
 enum format { FORMAT_JSON, FORMAT_CSV, FORMAT_NDJSON };
 const char *const cp_view_formats[] = {"json", "csv", "ndjson", NULL};
@@ -102,7 +102,7 @@ static int put_line(struct reading *reading, const struct cp_rows *rows, size_t 
 
 static int put_lines(struct reading *reading, const struct cp_rows *rows, struct sb_buf *out)
 {
-    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(16 * 1024);
+    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(ARENA_BYTES);
     size_t n = cp_rows_count(rows);
     int rc = SB_OK;
 

@@ -63,8 +63,11 @@ static int make_query(struct ctl_query *query, const char *const *names)
     for (; status == CTL_DONE && *names != NULL; names++) {
         char *name = sb_arena_alloc(query->ctl->arena, strlen(*names) + 1);
 
-        for (size_t i = 0; (*names)[i] != '\0'; i++)
-            name[i] = (*names)[i] == '-' ? '_' : (*names)[i];
+        for (size_t i = 0; (*names)[i] != '\0'; i++) {
+            name[i] = (*names)[i];
+            if (name[i] == '-')
+                name[i] = '_';
+        }
         ctl_query_add(query, name, ctl_flag(query->ctl, *names));
     }
     return status;

@@ -6,7 +6,7 @@
 #include "controlplane/ctl/ctl.h"
 #include "controlplane/ctl/show.h"
 
-enum { WATCH_SECONDS = 2 };
+enum { WATCH_SECONDS = 2, ARENA_BYTES = 64 * 1024 };
 
 static const struct ctl_field worker_fields[] = {
     {"WORKER", "worker", CTL_SHOW_NAME, false},
@@ -162,7 +162,7 @@ static int watch(struct ctl *ctl)
     int status = CTL_DONE;
 
     while (status == CTL_DONE && !ctl->reader_is_gone) {
-        ctl->arena = sb_arena_new(64 * 1024);
+        ctl->arena = sb_arena_new(ARENA_BYTES);
         if (ctl->term.width > 0)
             ctl_print(ctl, "\033[H\033[2J");
         status = show_tables(ctl);

@@ -4,6 +4,8 @@
 #include "controlplane/ctl/ctl.h"
 #include "controlplane/ctl/show.h"
 
+enum { BODY_MAX = 64 * 1024 };
+
 static const char *key_path(struct ctl *ctl)
 {
     return sb_arena_printf(ctl->arena, "/admin/v1/keys/%s", ctl_escape(ctl, ctl->args.operands[0]))
@@ -45,7 +47,7 @@ int ctl_run_key_create(struct ctl *ctl)
     struct sb_json json;
     int status;
 
-    sb_buf_init(&body, 64 * 1024);
+    sb_buf_init(&body, BODY_MAX);
     sb_json_init(&json, &body);
     sb_json_open_object(&json);
     add_text(&json, "policy", ctl_flag(ctl, "policy"));

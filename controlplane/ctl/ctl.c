@@ -22,7 +22,7 @@
 #define SB_VERSION "0"
 #endif
 
-enum { ARENA_BYTES = 64 * 1024, URL_MAX = 2048, PAGE_MAX = 1000 };
+enum { ARENA_BYTES = 64 * 1024, LINE_BYTES_MAX = 16 * 1024, URL_MAX = 2048, PAGE_MAX = 1000 };
 
 /* --- settings --------------------------------------------------------------------- */
 
@@ -122,7 +122,7 @@ static void say(struct ctl *ctl, enum ctl_style style, const char *word, const c
 
     clear_progress(ctl);
     (void)vsnprintf(text, sizeof(text), fmt, args);
-    sb_buf_init(&line, 16 * 1024);
+    sb_buf_init(&line, LINE_BYTES_MAX);
     rc = ctl_style_write(&line, &ctl->err_term, style, sb_slice_of(word));
     if (rc == SB_OK)
         rc = ctl_style_write(&line, &ctl->err_term, CTL_PLAIN, sb_slice_of(text));
@@ -405,10 +405,11 @@ const char *ctl_query_path(const struct ctl_query *query, const char *path)
 /* All of an error of the API, place by place. */
 static void show_error(struct ctl *ctl, const struct ctl_reply *reply)
 {
-    yyjson_val *root = reply->doc != NULL ? yyjson_doc_get_root(reply->doc) : NULL;
-    yyjson_val *error = yyjson_obj_get(root, "error"), *details, *one;
+    yyjson_val *error = NULL, *details, *one;
     yyjson_arr_iter iter;
 
+    if (reply->doc != NULL)
+        error = yyjson_obj_get(yyjson_doc_get_root(reply->doc), "error");
     if (error == NULL) {
         (void)ctl_fail(ctl, "answer %ld that is not of the admin API; is --url right?",
                        reply->status);

@@ -36,7 +36,9 @@ static bool is_word_of_yaml(struct sb_slice text)
  * quotes is how prices are written anyhow. */
 static bool needs_quotes(struct sb_slice text)
 {
-    return is_word_of_yaml(text) || memchr("0123456789+-.", text.p[0], 13) != NULL;
+    static const char first[] = {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '+', '-', '.'};
+
+    return is_word_of_yaml(text) || memchr(first, text.p[0], sizeof(first)) != NULL;
 }
 
 static bool put_scalar(yaml_emitter_t *emitter, struct sb_slice text, yaml_scalar_style_t style)

@@ -51,6 +51,8 @@ BANNED = r"\b(strcpy|strcat|strncpy|strncat|sprintf|vsprintf|gets|strtok|atoi|at
          r"gmtime|localtime|malloc|calloc|realloc|free|strdup|alloca|system|popen)\s*\("
 BANNED_OK = {"common/mem.c"}
 MAX_LINES = {".c": 1000, ".h": 250}
+# A function may have four levels.  The sources are formatted, so a level is four blanks.
+TOO_DEEP = re.compile(r" {20,}(if|for|while|do|switch)\b")
 
 
 def strip(text):
@@ -92,6 +94,9 @@ def check(root, path):
         if re.search(r"\breturn\b", before):
             no = text.count("\n", 0, m.start()) + 1
             yield f"{rel}:{no}: {m.group(1)} is released before it is initialised: init it first"
+    for no, line in enumerate(text.splitlines(), 1):
+        if TOO_DEEP.match(line):
+            yield f"{rel}:{no}: over four levels deep: make a function of it"
     if re.search(r"(?m)^\s*//", text):
         yield f"{rel}: // comment: those are for debugging, not for commits"
     if len(text.splitlines()) > MAX_LINES[path.suffix]:
