@@ -11,6 +11,7 @@ enum {
     MSG_SLUG_MAX = 128,      /* provider slugs, tags, policy, tenant and key names */
     MSG_MODEL_ID_MAX = 256,  /* author/slug, aliases, upstream names */
     MSG_NAME_MAX = 256,      /* display names */
+    MSG_ADDRESS_MAX = 45,    /* an IPv4 or IPv6 address as text */
     MSG_URL_MAX = 2048,      /* base URLs, evidence that is a URL */
     MSG_TEXT_MAX = 8192,     /* descriptions, evidence, error texts */
     MSG_RULES_MAX = 65536,   /* one policy document, JSON bytes */

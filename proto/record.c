@@ -170,7 +170,9 @@ WIRE_STRUCT(usage, USAGE_FIELDS)
     F(u64, request_bytes, UINT64_MAX)                                                              \
     F(u64, response_bytes, UINT64_MAX)                                                             \
     F(any, refusal, MSG_NAME_MAX)                                                                  \
-    F(u64, refusals, UINT64_MAX)
+    F(u64, refusals, UINT64_MAX)                                                                   \
+    F(u64, dispatch, UINT64_MAX)                                                                   \
+    F(any, client_address, MSG_ADDRESS_MAX)
 WIRE_STRUCT(record, RECORD_FIELDS)
 
 WIRE_ENCODER(record)

@@ -20,7 +20,9 @@
 
 enum msg_record_kind {
     MSG_RECORD_REQUEST = 1,  /* a request that ended */
-    MSG_RECORD_DISPATCH = 2, /* audit: sync; about to be sent to its first endpoint */
+    /* audit: sync; about to be sent to its first endpoint, which it names.  Says
+     * nothing of how it ended: attempts, usage, status and outcome are empty. */
+    MSG_RECORD_DISPATCH = 2,
     MSG_RECORD_REFUSALS = 3, /* refused before authentication: a count per reason and minute */
 };
 
@@ -83,6 +85,9 @@ struct msg_record {
     /* MSG_RECORD_REFUSALS: */
     struct sb_slice refusal; /* reason */
     uint64_t refusals;       /* how many in the minute that starts at received_at */
+    /* audit: sync; of a request: the sequence of its DISPATCH in the same boot, 0 none. */
+    uint64_t dispatch;
+    struct sb_slice client_address; /* "192.0.2.7", "2001:db8::1"; empty: not known */
 };
 
 /* Strings over their ceiling are cut at a UTF-8 border, NUL bytes dropped,

@@ -136,7 +136,8 @@
     X(LIMITED, 34, "limited")         /* 429 of our own */                                         \
     X(OVERLOADED, 35, "overloaded")   /* 503 of our own */                                         \
     X(ABANDONED, 36, "abandoned")     /* dispatched, then the worker died */                       \
-    X(INTERNAL, 37, "internal")
+    X(INTERNAL, 37, "internal")                                                                    \
+    X(DISPATCHED, 38, "dispatched") /* and how it ended is not known yet */
 
 /* One row per list: L(name of the functions, prefix of the numbers). */
 #define MSG_LISTS(L)                                                                               \

@@ -77,6 +77,8 @@ static const struct msg_record record = {
     .response_bytes = 4096,
     .refusal = {"expired", 7},
     .refusals = 3,
+    .dispatch = 4001,
+    .client_address = {"2001:db8::17", 12},
 };
 
 MESSAGE_RECODE_ROWS(record)
@@ -106,6 +108,25 @@ static void a_record_keeps_its_bytes(void **state)
     (void)state;
     assert_int_equal(msg_record_encode(&record, &out), SB_OK);
     check_message("record", sb_buf_slice(&out), recode_record);
+}
+
+/* All that is known before the first byte goes to a provider. */
+static void a_dispatch_keeps_its_bytes(void **state)
+{
+    struct msg_record dispatch = record;
+
+    (void)state;
+    dispatch.kind = MSG_RECORD_DISPATCH;
+    dispatch.model_served = dispatch.finish_reason = dispatch.refusal = SB_SLICE_NONE;
+    dispatch.took = dispatch.dispatch = 0;
+    dispatch.first_token = 0;
+    dispatch.n_attempts = 0;
+    dispatch.usage = (struct msg_usage){.source = MSG_USAGE_SOURCE_NONE};
+    dispatch.cost = dispatch.upstream_cost = 0;
+    dispatch.status = dispatch.outcome = 0;
+    dispatch.response_bytes = dispatch.refusals = 0;
+    assert_int_equal(msg_record_encode(&dispatch, &out), SB_OK);
+    check_message("dispatch", sb_buf_slice(&out), recode_record);
 }
 
 static void same_attempt(const struct msg_attempt *got, const struct msg_attempt *want)
@@ -182,6 +203,28 @@ static void a_record_arrives_whole(void **state)
     assert_int_equal(got.response_bytes, 4096);
     assert_true(sb_slice_is(got.refusal, "expired"));
     assert_int_equal(got.refusals, 3);
+    assert_int_equal(got.dispatch, 4001);
+    assert_true(sb_slice_is(got.client_address, "2001:db8::17"));
+}
+
+/* Of a worker from before these fields: as before, neither synced nor with an
+ * address. */
+static void a_record_of_an_older_sender_has_neither_dispatch_nor_address(void **state)
+{
+    struct msg_record older = record, got;
+    size_t n;
+
+    (void)state;
+    older.dispatch = 0;
+    older.client_address = SB_SLICE_NONE;
+    assert_int_equal(msg_record_encode(&older, &out), SB_OK);
+    n = (size_t)(uint8_t)out.data[1] << 8 | (uint8_t)out.data[2]; /* of array16 */
+    out.data[2] = (char)(n - 2);
+    out.tail -= 1 + 1; /* 0, "" */
+    assert_int_equal(msg_record_decode(sb_buf_slice(&out), arena, &got), SB_OK);
+    assert_int_equal(got.refusals, 3);
+    assert_int_equal(got.dispatch, 0);
+    assert_int_equal(got.client_address.n, 0);
 }
 
 /* What a text becomes on its way through a record. */
@@ -278,7 +321,7 @@ static void the_greatest_record_fits_its_ceiling(void **state)
     r.streamed = true;
     r.generation = r.request_id = r.key_name = r.tenant_name = r.model_asked = any;
     r.model_served = r.tag = r.provider = r.region = r.residency = any;
-    r.finish_reason = r.refusal = any;
+    r.finish_reason = r.refusal = r.client_address = any;
     r.evidence = all_evidence;
     r.n_evidence = MSG_EVIDENCE_MAX;
     r.attempts = all_attempts;
@@ -309,7 +352,7 @@ static void more_attempts_or_evidence_than_their_ceiling_are_refused(void **stat
     r = (struct msg_record){.kind = MSG_RECORD_REQUEST};
     assert_int_equal(msg_record_encode(&r, &out), SB_OK);
     out.data[2] = 24;                  /* fields, in the header of array16 */
-    out.tail -= 1 + 1 + 7 + 2 + 2 + 5; /* evidence, attempts, usage and what follows */
+    out.tail -= 1 + 1 + 7 + 2 + 2 + 5 + 2; /* evidence, attempts, usage and what follows */
     w = wire_writer_init(&out);
     wire_write_array(&w, MSG_EVIDENCE_MAX);
     for (int i = 0; i < MSG_EVIDENCE_MAX; i++)
@@ -387,7 +430,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_record_keeps_its_bytes),
+        TEST(a_dispatch_keeps_its_bytes),
         TEST(a_record_arrives_whole),
+        TEST(a_record_of_an_older_sender_has_neither_dispatch_nor_address),
         TEST(text_that_a_database_takes_is_kept),
         TEST(bytes_that_a_database_refuses_are_replaced),
         TEST(text_over_its_ceiling_is_cut_between_characters),
