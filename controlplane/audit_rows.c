@@ -22,13 +22,14 @@ enum {
                " provider, region, credential_kind, epoch, revision, demanded, residency,"         \
                " evidence, attempts, prompt_tokens, completion_tokens, cached_tokens,"             \
                " cache_write_tokens, reasoning_tokens, usage_source, cost, upstream_cost, status," \
-               " outcome, finish_reason, request_bytes, response_bytes"
+               " outcome, finish_reason, request_bytes, response_bytes, client_address"
 #define DISPATCH_COLUMNS                                                                           \
     ID_COLUMNS ", generation, key_id, tenant_id, key_name, tenant_name, model_asked, endpoint_id," \
-               " tag, provider, region, epoch, revision"
+               " tag, provider, region, epoch, revision, request_id, api, streamed,"                \
+               " credential_kind, demanded, residency, evidence, request_bytes, client_address"
 #define REFUSAL_COLUMNS ID_COLUMNS ", reason, refusals"
 
-enum { REQUEST_N = 40, DISPATCH_N = 16, REFUSAL_N = 6 };
+enum { REQUEST_N = 41, DISPATCH_N = 25, REFUSAL_N = 6 };
 
 static const char *const copy_sql[CP_AUDIT_TABLES] = {
     [CP_AUDIT_REQUESTS] = "COPY audit_requests (" REQUEST_COLUMNS ") FROM STDIN (FORMAT binary)",
@@ -133,6 +134,17 @@ static void put_u64_or_null(struct row *row, uint64_t value)
         put_u64(row, value);
     else
         put_null(row);
+}
+
+/* What is no address is NULL: it must not keep its record out. */
+static void put_address(struct row *row, struct sb_slice address)
+{
+    int rc;
+
+    if (row->rc != SB_OK)
+        return;
+    rc = cp_copy_inet(row->copy, address);
+    row->rc = rc == SB_EINVAL ? cp_copy_null(row->copy) : rc;
 }
 
 static void put_json(struct row *row, struct sb_json *json)
@@ -269,6 +281,7 @@ static void put_request(struct row *row, const struct cp_record_id *id,
     put_text_or_null(row, record->finish_reason);
     put_u64(row, record->request_bytes);
     put_u64(row, record->response_bytes);
+    put_address(row, record->client_address);
 }
 
 static void put_dispatch(struct row *row, const struct cp_record_id *id,
@@ -284,6 +297,15 @@ static void put_dispatch(struct row *row, const struct cp_record_id *id,
     put_served_by(row, record);
     put_u64(row, record->version.epoch);
     put_u64(row, record->version.revision);
+    put_text_or_null(row, record->request_id);
+    put_i16(row, record->api);
+    put_bool(row, record->streamed);
+    put_i16(row, record->credential_kind);
+    put_i32(row, (int32_t)record->demanded);
+    put_text_or_null(row, record->residency);
+    put_evidence(row, record);
+    put_u64(row, record->request_bytes);
+    put_address(row, record->client_address);
 }
 
 static void put_refusals(struct row *row, const struct cp_record_id *id,

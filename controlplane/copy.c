@@ -1,6 +1,7 @@
 /* controlplane/copy.c */
 #include "controlplane/copy.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "common/err.h"
@@ -8,6 +9,9 @@
 /* PostgreSQL counts from 2000-01-01. */
 #define PG_EPOCH_DAYS 10957
 #define PG_EPOCH_USEC (INT64_C(86400000000) * PG_EPOCH_DAYS)
+/* Its numbers of address families, whatever the system's are. */
+#define PG_AF_INET  2
+#define PG_AF_INET6 3
 
 static int put(struct sb_buf *buf, const void *bytes, size_t n)
 {
@@ -92,6 +96,25 @@ int cp_copy_json(struct sb_buf *buf, struct sb_slice value)
     if (rc == SB_OK)
         rc = sb_buf_append_byte(buf, 1); /* version of jsonb on the wire */
     return rc == SB_OK ? sb_buf_append(buf, value) : rc;
+}
+
+int cp_copy_inet(struct sb_buf *buf, struct sb_slice address)
+{
+    char text[INET6_ADDRSTRLEN];
+    /* family, bits of the netmask, is_cidr, bytes of the address, the address */
+    uint8_t value[4 + sizeof(struct in6_addr)] = {PG_AF_INET, 32, 0, sizeof(struct in_addr)};
+
+    if (address.n == 0 || address.n >= sizeof(text))
+        return SB_EINVAL;
+    (void)sb_slice_copy_text(address, text, sizeof(text));
+    if (inet_pton(AF_INET, text, value + 4) != 1) {
+        if (inet_pton(AF_INET6, text, value + 4) != 1)
+            return SB_EINVAL;
+        value[0] = PG_AF_INET6;
+        value[1] = 128;
+        value[3] = sizeof(struct in6_addr);
+    }
+    return cp_copy_bytes(buf, sb_slice_make((const char *)value, 4 + (size_t)value[3]));
 }
 
 int cp_copy_usec(struct sb_buf *buf, int64_t usec)

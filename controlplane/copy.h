@@ -28,6 +28,9 @@ int cp_copy_i64(struct sb_buf *buf, int64_t value) SB_MUSTCHECK;
 int cp_copy_bool(struct sb_buf *buf, bool value) SB_MUSTCHECK;
 int cp_copy_bytes(struct sb_buf *buf, struct sb_slice value) SB_MUSTCHECK; /* text, bytea */
 int cp_copy_json(struct sb_buf *buf, struct sb_slice value) SB_MUSTCHECK;  /* jsonb */
+/* inet, from an IPv4 or IPv6 address as text; SB_EINVAL when it is none, and
+ * nothing was written then. */
+int cp_copy_inet(struct sb_buf *buf, struct sb_slice address) SB_MUSTCHECK;
 /* timestamptz, from microseconds since 1970 UTC; date, from days since then. */
 int cp_copy_usec(struct sb_buf *buf, int64_t usec) SB_MUSTCHECK;
 int cp_copy_day(struct sb_buf *buf, int32_t day) SB_MUSTCHECK;

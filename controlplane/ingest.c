@@ -11,6 +11,7 @@
 #include "common/mem.h"
 #include "controlplane/audit_rows.h"
 #include "controlplane/db.h"
+#include "controlplane/dispatches.h"
 #include "controlplane/stats.h"
 #include "proto/bus.h"
 #include "proto/record.h"
@@ -46,6 +47,7 @@ struct ingest {
     struct cursor cursors[CP_INGEST_BATCHES_MAX];
     unsigned n_cursors;
     struct cp_audit_rows rows;
+    struct cp_dispatches dispatches;
     /* The transaction under way. */
     size_t from, to; /* items */
     uint64_t stored, skipped, quarantined, gaps;
@@ -237,12 +239,12 @@ static int add_row(struct ingest *ingest, struct item *item)
     rc = msg_record_decode(item->bytes, arena, &record);
     if (rc == SB_OK)
         rc = cp_audit_rows_add(&ingest->rows, &item->id, &record);
-    if (rc == SB_ENOMEM)
-        return rc;
     if (rc == SB_OK) {
         ingest->stored++;
-        return SB_OK;
+        return cp_dispatches_note(&ingest->dispatches, &item->id, &record);
     }
+    if (rc == SB_ENOMEM)
+        return rc;
     refuse(item, sb_err_name(rc), "cannot be decoded, or holds a number that no column takes");
     return quarantine(ingest, item);
 }
@@ -289,6 +291,7 @@ static int store(struct cp_db *db, void *ctx)
 
     _Static_assert(CP_INGEST_STATEMENT == 20000, "as in the statement below");
     cp_audit_rows_reset(&ingest->rows);
+    cp_dispatches_reset(&ingest->dispatches);
     ingest->stored = ingest->skipped = ingest->quarantined = ingest->gaps = 0;
     rc = cp_db_script(db, "SET LOCAL statement_timeout = '20s'");
     if (rc == SB_OK)
@@ -297,6 +300,8 @@ static int store(struct cp_db *db, void *ctx)
         rc = take_items(ingest);
     if (rc == SB_OK)
         rc = cp_audit_rows_store(&ingest->rows, db);
+    if (rc == SB_OK)
+        rc = cp_dispatches_store(&ingest->dispatches, db);
     if (rc == SB_OK)
         rc = save_cursors(ingest);
     /* Last, and not first: a daemon that is stopped in the middle of a COPY
@@ -383,6 +388,7 @@ int cp_ingest(struct cp_db *db, uint64_t term, struct cp_ingest_batch *batches, 
     ingest->term = term;
     ingest->stats = stats;
     cp_audit_rows_init(&ingest->rows);
+    cp_dispatches_init(&ingest->dispatches);
     for (size_t i = 0; rc == SB_OK && i < n; i++)
         rc = add_batch(ingest, &batches[i]);
     if (rc == SB_OK)
@@ -390,6 +396,7 @@ int cp_ingest(struct cp_db *db, uint64_t term, struct cp_ingest_batch *batches, 
     if (rc == SB_OK)
         set_results(ingest, batches, n);
     cp_audit_rows_release(&ingest->rows);
+    cp_dispatches_release(&ingest->dispatches);
     sb_mem_free(ingest->items);
     sb_mem_free(ingest);
     return rc;

@@ -50,6 +50,7 @@
     X(FINISH_REASON, "finish_reason")                                                              \
     X(REQUEST_BYTES, "request_bytes")                                                              \
     X(RESPONSE_BYTES, "response_bytes")                                                            \
+    X(CLIENT_ADDRESS, "host(client_address)")                                                      \
     X(WORKER, "worker_id")                                                                         \
     X(BOOT, "boot_id")                                                                             \
     X(SEQUENCE, "sequence")
@@ -60,27 +61,33 @@ enum column {
 #undef X
 };
 
+/* Newest first, of either as many as are wanted. */
+#define ORDER " ORDER BY received_at DESC, worker_id DESC, boot_id DESC, sequence DESC LIMIT $19"
+#define ROWS_OF(table)                                                                             \
+    "(SELECT * FROM " table " WHERE ($1::timestamptz IS NULL OR received_at >= $1)"                \
+    " AND ($2::timestamptz IS NULL OR received_at < $2)"                                           \
+    " AND ($3::text IS NULL OR key_name = $3)"                                                     \
+    " AND ($4::text IS NULL OR model_asked = $4 OR model_served = $4)"                             \
+    " AND ($5::text IS NULL OR provider = $5)"                                                     \
+    " AND ($6::text IS NULL OR tag = $6 OR model_served || '@' || tag = $6)"                       \
+    " AND ($7::text IS NULL OR region = $7)"                                                       \
+    " AND ($8::smallint[] IS NULL OR outcome = ANY ($8))"                                          \
+    " AND ($9::text IS NULL OR generation = $9)"                                                   \
+    " AND ($10::text IS NULL OR $10 = ANY (string_to_array(residency, ',')))"                      \
+    " AND ($11::bigint IS NULL OR cost >= $11)"                                                    \
+    " AND demanded & $12::integer = $12::integer AND demanded & $13::integer = 0"                  \
+    " AND ($14::inet IS NULL OR client_address <<= $14)"                                           \
+    " AND ($15::timestamptz IS NULL OR (received_at, worker_id, boot_id, sequence)"                \
+    " < ($15, $16::text, $17::bigint, $18::bigint))" ORDER ")"
+
 #define X(name, expression) expression ", "
-static const char sql[] = "SELECT " COLUMN_MAP(
-    X) "NULL FROM audit_requests"
-       " WHERE ($1::timestamptz IS NULL OR received_at >= $1)"
-       " AND ($2::timestamptz IS NULL OR received_at < $2)"
-       " AND ($3::text IS NULL OR key_name = $3)"
-       " AND ($4::text IS NULL OR model_asked = $4 OR model_served = $4)"
-       " AND ($5::text IS NULL OR provider = $5)"
-       " AND ($6::text IS NULL OR tag = $6 OR model_served || '@' || tag = $6)"
-       " AND ($7::text IS NULL OR region = $7)"
-       " AND ($8::smallint[] IS NULL OR outcome = ANY ($8))"
-       " AND ($9::text IS NULL OR generation = $9)"
-       " AND ($10::text IS NULL OR $10 = ANY (string_to_array(residency, ',')))"
-       " AND ($11::bigint IS NULL OR cost >= $11)"
-       " AND demanded & $12::integer = $12::integer AND demanded & $13::integer = 0"
-       " AND ($14::timestamptz IS NULL"
-       "      OR (received_at, worker_id, boot_id, sequence) < ($14, $15::text, $16::bigint, "
-       "$17::bigint))"
-       " ORDER BY received_at DESC, worker_id DESC, boot_id DESC, sequence DESC LIMIT $18";
+static const char sql[] =
+    "SELECT " COLUMN_MAP(X) "NULL FROM (" ROWS_OF("audit_requests") " UNION ALL " ROWS_OF(
+        "audit_open_requests") ") AS either" ORDER;
 #undef X
-enum { N_FILTERS = 13, N_CURSOR = 4 };
+#undef ROWS_OF
+#undef ORDER
+enum { N_FILTERS = 14, N_CURSOR = 4 };
 
 /* --- cursor ---------------------------------------------------------------------- */
 
@@ -306,6 +313,7 @@ static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t ro
     add_text(json, "finish_reason", rows, row, COL_FINISH_REASON);
     add_number(json, "request_bytes", rows, row, COL_REQUEST_BYTES);
     add_number(json, "response_bytes", rows, row, COL_RESPONSE_BYTES);
+    add_text(json, "client_address", rows, row, COL_CLIENT_ADDRESS);
     add_text(json, "worker", rows, row, COL_WORKER);
     add_number(json, "boot", rows, row, COL_BOOT);
     add_number(json, "sequence", rows, row, COL_SEQUENCE);
@@ -346,6 +354,7 @@ static const char *const titles[] = {"generation_id",
                                      "request_id",
                                      "worker",
                                      "sequence",
+                                     "client_address",
                                      NULL};
 
 static void put_number(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
@@ -440,6 +449,7 @@ static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
     put_text(csv, rows, row, COL_REQUEST_ID);
     put_text(csv, rows, row, COL_WORKER);
     put_number(csv, rows, row, COL_SEQUENCE);
+    put_text(csv, rows, row, COL_CLIENT_ADDRESS);
 }
 
 /* --- the call --------------------------------------------------------------------------------- */
@@ -471,5 +481,6 @@ int cp_serve_audit_requests(struct cp_call *call)
     cp_filter_bit(call, "distillable", MSG_CLAIM_DISTILLABLE, &with, &without);
     filters[11] = CP_P_I64(with);
     filters[12] = CP_P_I64(without);
+    filters[13] = cp_filter_network(call, "client");
     return cp_view_reply(call, &view, filters);
 }

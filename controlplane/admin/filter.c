@@ -4,6 +4,7 @@
 #include "common/closest.h"
 #include "common/log.h"
 #include "common/money.h"
+#include "common/network.h"
 #include "common/num.h"
 #include "common/timefmt.h"
 #include "controlplane/admin/call.h"
@@ -69,6 +70,20 @@ struct cp_param cp_filter_number(struct cp_call *call, const char *name)
         return CP_P_NULL;
     }
     return CP_P_I64(number);
+}
+
+struct cp_param cp_filter_network(struct cp_call *call, const char *name)
+{
+    struct sb_slice value = cp_call_param(call, name);
+    struct sb_network network;
+
+    if (value.p == NULL)
+        return CP_P_NULL;
+    if (sb_network_parse(value, &network) != SB_OK) {
+        complain(call, name, value, "an address or a network: 192.0.2.0/24 is");
+        return CP_P_NULL;
+    }
+    return CP_P_TEXT(value);
 }
 
 /* --- outcomes ------------------------------------------------------------------------ */

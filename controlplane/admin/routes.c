@@ -69,6 +69,7 @@ static const struct cp_route_param audit_requests_params[] = {
     {"residency", CP_PARAM_OF_TEXT, "that was demanded: eu, or a country", NULL},
     {"distillable", CP_PARAM_OF_FLAG, "whether it was demanded", NULL},
     {"min_cost", CP_PARAM_OF_TEXT, "USD at least", NULL},
+    {"client", CP_PARAM_OF_TEXT, "address of the client, or a network: 192.0.2.0/24", NULL},
     NO_MORE_PARAMS,
 };
 static const struct cp_route_param audit_changes_params[] = {

@@ -150,7 +150,8 @@ int ctl_run_audit_query(struct ctl *ctl)
 {
     static const char *const names[] = {"key",       "model",       "provider",      "endpoint",
                                         "region",    "outcome",     "generation-id", "zdr",
-                                        "residency", "distillable", "min-cost",      NULL};
+                                        "residency", "distillable", "min-cost",      "client",
+                                        NULL};
     struct ctl_query query = {.ctl = ctl};
     int status = make_query(&query, names);
 

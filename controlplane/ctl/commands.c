@@ -105,6 +105,7 @@ static const struct ctl_flag audit_query_flags[] = {
     {"residency", 0, "WHERE", "that was demanded: eu, or a country"},
     {"distillable", 0, "true|false", "whether it was demanded"},
     {"min-cost", 0, "USD", "that it cost at least"},
+    {"client", 0, "NETWORK", "that it came from: 192.0.2.7, 10.0.0.0/8"},
     LIST_FLAGS,
     NO_MORE_FLAGS,
 };

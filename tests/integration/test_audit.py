@@ -70,7 +70,7 @@ def test_a_row_says_it_all(requests):
                    "source": "provider"},
         "cost": "0.0004", "upstream_cost": "0.00036", "status": 200, "outcome": "success",
         "finish_reason": "stop", "request_bytes": 300, "response_bytes": 400, "worker": "w-1",
-        "boot": 7, "sequence": 4}
+        "boot": 7, "sequence": 4, "client_address": None}
 
 
 def test_pages_come_newest_first_without_a_gap(requests):
@@ -133,10 +133,49 @@ def test_filters_that_cannot_be_read_are_all_told(api):
     assert problems == {"modell": "there is no such parameter"}  # before anything is read
     answer = api.get("/admin/v1/audit/requests", params={
         "from": "yesterday", "outcome": "sucess", "min_cost": "much", "zdr": "maybe",
-        "format": "xml", "cursor": "x~y", "limit": "many"})
+        "client": "nobody", "format": "xml", "cursor": "x~y", "limit": "many"})
     problems = {one["path"]: one["problem"] for one in answer.json()["error"]["details"]}
-    assert set(problems) == {"from", "outcome", "min_cost", "zdr", "format", "cursor", "limit"}
+    assert set(problems) == {"from", "outcome", "min_cost", "zdr", "client", "format", "cursor",
+                             "limit"}
     assert problems["outcome"] == "'sucess' is no outcome; did you mean 'success'?"
+
+
+# Dispatched and not heard of since: two by a worker that began a later boot, one by another.
+OPEN = """
+INSERT INTO audit_dispatches
+       (received_at, worker_id, boot_id, sequence, generation, key_id, tenant_id, key_name,
+        tenant_name, model_asked, endpoint_id, tag, provider, region, epoch, revision, api,
+        streamed, demanded, residency, evidence, request_bytes, client_address)
+SELECT now() - n * interval '1 second', CASE n WHEN 2 THEN 'alive' ELSE 'dead' END, 7, 5000 + n,
+       'open-' || n, 1, 1, 'app', 'default', 'llama', 1, 'acme/turbo', 'acme', 'DE', 1, 3, 0, true,
+       2, 'eu', '[{"claim": "zdr", "value": "yes"}]', 300, '192.0.2.7'
+  FROM generate_series(1, 3) n;
+INSERT INTO open_dispatches
+SELECT worker_id, boot_id, sequence, received_at FROM audit_dispatches;
+INSERT INTO ingest_cursor (worker_id, boot_id, last_seq)
+VALUES ('dead', 7, 5003), ('alive', 7, 5002), ('dead', 8, 1)
+"""
+
+
+def test_a_request_that_was_dispatched_and_has_no_end_is_found(requests, database):
+    database.rows(OPEN)
+    assert ids(requests(limit=5)) == ["open-1", "open-2", "open-3", "gen-1233", "gen-1232"]
+    assert ids(requests(outcome="abandoned")) == ["open-1", "open-3"]
+    assert ids(requests(outcome="dispatched")) == ["open-2"]
+    assert ids(requests(client="192.0.2.0/24")) == ["open-1", "open-2", "open-3"]
+    assert ids(requests(client="198.51.100.0/24")) == []
+    (row,) = requests(generation_id="open-1").json()["data"]
+    assert (row["outcome"], row["status"], row["took_ms"], row["attempts"]) == (
+        "abandoned", 0, None, [])
+    assert (row["endpoint"], row["provider"], row["region"], row["client_address"]) == (
+        "acme/turbo", "acme", "DE", "192.0.2.7")
+    assert row["demanded"]["zdr"] and row["evidence"] == [{"claim": "zdr", "value": "yes"}]
+    page = requests(limit=2).json()
+    assert ids(requests(limit=2, cursor=page["next_cursor"])) == ["open-3", "gen-1233"]
+    rows = list(csv.DictReader(io.StringIO(requests(format="csv").text, newline="")))
+    assert len(rows) == ROWS + 3
+    assert (rows[0]["outcome"], rows[0]["took_us"], rows[0]["client_address"]) == (
+        "abandoned", "", "192.0.2.7")
 
 
 def test_csv_is_streamed_whole(requests):

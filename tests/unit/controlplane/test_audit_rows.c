@@ -140,6 +140,31 @@ static void nothing_is_null_and_comes_back_as_nothing(void **state)
     assert_int_equal(out.model_served.n, 0);
 }
 
+static void addresses_are_stored_as_such_and_what_is_none_is_null(void **state)
+{
+    static const char *const sent[] = {"192.0.2.7", "2001:db8::17", "unknown", ""};
+    struct cp_record_id next = id;
+
+    (void)state;
+    for (size_t i = 0; i < SB_ARRAY_LEN(sent); i++, next.sequence++) {
+        struct msg_record record = fixture_record("gen");
+
+        record.client_address = sb_slice_of(sent[i]);
+        assert_int_equal(cp_audit_rows_add(&rows, &next, &record), SB_OK);
+    }
+    store();
+    assert_int_equal(
+        fixture_number(db, "SELECT count(*) FROM audit_requests WHERE client_address <<="
+                           " '192.0.2.0/24' AND host(client_address) = '192.0.2.7'"),
+        1);
+    assert_int_equal(
+        fixture_number(db, "SELECT count(*) FROM audit_requests WHERE client_address <<="
+                           " '2001:db8::/32' AND host(client_address) = '2001:db8::17'"),
+        1);
+    assert_int_equal(
+        fixture_number(db, "SELECT count(*) FROM audit_requests WHERE client_address IS NULL"), 2);
+}
+
 static void a_number_that_no_column_takes_is_refused_and_leaves_no_trace(void **state)
 {
     struct msg_record good = fixture_record("good"), bad = fixture_record("bad");
@@ -237,6 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_record_comes_back_as_it_went_in),
         TEST(nothing_is_null_and_comes_back_as_nothing),
+        TEST(addresses_are_stored_as_such_and_what_is_none_is_null),
         TEST(a_number_that_no_column_takes_is_refused_and_leaves_no_trace),
         TEST(days_of_evidence_that_no_calendar_has_are_left_out),
         TEST(each_kind_has_its_table_and_rows_can_be_used_again),

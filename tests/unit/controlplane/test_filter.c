@@ -47,6 +47,7 @@ static void what_is_not_asked_for_is_null(void **state)
     assert_null_param(cp_filter_money(&call, "min_cost"));
     assert_null_param(cp_filter_number(&call, "revision"));
     assert_null_param(cp_filter_outcomes(&call, "outcome"));
+    assert_null_param(cp_filter_network(&call, "client"));
     cp_filter_bit(&call, "zdr", MSG_CLAIM_ZDR, &with, &without);
     assert_int_equal(with | without, 0);
     assert_int_equal(call.problems.n, 0);
@@ -109,6 +110,17 @@ static void numbers_fit_the_database(void **state)
     ask("/?n=-1");
     assert_null_param(cp_filter_number(&call, "n"));
     assert_problem("n", "whole number");
+}
+
+static void a_network_is_one(void **state)
+{
+    (void)state;
+    ask("/?client=192.0.2.0/24&other=2001:db8::1");
+    assert_text(cp_filter_network(&call, "client"), "192.0.2.0/24");
+    assert_text(cp_filter_network(&call, "other"), "2001:db8::1");
+    ask("/?client=192.0.2.1/24");
+    assert_null_param(cp_filter_network(&call, "client"));
+    assert_problem("client", "is not an address or a network");
 }
 
 static void outcomes_are_a_list_of_numbers(void **state)
@@ -177,6 +189,7 @@ int main(void)
         cmocka_unit_test(what_is_no_time_is_a_problem),
         cmocka_unit_test(money_is_exact),
         cmocka_unit_test(numbers_fit_the_database),
+        cmocka_unit_test(a_network_is_one),
         cmocka_unit_test(outcomes_are_a_list_of_numbers),
         cmocka_unit_test(flags_say_with_or_without),
         cmocka_unit_test(pages_have_limits),
