@@ -47,8 +47,9 @@ struct dp_courier {
     struct sb_wake wake;
     struct sb_timer fold_timer;
     sb_msec folded_at;
-    uint64_t noted; /* sequence that the courier was told of */
-    struct sb_mail records;
+    uint64_t noted;  /* sequence that the courier was told of */
+    uint64_t wanted; /* sequence that somebody waits for; told when it is in shared */
+    struct sb_mail records, sync;
 
     struct dp_courier_shared shared;
 
@@ -195,6 +196,10 @@ static void on_thread_mail(void *ctx, struct sb_mail *mail)
     case DP_MAIL_RECORDS:
         dp_outbox_on_records(courier->outbox);
         return;
+    case DP_MAIL_SYNC:
+        atomic_store(&courier->shared.sync_asked, false); /* from here on ask again */
+        dp_outbox_on_sync(courier->outbox);
+        return;
     case DP_MAIL_DRAIN:
         begin_drain(courier, container_of(mail, struct sb_ask, mail));
         return;
@@ -331,6 +336,7 @@ static void on_loop_mail(struct dp_courier *courier, struct sb_mail *mail)
         events->on_synced(ctx, ((struct dp_version_mail *)(void *)mail)->version.revision);
         break;
     case DP_MAIL_RECORDS:
+    case DP_MAIL_SYNC:
     case DP_MAIL_TAKEN:
     case DP_MAIL_RETIRE:
     case DP_MAIL_FOLD:
@@ -388,6 +394,24 @@ static void on_fold_timer(struct sb_timer *timer)
     note_telemetry(container_of(timer, struct dp_courier, fold_timer));
 }
 
+void dp_courier_want_sync(struct dp_courier *courier, uint64_t sequence)
+{
+    courier->wanted = sequence; /* they only grow */
+}
+
+static void note_wanted(struct dp_courier *courier)
+{
+    struct dp_courier_shared *shared = &courier->shared;
+
+    if (SB_LIKELY(courier->wanted ==
+                  atomic_load_explicit(&shared->sync_wanted, memory_order_relaxed)))
+        return;
+    /* Written before it is asked: whoever takes the question sees it. */
+    atomic_store(&shared->sync_wanted, courier->wanted);
+    if (!atomic_exchange(&shared->sync_asked, true))
+        (void)sb_mailbox_post(courier->to_courier, &courier->sync);
+}
+
 void dp_courier_note(struct dp_courier *courier, const struct dp_load *load)
 {
     struct dp_courier_shared *shared = &courier->shared;
@@ -406,6 +430,7 @@ void dp_courier_note(struct dp_courier *courier, const struct dp_load *load)
             atomic_exchange(&shared->sleeping, false))
             (void)sb_mailbox_post(courier->to_courier, &courier->records);
     }
+    note_wanted(courier);
     note_telemetry(courier);
 }
 
@@ -487,6 +512,7 @@ int dp_courier_new(const struct dp_courier_start *start, struct dp_courier **ret
 
     courier->start = *start;
     courier->records = (struct sb_mail){.kind = DP_MAIL_RECORDS};
+    courier->sync = (struct sb_mail){.kind = DP_MAIL_SYNC};
     atomic_store(&courier->shared.sleeping, true);
     atomic_store(&courier->shared.heard, sb_clock_now(&sb_clock_system));
     if (gethostname(courier->host, sizeof(courier->host) - 1) != 0)

@@ -38,7 +38,8 @@ struct dp_courier_events {
     /* Somebody asks for a decision: a request body, to be explained as a key.
      * Answer with dp_courier_answer(), once. */
     void (*on_explain)(void *ctx, uint64_t id, struct sb_slice key_name, struct sb_slice body);
-    /* Records up to this sequence are on stable storage (audit: sync). */
+    /* Records up to this sequence are on stable storage; once and again after
+     * dp_courier_want_sync(), until what was wanted is. */
     void (*on_synced)(void *ctx, uint64_t sequence);
 };
 
@@ -64,6 +65,10 @@ struct dp_load {
     uint64_t requests;
     bool draining;
 };
+/* Somebody waits for a record to be on stable storage (audit: sync).  Told with
+ * the next dp_courier_note(), so that all who wait in one turn are one question;
+ * those who come while the disk works share the next one. */
+void dp_courier_want_sync(struct dp_courier *courier, uint64_t sequence);
 /* Once per turn at most: the loop's numbers, new records, folded telemetry. */
 void dp_courier_note(struct dp_courier *courier, const struct dp_load *load);
 /* A snapshot that the loop has let go of: the courier frees it. */

@@ -11,6 +11,7 @@ void dp_mail_drop(struct sb_mail *mail)
 {
     switch ((enum dp_mail_kind)mail->kind) {
     case DP_MAIL_RECORDS:
+    case DP_MAIL_SYNC:
     case DP_MAIL_DRAIN:
         return; /* not from dp_mail_new() */
     case DP_MAIL_TAKEN:

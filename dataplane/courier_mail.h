@@ -22,6 +22,7 @@ struct sb_bus_msg;
 enum dp_mail_kind {
     /* loop -> courier */
     DP_MAIL_RECORDS = 1, /* there are some, and the courier sleeps; dp_courier's own */
+    DP_MAIL_SYNC,        /* somebody waits for the disk; dp_courier's own */
     DP_MAIL_TAKEN,       /* dp_version_mail: this snapshot is served by */
     DP_MAIL_RETIRE,      /* dp_snapshot_mail: free it */
     DP_MAIL_FOLD,        /* dp_fold_mail */
@@ -94,7 +95,9 @@ struct dp_question {
 
 /* What both sides see at any time. */
 struct dp_courier_shared {
-    atomic_bool sleeping; /* the courier wants DP_MAIL_RECORDS for the next record */
+    atomic_bool sleeping;             /* the courier wants DP_MAIL_RECORDS for the next record */
+    atomic_bool sync_asked;           /* DP_MAIL_SYNC is on its way */
+    atomic_uint_fast64_t sync_wanted; /* highest sequence that somebody waits for */
     /* Of the loop, for beats. */
     atomic_uint in_flight, connections;
     atomic_uint_fast64_t requests;

@@ -40,6 +40,7 @@ struct dp_outbox {
     bool is_draining;
 
     uint64_t seen;          /* of the live boot, at the last tick */
+    uint64_t told;          /* the loop knows that this is safe */
     sb_msec unsynced_since; /* 0: all is safe */
     sb_msec adopt_at;
 
@@ -172,12 +173,35 @@ static void resend(struct dp_outbox *outbox, sb_msec now)
 
 /* --- ticks -------------------------------------------------------------------- */
 
+/* The loop hears of it only while it waits for something. */
+static void tell_synced(struct dp_outbox *outbox)
+{
+    uint64_t wanted = atomic_load(&outbox->start.shared->sync_wanted), synced;
+
+    if (SB_LIKELY(outbox->told >= wanted) || outbox->start.loop == NULL)
+        return;
+    synced = dp_spool_synced(outbox->start.spool);
+    if (synced <= outbox->told)
+        return;
+    outbox->told = synced;
+    dp_mail_post_version(outbox->start.loop, DP_MAIL_SYNCED,
+                         (struct msg_version){.epoch = 1, .revision = synced});
+}
+
+static void sync_now(struct dp_outbox *outbox)
+{
+    if (dp_spool_sync(outbox->start.spool) == SB_OK)
+        outbox->unsynced_since = 0;
+    tell_synced(outbox);
+}
+
 static void sync_when_due(struct dp_outbox *outbox, uint64_t last, sb_msec now)
 {
     sb_msec due = outbox->start.conf->spool_sync;
 
     if (dp_spool_is_synced(outbox->start.spool, last)) {
         outbox->unsynced_since = 0;
+        tell_synced(outbox); /* also what was acknowledged meanwhile */
         return;
     }
     if (outbox->unsynced_since == 0)
@@ -185,12 +209,7 @@ static void sync_when_due(struct dp_outbox *outbox, uint64_t last, sb_msec now)
     /* At the tick that is nearest, rather early than late. */
     if (now - outbox->unsynced_since + outbox->tick_length < due && !outbox->is_draining)
         return;
-    if (dp_spool_sync(outbox->start.spool) != SB_OK)
-        return;
-    outbox->unsynced_since = 0;
-    if (outbox->start.loop != NULL)
-        dp_mail_post_version(outbox->start.loop, DP_MAIL_SYNCED,
-                             (struct msg_version){.epoch = 1, .revision = last});
+    sync_now(outbox);
 }
 
 static void on_tick(struct sb_reactor_timer *timer)
@@ -230,6 +249,14 @@ void dp_outbox_on_records(struct dp_outbox *outbox)
     if (outbox->unsynced_since == 0)
         outbox->unsynced_since = now_of(outbox);
     wake_up(outbox);
+}
+
+void dp_outbox_on_sync(struct dp_outbox *outbox)
+{
+    if (outbox->unsynced_since == 0)
+        outbox->unsynced_since = now_of(outbox);
+    sync_now(outbox);
+    wake_up(outbox); /* it is to be sent as well, and a disk that failed asked again */
 }
 
 /* --- beats -------------------------------------------------------------------- */

@@ -8,6 +8,9 @@
  * come.  A batch without an answer is made again from what is not
  * acknowledged, for whoever leads then; the collector knows what it has.
  *
+ * A sync that somebody waits for does not wait for a tick.  While the disk works
+ * others come to wait; they share the next one.
+ *
  * The courier's thread only.
  */
 #pragma once
@@ -49,6 +52,8 @@ void dp_outbox_set_link(struct dp_outbox *outbox, struct dp_link *link);
 
 /* The loop has written records. */
 void dp_outbox_on_records(struct dp_outbox *outbox);
+/* Somebody waits for what is written by now to be on stable storage. */
+void dp_outbox_on_sync(struct dp_outbox *outbox);
 /* Takes fold; sent at once when it is urgent. */
 void dp_outbox_on_fold(struct dp_outbox *outbox, struct dp_fold **fold, bool is_urgent);
 void dp_outbox_on_leader(struct dp_outbox *outbox);

@@ -290,6 +290,11 @@ uint64_t dp_spool_last(const struct dp_spool *spool)
     return atomic_load_explicit(&spool->last, memory_order_acquire);
 }
 
+uint64_t dp_spool_synced(const struct dp_spool *spool)
+{
+    return atomic_load_explicit(&spool->synced, memory_order_acquire);
+}
+
 const char *dp_spool_dir(const struct dp_spool *spool)
 {
     return spool->dir;

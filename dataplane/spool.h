@@ -79,6 +79,8 @@ void dp_spool_stats(const struct dp_spool *spool, struct dp_spool_stats *ret_sta
 uint64_t dp_spool_boot(const struct dp_spool *spool);
 /* Sequence of the newest record of this boot; 0 before the first. */
 uint64_t dp_spool_last(const struct dp_spool *spool);
+/* Sequence up to which all is on stable storage, here or at the control plane. */
+uint64_t dp_spool_synced(const struct dp_spool *spool);
 /* HOME/WORKER: for what else the worker keeps. */
 const char *dp_spool_dir(const struct dp_spool *spool);
 

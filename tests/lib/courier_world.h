@@ -29,6 +29,7 @@ struct courier_world {
     unsigned n_daemons;
     struct fake_store store;
     struct dp_conf conf;
+    const struct dp_disk *disk; /* NULL: the system's */
     struct sb_keyring *keyring;
     sb_msec heartbeat_at; /* daemons beat while is_beating */
     bool is_beating;
@@ -43,7 +44,7 @@ struct courier_world {
 
     /* What the loop was told. */
     struct dp_snapshot *snapshot;
-    unsigned snapshots, confirmed, table_messages, explains;
+    unsigned snapshots, confirmed, table_messages, explains, sync_messages;
     bool from_disk;
     uint64_t synced, explain_id;
     char explain_key[64], explain_body[256];
@@ -96,6 +97,7 @@ static inline void world_on_synced(void *ctx, uint64_t sequence)
 
     assert_true(sequence > world->synced);
     world->synced = sequence;
+    world->sync_messages++;
 }
 
 static inline void world_on_turn(struct sb_hook *hook)
@@ -151,7 +153,11 @@ static const struct dp_courier_events world_events = {
 static inline void world_start(struct courier_world *world)
 {
     const struct dp_spool_conf spool = {
-        .home = world->home, .worker = "host-0", .limit = world->conf.spool_limit};
+        .home = world->home,
+        .worker = "host-0",
+        .limit = world->conf.spool_limit,
+        .disk = world->disk,
+    };
     struct dp_courier_start start = {.conf = &world->conf,
                                      .worker = "host-0",
                                      .keyring = world->keyring,

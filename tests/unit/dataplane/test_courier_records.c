@@ -74,10 +74,71 @@ static void records_are_synced_without_a_control_plane(void **state)
     world_start(&world);
     for (unsigned i = 1; i <= 5; i++) {
         write_records(10);
+        WORLD_UNTIL(&world, dp_spool_is_synced(world.spool, i * 10));
+    }
+    assert_int_equal(world.sync_messages, 0); /* nobody waits for it */
+}
+
+/* --- for somebody who waits ----------------------------------------------------- */
+
+enum { AN_HOUR = 3600000 };
+
+static void who_waits_for_a_record_does_not_wait_for_the_interval(void **state)
+{
+    (void)state;
+    world.conf.spool_sync = AN_HOUR;
+    world_start(&world);
+    for (unsigned i = 1; i <= 5; i++) {
+        write_records(10);
+        dp_courier_want_sync(world.courier, i * 10);
         WORLD_UNTIL(&world, world.synced == i * 10);
         assert_true(dp_spool_is_synced(world.spool, i * 10));
     }
+    assert_int_equal(world.sync_messages, 5);
 }
+
+static void who_waits_in_one_turn_shares_one_sync(void **state)
+{
+    (void)state;
+    world.conf.spool_sync = AN_HOUR;
+    world_start(&world);
+    for (unsigned i = 1; i <= 300; i++) {
+        (void)world_record(&world, "gen-1");
+        dp_courier_want_sync(world.courier, i);
+    }
+    WORLD_UNTIL(&world, world.synced == 300);
+    assert_int_equal(world.sync_messages, 1);
+}
+
+static atomic_uint syncs;
+
+static int fail_to_sync(int fd)
+{
+    (void)fd;
+    (void)atomic_fetch_add(&syncs, 1);
+    return EIO;
+}
+
+/* What a disk has refused once is never known to be on it. */
+static void who_waits_for_a_disk_that_fails_is_told_when_the_control_plane_has_it(void **state)
+{
+    struct dp_disk disk = dp_disk_system;
+
+    (void)state;
+    disk.sync = fail_to_sync;
+    world.disk = &disk;
+    atomic_store(&syncs, 0);
+    world_start(&world);
+    write_records(3);
+    dp_courier_want_sync(world.courier, 3);
+    WORLD_UNTIL(&world, atomic_load(&syncs) > 2); /* it is asked again, unasked */
+    assert_int_equal(world.sync_messages, 0);
+    (void)world_add_daemon(&world, "a");
+    WORLD_UNTIL(&world, world.synced == 3);
+    assert_true(world_all_acked(&world));
+}
+
+/* --- batches, again -------------------------------------------------------------- */
 
 static void what_came_before_the_control_plane_is_sent_when_it_comes(void **state)
 {
@@ -340,6 +401,9 @@ int main(void)
         TEST(records_are_sent_in_order_and_freed_when_they_are_committed),
         TEST(a_single_record_is_not_left_lying),
         TEST(records_are_synced_without_a_control_plane),
+        TEST(who_waits_for_a_record_does_not_wait_for_the_interval),
+        TEST(who_waits_in_one_turn_shares_one_sync),
+        TEST(who_waits_for_a_disk_that_fails_is_told_when_the_control_plane_has_it),
         TEST(what_came_before_the_control_plane_is_sent_when_it_comes),
         TEST(a_change_of_the_leader_in_the_middle_of_a_batch_loses_nothing),
         TEST(a_batch_that_was_committed_in_silence_is_sent_again_and_stored_once),
