@@ -25,7 +25,7 @@ enum {
                " outcome, finish_reason, request_bytes, response_bytes, client_address"
 #define DISPATCH_COLUMNS                                                                           \
     ID_COLUMNS ", generation, key_id, tenant_id, key_name, tenant_name, model_asked, endpoint_id," \
-               " tag, provider, region, epoch, revision, request_id, api, streamed,"                \
+               " tag, provider, region, epoch, revision, request_id, api, streamed,"               \
                " credential_kind, demanded, residency, evidence, request_bytes, client_address"
 #define REFUSAL_COLUMNS ID_COLUMNS ", reason, refusals"
 

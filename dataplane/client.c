@@ -40,6 +40,7 @@ struct dp_client {
     struct sb_http1 parser;
     struct sb_buf in;  /* the start of a head, or what was sent ahead */
     struct sb_buf out; /* not yet sent */
+    size_t held;       /* bytes at its end that may not leave yet */
     size_t fed;        /* bytes of `in` that the parser has seen */
     size_t lingered;   /* bytes thrown away */
     sb_msec linger_until;
@@ -50,6 +51,7 @@ struct dp_client {
     bool finishing;    /* the answer is written, not yet sent */
     bool keep;         /* after that: next request, else close */
     bool used;         /* has sent a whole head */
+    bool is_holding;   /* what is written is held */
     bool is_status;    /* came to the status address */
     char peer[INET6_ADDRSTRLEN];
     struct dp_keymemo key;
@@ -89,13 +91,19 @@ static void set_deadline(struct dp_client *client, sb_msec after)
     sb_timer_set(&client->deadline, sb_loop_now(client->worker->loop) + after);
 }
 
+/* Bytes that may leave. */
+static size_t unsent(const struct dp_client *client)
+{
+    return sb_buf_len(&client->out) - client->held;
+}
+
 static void set_interest(struct dp_client *client)
 {
     unsigned interest = client->read_stopped ? SB_WATCH_HANGUP : SB_WATCH_READ;
 
     if (client->gone)
         interest = 0;
-    else if (sb_buf_len(&client->out) > 0)
+    else if (unsent(client) > 0)
         interest |= SB_WATCH_WRITE;
     sb_watch_set(&client->watch, interest);
 }
@@ -108,6 +116,7 @@ static void lose(struct dp_client *client)
         return;
     client->gone = true;
     sb_buf_clear(&client->out);
+    client->held = 0;
     set_interest(client);
     sb_task_soon(&client->later);
 }
@@ -177,7 +186,7 @@ static size_t send_parts(struct dp_client *client, const struct sb_slice *parts,
     ssize_t sent;
 
     SB_BUG_ON(n > DP_CLIENT_PARTS_MAX);
-    if (sb_buf_len(&client->out) > 0)
+    if (sb_buf_len(&client->out) > 0 || client->is_holding)
         return 0;
     for (size_t i = 0; i < n; i++) {
         if (parts[i].n == 0)
@@ -195,7 +204,7 @@ static size_t send_parts(struct dp_client *client, const struct sb_slice *parts,
 
 void dp_client_writev(struct dp_client *client, const struct sb_slice *parts, size_t n)
 {
-    size_t sent, skip;
+    size_t before = sb_buf_len(&client->out), sent, skip;
 
     if (client->gone)
         return;
@@ -206,7 +215,9 @@ void dp_client_writev(struct dp_client *client, const struct sb_slice *parts, si
         if (sb_buf_append(&client->out, sb_slice_from(parts[i], skip)) != SB_OK)
             lose(client);
     }
-    if (client->gone || sb_buf_len(&client->out) == 0)
+    if (client->is_holding && !client->gone)
+        client->held += sb_buf_len(&client->out) - before;
+    if (client->gone || unsent(client) == 0)
         return;
     if (!sb_timer_is_set(&client->deadline))
         set_deadline(client, client->worker->conf->write_timeout);
@@ -226,7 +237,7 @@ bool dp_client_is_full(struct dp_client *client)
 
 static void on_writable(struct dp_client *client)
 {
-    struct sb_slice left = sb_buf_slice(&client->out);
+    struct sb_slice left = sb_slice_make(sb_buf_slice(&client->out).p, unsent(client));
     ssize_t n = send(sb_watch_fd(&client->watch), left.p, left.n, MSG_NOSIGNAL);
 
     if (n < 0) {
@@ -235,8 +246,9 @@ static void on_writable(struct dp_client *client)
         return;
     }
     sb_buf_consume(&client->out, (size_t)n);
-    if (sb_buf_len(&client->out) == 0) {
-        sb_buf_clear(&client->out);
+    if (unsent(client) == 0) {
+        if (client->held == 0)
+            sb_buf_clear(&client->out);
         if (client->state == BUSY || client->finishing) /* else it is the body's: 100 Continue */
             sb_timer_cancel(&client->deadline);
         set_interest(client);
@@ -250,6 +262,26 @@ static void on_writable(struct dp_client *client)
     }
     if (client->finishing && sb_buf_len(&client->out) == 0)
         after_answer(client);
+}
+
+void dp_client_hold(struct dp_client *client)
+{
+    SB_BUG_ON(client->state != BUSY);
+    client->is_holding = true;
+}
+
+void dp_client_unhold(struct dp_client *client)
+{
+    client->is_holding = false;
+    client->held = 0;
+    if (client->gone || sb_buf_len(&client->out) == 0)
+        return;
+    on_writable(client);
+    if (client->gone || sb_buf_len(&client->out) == 0)
+        return;
+    if (!sb_timer_is_set(&client->deadline))
+        set_deadline(client, client->worker->conf->write_timeout);
+    set_interest(client);
 }
 
 void dp_client_finish(struct dp_client *client, bool keep_alive)
@@ -476,7 +508,7 @@ static void on_event(struct sb_watch *watch, unsigned events, int error)
         lose(client);
         return;
     }
-    if (events & SB_WATCH_WRITE && sb_buf_len(&client->out) > 0)
+    if (events & SB_WATCH_WRITE && unsent(client) > 0)
         on_writable(client);
     if (events & SB_WATCH_READ && !client->gone && !client->read_stopped)
         on_readable(client);

@@ -55,6 +55,12 @@ void dp_client_writev(struct dp_client *client, const struct sb_slice *parts, si
  * once it is below DP_CLIENT_OUT_LOW. */
 bool dp_client_is_full(struct dp_client *client);
 
+/* Keeps back what is written from here on; what was written before leaves.  For
+ * a client whose message was read whole. */
+void dp_client_hold(struct dp_client *client);
+/* Lets it leave. */
+void dp_client_unhold(struct dp_client *client);
+
 /* The request has written its whole answer and lets go.  keep_alive: as far
  * as the answer is concerned. */
 void dp_client_finish(struct dp_client *client, bool keep_alive);

@@ -111,6 +111,9 @@ static const struct sb_conf_item items[] = {
      "bytes of records waiting for the control plane; 503 beyond", NULL},
     {"spool-sync", SB_CONF_MSEC, AT(spool_sync), 1, MINUTE, "100ms", 0, "Records",
      "at most so long after a record it is safe from power loss", NULL},
+    {"sync-timeout", SB_CONF_MSEC, AT(sync_timeout), 10, 10 * MINUTE, "10s", 0, "Records",
+     "time for a record of a policy with audit: sync to be so; 503, or a broken answer, beyond",
+     NULL},
 
     {"drain-delay", SB_CONF_MSEC, AT(drain_delay), 0, 10 * MINUTE, "5s", 0, "Ending",
      "after SIGTERM: time for load balancers to notice /readyz", NULL},

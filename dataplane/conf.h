@@ -59,6 +59,7 @@ struct dp_conf {
     const char *spool; /* directory */
     uint64_t spool_limit;
     sb_msec spool_sync;
+    sb_msec sync_timeout;
     /* end */
     sb_msec drain_delay;
     sb_msec drain_timeout;

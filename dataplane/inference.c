@@ -9,6 +9,7 @@
 #include "dataplane/breaker.h"
 #include "dataplane/client.h"
 #include "dataplane/conf.h"
+#include "dataplane/durable.h"
 #include "dataplane/failover.h"
 #include "dataplane/metadata.h"
 #include "dataplane/outlet.h"
@@ -109,7 +110,10 @@ static void begin_attempts(struct dp_request *req)
         sb_timer_set(&req->deadline, now + plan->deadline);
     if (req->facts->stream)
         dp_request_arm_comment(req);
-    dp_failover_start(req);
+    if (SB_UNLIKELY(req->durable != NULL))
+        dp_durable_dispatch(req);
+    else
+        dp_failover_start(req);
 }
 
 static void serve(struct dp_request *req, enum msg_api api)
@@ -122,6 +126,8 @@ static void serve(struct dp_request *req, enum msg_api api)
     /* The snapshot of the moment when the body is complete: long uploads hold
      * no old one.  The key was looked up in the one that was pinned then. */
     dp_request_set_state(req, DP_REQ_ROUTE);
+    if (req->key->policy != NULL && req->key->policy->said->audit_sync)
+        dp_durable_begin(req);
     sb_splice_init(&req->doc,
                    sb_arena_alloc_raw(req->arena, SB_SPLICE_MEMBERS * sizeof(*req->doc.members)),
                    SB_SPLICE_MEMBERS);

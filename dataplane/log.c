@@ -33,6 +33,12 @@ void dp_log_dial(const struct dp_request *req, enum msg_outcome outcome, const c
                 msg_outcome_name((int)outcome), text);
 }
 
+void dp_log_unsafe(const struct dp_request *req, const char *what)
+{
+    sb_log_error(REQ, "a record is not on stable storage in time id=%.*s record=%s",
+                 SB_SLICE_ARGS(dp_request_generation(req)), what);
+}
+
 void dp_log_request(const struct dp_request *req)
 {
     const struct msg_record *record = &req->record;

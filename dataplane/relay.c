@@ -272,6 +272,8 @@ void dp_relay_raw_head(struct dp_request *req, uint64_t length)
 {
     struct sb_buf *head = &req->worker->head;
 
+    if (req->durable != NULL)
+        length = UINT64_MAX; /* by its length the client would know the end before we say so */
     req->head_sent = true;
     req->status = 200;
     req->is_chunked =

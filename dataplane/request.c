@@ -13,6 +13,7 @@
 #include "dataplane/conf.h"
 #include "dataplane/cors.h"
 #include "dataplane/courier.h"
+#include "dataplane/durable.h"
 #include "dataplane/keymemo.h"
 #include "dataplane/log.h"
 #include "dataplane/relay.h"
@@ -404,6 +405,7 @@ void dp_request_record(struct dp_request *req, enum msg_outcome outcome)
 {
     struct dp_worker *worker = req->worker;
     struct msg_record *record = &req->record;
+    uint64_t sequence;
 
     worker->stats.requests[outcome]++;
     worker->stats.request_bytes += record->request_bytes;
@@ -428,8 +430,10 @@ void dp_request_record(struct dp_request *req, enum msg_outcome outcome)
         req->reserved = false;
         return;
     }
-    (void)dp_spool_append(worker->spool, sb_buf_slice(&worker->record));
+    sequence = dp_spool_append(worker->spool, sb_buf_slice(&worker->record));
     req->reserved = false;
+    if (SB_UNLIKELY(req->durable != NULL))
+        dp_durable_hold(req, sequence);
     worker->stats.prompt_tokens += record->usage.prompt_tokens;
     worker->stats.completion_tokens += record->usage.completion_tokens;
     sb_histogram_add(&worker->stats.took, record->took / 1000);
@@ -452,6 +456,7 @@ static void on_dead(struct sb_task *task)
     sb_timer_release(&req->deadline);
     sb_timer_release(&req->comment);
     dp_question_cancel(&req->question);
+    dp_durable_release(req);
     if (req->reserved)
         dp_spool_unreserve(worker->spool);
     dp_request_drop_body(req);
@@ -464,6 +469,8 @@ static void on_dead(struct sb_task *task)
 
 void dp_request_done(struct dp_request *req)
 {
+    if (dp_durable_is_holding(req))
+        return;
     dp_request_set_state(req, DP_REQ_DONE);
     sb_timer_cancel(&req->deadline);
     sb_timer_cancel(&req->comment);
@@ -493,6 +500,7 @@ static void cancel(struct dp_request *req, enum msg_outcome outcome)
 {
     sb_timer_cancel(&req->failover.pause);
     dp_question_cancel(&req->question);
+    dp_durable_cancel(req);
     if (dp_attempt_is_running(&req->attempt))
         dp_attempt_cancel(&req->attempt, outcome);
 }
@@ -502,6 +510,11 @@ void dp_request_on_client_gone(struct dp_request *req)
     req->client = NULL;
     if (req->state == DP_REQ_DONE)
         return;
+    if (req->state == DP_REQ_RECORD) { /* nobody is left who waits for it */
+        dp_durable_cancel(req);
+        dp_request_done(req);
+        return;
+    }
     cancel(req, MSG_OUTCOME_CLIENT_GONE);
     if (req->state == DP_REQ_RELAY)
         dp_relay_settle(req, MSG_OUTCOME_CLIENT_GONE);
@@ -515,6 +528,10 @@ static void cut_short(struct dp_request *req, enum msg_outcome outcome,
 {
     if (req->state == DP_REQ_DONE || (req->state == DP_REQ_READ && req->question == NULL))
         return;
+    if (req->state == DP_REQ_RECORD) { /* only its record is waited for */
+        dp_durable_break_off(req);
+        return;
+    }
     cancel(req, outcome);
     if (req->state == DP_REQ_RELAY)
         dp_relay_fail(req, outcome);

@@ -12,7 +12,8 @@
  *  ATTEMPT  one candidate at a time; nothing has reached the client yet but
  *           comments (dataplane/attempt.h)
  *  RELAY    content flows; the snapshot is unpinned
- *  RECORD   the audit record goes into the spool, before the last byte leaves
+ *  RECORD   the audit record goes into the spool, before the last byte leaves;
+ *           lasts while it is waited for (dataplane/durable.h)
  *  DONE     on the worker's dead list
  *
  * Freed in one place, with its arena.  The client may leave at any time; then
@@ -40,6 +41,7 @@
 struct dp_api;
 struct dp_client;
 struct dp_candidate;
+struct dp_durable;
 struct dp_snapshot;
 struct dp_worker;
 struct dp_key;
@@ -131,7 +133,8 @@ struct dp_request {
     uint16_t status;
     uint64_t answer_bytes;
     bool is_authenticated;
-    bool reserved; /* room in the spool: there will be a record */
+    bool reserved;              /* room in the spool: there will be a record */
+    struct dp_durable *durable; /* audit: sync; else NULL */
 
     uint64_t received_us; /* monotonic, for durations */
 };
@@ -170,7 +173,8 @@ void dp_request_record(struct dp_request *req, enum msg_outcome outcome);
 /* Answers with an error, records, and ends. */
 void dp_request_fail(struct dp_request *req, enum msg_outcome outcome,
                      const struct dp_error *error);
-/* The last byte was written: lets go of the client, and dies. */
+/* The last byte was written: lets go of the client, and dies; when the record
+ * is waited for, after that. */
 void dp_request_done(struct dp_request *req);
 /* The body is not needed any more: first content is on its way. */
 void dp_request_drop_body(struct dp_request *req);

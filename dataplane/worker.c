@@ -109,11 +109,19 @@ static void on_explain(void *ctx, uint64_t id, struct sb_slice key_name, struct 
     dp_explain_answer(ctx, id, key_name, body);
 }
 
+static void on_synced(void *ctx, uint64_t sequence)
+{
+    struct dp_worker *worker = ctx;
+
+    dp_waits_advance(&worker->waits, sequence);
+}
+
 static const struct dp_courier_events courier_events = {
     .on_snapshot = on_snapshot,
     .on_confirmed = on_confirmed,
     .on_tables = on_tables,
     .on_explain = on_explain,
+    .on_synced = on_synced,
 };
 
 /* --- small things ------------------------------------------------------------- */
@@ -378,6 +386,7 @@ static void init_buffers(struct dp_worker *worker)
 
     sb_list_init(&worker->clients);
     sb_list_init(&worker->tails);
+    dp_waits_init(&worker->waits);
     worker->scratch = sb_mem_new(DP_SCRATCH_BYTES);
     worker->fields = sb_mem_new(sizeof(*worker->fields) * DP_CLIENT_FIELDS_MAX);
     worker->arenas = sb_arena_cache_new(DP_ARENA_BYTES, ARENAS_KEPT);

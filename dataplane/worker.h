@@ -17,6 +17,7 @@
 #include "common/list.h"
 #include "common/loop.h"
 #include "dataplane/stats.h"
+#include "dataplane/wait.h"
 
 struct dp_client;
 struct dp_conf;
@@ -68,6 +69,7 @@ struct dp_worker {
 
     struct sb_list clients; /* dp_client */
     struct sb_list tails;   /* dataplane/tail.c */
+    struct dp_waits waits;  /* for records to be safe: dataplane/durable.h */
     uint32_t n_clients;
     uint32_t n_requests; /* from head to record */
     uint64_t body_bytes; /* held by requests; at most conf->body_memory */

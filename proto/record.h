@@ -19,7 +19,7 @@
 #include "proto/vocabulary.h"
 
 enum msg_record_kind {
-    MSG_RECORD_REQUEST = 1,  /* a request that ended */
+    MSG_RECORD_REQUEST = 1, /* a request that ended */
     /* audit: sync; about to be sent to its first endpoint, which it names.  Says
      * nothing of how it ended: attempts, usage, status and outcome are empty. */
     MSG_RECORD_DISPATCH = 2,

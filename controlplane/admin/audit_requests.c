@@ -81,9 +81,8 @@ enum column {
     " < ($15, $16::text, $17::bigint, $18::bigint))" ORDER ")"
 
 #define X(name, expression) expression ", "
-static const char sql[] =
-    "SELECT " COLUMN_MAP(X) "NULL FROM (" ROWS_OF("audit_requests") " UNION ALL " ROWS_OF(
-        "audit_open_requests") ") AS either" ORDER;
+static const char sql[] = "SELECT " COLUMN_MAP(X) "NULL FROM (" ROWS_OF(
+    "audit_requests") " UNION ALL " ROWS_OF("audit_open_requests") ") AS either" ORDER;
 #undef X
 #undef ROWS_OF
 #undef ORDER

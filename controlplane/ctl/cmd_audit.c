@@ -148,10 +148,9 @@ static int list(struct ctl *ctl, const char *path, struct ctl_query *query,
 
 int ctl_run_audit_query(struct ctl *ctl)
 {
-    static const char *const names[] = {"key",       "model",       "provider",      "endpoint",
-                                        "region",    "outcome",     "generation-id", "zdr",
-                                        "residency", "distillable", "min-cost",      "client",
-                                        NULL};
+    static const char *const names[] = {
+        "key", "model",     "provider",    "endpoint", "region", "outcome", "generation-id",
+        "zdr", "residency", "distillable", "min-cost", "client", NULL};
     struct ctl_query query = {.ctl = ctl};
     int status = make_query(&query, names);
 

@@ -153,14 +153,14 @@ static void addresses_are_stored_as_such_and_what_is_none_is_null(void **state)
         assert_int_equal(cp_audit_rows_add(&rows, &next, &record), SB_OK);
     }
     store();
-    assert_int_equal(
-        fixture_number(db, "SELECT count(*) FROM audit_requests WHERE client_address <<="
-                           " '192.0.2.0/24' AND host(client_address) = '192.0.2.7'"),
-        1);
-    assert_int_equal(
-        fixture_number(db, "SELECT count(*) FROM audit_requests WHERE client_address <<="
-                           " '2001:db8::/32' AND host(client_address) = '2001:db8::17'"),
-        1);
+    assert_int_equal(fixture_number(db,
+                                    "SELECT count(*) FROM audit_requests WHERE client_address <<="
+                                    " '192.0.2.0/24' AND host(client_address) = '192.0.2.7'"),
+                     1);
+    assert_int_equal(fixture_number(db,
+                                    "SELECT count(*) FROM audit_requests WHERE client_address <<="
+                                    " '2001:db8::/32' AND host(client_address) = '2001:db8::17'"),
+                     1);
     assert_int_equal(
         fixture_number(db, "SELECT count(*) FROM audit_requests WHERE client_address IS NULL"), 2);
 }

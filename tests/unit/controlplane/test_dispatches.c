@@ -64,10 +64,8 @@ static void ended(const char *generation, uint64_t dispatch)
 
 static void send(const char *worker, uint64_t boot, uint64_t first)
 {
-    struct cp_ingest_batch batch = {.worker = sb_slice_of(worker),
-                                    .boot = boot,
-                                    .first = first,
-                                    .bulk = sb_buf_slice(&bulk)};
+    struct cp_ingest_batch batch = {
+        .worker = sb_slice_of(worker), .boot = boot, .first = first, .bulk = sb_buf_slice(&bulk)};
 
     assert_int_equal(cp_ingest(db, FIXTURE_TERM, &batch, 1, &stats), SB_OK);
     sb_buf_reset(&bulk);
@@ -130,13 +128,12 @@ static void an_open_request_says_all_that_was_known_then(void **state)
     (void)state;
     dispatched("gen-a");
     send("w", 1, 1);
-    assert_int_equal(
-        COUNT("audit_open_requests WHERE generation = 'gen-a' AND request_id = 'req-1'"
-              " AND endpoint_id = 81 AND tag = 'acme/turbo' AND provider = 'acme'"
-              " AND region = 'DE' AND streamed AND demanded = 2 AND residency = 'eu'"
-              " AND client_address = '2001:db8::17' AND took_us IS NULL AND status = 0"
-              " AND model_served IS NULL AND attempts = '[]' AND cost = 0"),
-        1);
+    assert_int_equal(COUNT("audit_open_requests WHERE generation = 'gen-a' AND request_id = 'req-1'"
+                           " AND endpoint_id = 81 AND tag = 'acme/turbo' AND provider = 'acme'"
+                           " AND region = 'DE' AND streamed AND demanded = 2 AND residency = 'eu'"
+                           " AND client_address = '2001:db8::17' AND took_us IS NULL AND status = 0"
+                           " AND model_served IS NULL AND attempts = '[]' AND cost = 0"),
+                     1);
 }
 
 static void a_later_boot_of_its_worker_makes_it_abandoned(void **state)

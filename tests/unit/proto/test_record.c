@@ -351,7 +351,7 @@ static void more_attempts_or_evidence_than_their_ceiling_are_refused(void **stat
     /* A record that ends with its evidence. */
     r = (struct msg_record){.kind = MSG_RECORD_REQUEST};
     assert_int_equal(msg_record_encode(&r, &out), SB_OK);
-    out.data[2] = 24;                  /* fields, in the header of array16 */
+    out.data[2] = 24;                      /* fields, in the header of array16 */
     out.tail -= 1 + 1 + 7 + 2 + 2 + 5 + 2; /* evidence, attempts, usage and what follows */
     w = wire_writer_init(&out);
     wire_write_array(&w, MSG_EVIDENCE_MAX);
