@@ -32,6 +32,22 @@ int sb_address_parse(struct sb_slice text, struct sb_address *ret_address)
     return SB_OK;
 }
 
+int sb_address_from(const struct sockaddr_storage *name, struct sb_address *ret_address)
+{
+    if (name->ss_family == AF_INET6) {
+        memcpy(ret_address->bytes, &((const struct sockaddr_in6 *)(const void *)name)->sin6_addr,
+               sizeof(ret_address->bytes));
+        return SB_OK;
+    }
+    if (name->ss_family != AF_INET)
+        return SB_EINVAL;
+    memcpy(ret_address->bytes, mapped, sizeof(mapped));
+    memcpy(ret_address->bytes + sizeof(mapped),
+           &((const struct sockaddr_in *)(const void *)name)->sin_addr,
+           sizeof(ret_address->bytes) - sizeof(mapped));
+    return SB_OK;
+}
+
 size_t sb_address_format(const struct sb_address *address, char text[SB_ADDRESS_TEXT_MAX])
 {
     if (is_v4(address))

@@ -13,6 +13,8 @@
 #include "common/attr.h"
 #include "common/slice.h"
 
+struct sockaddr_storage;
+
 enum { SB_ADDRESS_TEXT_MAX = 46 }; /* with its NUL */
 
 struct sb_address {
@@ -27,6 +29,9 @@ struct sb_network {
 /* "192.0.2.7", "2001:db8::1".  SB_EPARSE for all else: ports, brackets, zones,
  * blanks. */
 int sb_address_parse(struct sb_slice text, struct sb_address *ret_address) SB_MUSTCHECK;
+/* Of a socket's peer.  SB_EINVAL: another family. */
+int sb_address_from(const struct sockaddr_storage *name,
+                    struct sb_address *ret_address) SB_MUSTCHECK;
 /* The usual form, IPv4 as IPv4; returns the length. */
 size_t sb_address_format(const struct sb_address *address, char text[SB_ADDRESS_TEXT_MAX]);
 bool sb_address_eq(const struct sb_address *a, const struct sb_address *b);

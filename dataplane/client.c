@@ -1,7 +1,6 @@
 /* dataplane/client.c - see client.h for the states. */
 #include "dataplane/client.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 #include "common/http1.h"
 #include "common/loop.h"
 #include "common/mem.h"
+#include "common/network.h"
 #include "dataplane/answer.h"
 #include "dataplane/conf.h"
 #include "dataplane/keymemo.h"
@@ -53,8 +53,10 @@ struct dp_client {
     bool used;         /* has sent a whole head */
     bool is_holding;   /* what is written is held */
     bool is_status;    /* came to the status address */
-    char peer[INET6_ADDRSTRLEN];
     struct dp_keymemo key;
+    struct sb_address peer;
+    uint8_t peer_text_n; /* 0: not known */
+    char peer_text[SB_ADDRESS_TEXT_MAX];
 };
 
 static void parse_more(struct dp_client *client);
@@ -556,19 +558,15 @@ static void on_deadline(struct sb_timer *timer)
 
 /* --- life ------------------------------------------------------------------ */
 
+/* Once per connection, not per request. */
 static void note_peer(struct dp_client *client, int fd)
 {
     struct sockaddr_storage addr;
     socklen_t n = sizeof(addr);
 
-    if (getpeername(fd, (struct sockaddr *)&addr, &n) != 0)
-        return;
-    if (addr.ss_family == AF_INET)
-        (void)inet_ntop(AF_INET, &((struct sockaddr_in *)&addr)->sin_addr, client->peer,
-                        sizeof(client->peer));
-    else if (addr.ss_family == AF_INET6)
-        (void)inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&addr)->sin6_addr, client->peer,
-                        sizeof(client->peer));
+    if (getpeername(fd, (struct sockaddr *)&addr, &n) == 0 &&
+        sb_address_from(&addr, &client->peer) == SB_OK)
+        client->peer_text_n = (uint8_t)sb_address_format(&client->peer, client->peer_text);
 }
 
 void dp_client_new(struct dp_worker *worker, int fd, bool is_status)
@@ -665,9 +663,14 @@ struct dp_keymemo *dp_client_key(struct dp_client *client)
     return &client->key;
 }
 
-const char *dp_client_peer(const struct dp_client *client)
+const struct sb_address *dp_client_peer(const struct dp_client *client)
 {
-    return client->peer;
+    return &client->peer;
+}
+
+struct sb_slice dp_client_peer_text(const struct dp_client *client)
+{
+    return sb_slice_make(client->peer_text, client->peer_text_n);
 }
 
 struct dp_client *dp_client_of(struct sb_list *link)

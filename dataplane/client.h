@@ -28,6 +28,7 @@
 struct dp_client;
 struct dp_keymemo;
 struct dp_worker;
+struct sb_address;
 
 enum {
     DP_CLIENT_AHEAD_MAX = 32 * 1024,      /* bytes of pipelined requests kept */
@@ -80,8 +81,10 @@ bool dp_client_takes_chunks(const struct dp_client *client);
 bool dp_client_is_status(const struct dp_client *client);
 /* The API key that it showed last. */
 struct dp_keymemo *dp_client_key(struct dp_client *client);
-/* The peer's address as text, without port. */
-const char *dp_client_peer(const struct dp_client *client);
+/* The peer's address. */
+const struct sb_address *dp_client_peer(const struct dp_client *client);
+/* The same as text; lives as long as the client. */
+struct sb_slice dp_client_peer_text(const struct dp_client *client);
 
 /* Ends the request that is in work, if any, in words; then the connection. */
 void dp_client_shut_down(struct dp_client *client);

@@ -9,6 +9,7 @@
 #include "common/hostport.h"
 #include "common/keyring.h"
 #include "common/log.h"
+#include "dataplane/forwarded.h"
 #include "dataplane/link.h"
 
 #ifndef SB_VERSION
@@ -82,7 +83,7 @@ static const struct sb_conf_item items[] = {
     {"cors-origin", SB_CONF_STRING, AT(cors_origin), 0, 256, NULL, 0, "Clients",
      "origin that browsers may call from, or *; off without", NULL},
     {"trusted-proxy", SB_CONF_STRING, AT(trusted_proxy), 0, 1024, NULL, 0, "Clients",
-     "networks whose X-Forwarded-For is believed, CIDR, comma-separated", NULL},
+     "proxies whose X-Forwarded-For is believed: networks (CIDR), comma-separated", NULL},
 
     {"connect-timeout", SB_CONF_MSEC, AT(connect_timeout), 10, MINUTE, "2s", 0, "Providers",
      "time for name, TCP and TLS", NULL},
@@ -159,6 +160,15 @@ static int check_origin(const char *origin, struct sb_errmsg *err)
                       origin);
 }
 
+static int check_proxies(const char *list, struct sb_errmsg *err)
+{
+    struct dp_proxies proxies = {.n = 0};
+    int rc = dp_proxies_parse(list, &proxies, err);
+
+    dp_proxies_release(&proxies);
+    return rc;
+}
+
 static int check_texts(const struct dp_conf *conf, struct sb_errmsg *err)
 {
     struct sb_errmsg why;
@@ -170,7 +180,9 @@ static int check_texts(const struct dp_conf *conf, struct sb_errmsg *err)
         rc = check_name(conf->name, err);
     if (rc == SB_OK)
         rc = sb_conf_judge("log-level", sb_log_check_levels(conf->log_level, &why), &why, err);
-    return rc == SB_OK ? check_origin(conf->cors_origin, err) : rc;
+    if (rc == SB_OK)
+        rc = check_origin(conf->cors_origin, err);
+    return rc == SB_OK ? check_proxies(conf->trusted_proxy, err) : rc;
 }
 
 static int check_bus(const struct dp_conf *conf, struct sb_errmsg *err)

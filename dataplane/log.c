@@ -46,9 +46,9 @@ void dp_log_request(const struct dp_request *req)
 
     sb_log_at(level, REQ,
               "request ended id=%.*s key=%.*s model=%.*s endpoint=%.*s outcome=%s status=%d "
-              "attempts=%u took_ms=%" PRIu64,
+              "attempts=%u took_ms=%" PRIu64 " client=%.*s",
               SB_SLICE_ARGS(dp_request_generation(req)), SB_SLICE_ARGS(record->key_name),
               SB_SLICE_ARGS(record->model_asked), SB_SLICE_ARGS(record->tag),
               msg_outcome_name(record->outcome), record->status, req->n_attempts,
-              record->took / 1000);
+              record->took / 1000, SB_SLICE_ARGS(record->client_address));
 }

@@ -223,6 +223,22 @@ static void admit(struct dp_request *req, const struct sb_http1_head *head, cons
     req->reserved = true;
 }
 
+/* For the record. */
+static void note_client(struct dp_request *req, const struct sb_http1_head *head, const char *base)
+{
+    char text[SB_ADDRESS_TEXT_MAX];
+    struct sb_slice address = dp_client_peer_text(req->client);
+    struct sb_address client;
+
+    if (!req->reserved)
+        return;
+    if (req->worker->proxies.n > 0) {
+        client = dp_proxies_client(&req->worker->proxies, dp_client_peer(req->client), head, base);
+        address = sb_slice_make(text, sb_address_format(&client, text));
+    }
+    req->record.client_address = sb_arena_dup(req->arena, address);
+}
+
 static void read_head(struct dp_request *req, const struct sb_http1_head *head, const char *base)
 {
     struct sb_slice target = sb_http1_slice(base, head->target);
@@ -260,6 +276,7 @@ static void read_head(struct dp_request *req, const struct sb_http1_head *head, 
     else if (is_enabled(head, base, SB_SLICE_LIT("x-openrouter-metadata")))
         req->metadata_name = "openrouter_metadata";
     admit(req, head, base);
+    note_client(req, head, base);
     req->wants_body = req->refusal.status == 0;
     if (req->wants_body && head->has_length)
         req->body_expected = head->content_length;

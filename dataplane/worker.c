@@ -431,6 +431,8 @@ static int start(struct dp_worker *worker, int *listen_fd, int *status_fd, struc
     if (rc == SB_OK && sb_keyring_hash_key(worker->keyring) == NULL)
         rc = sb_err_set(err, SB_EINVAL, "the keyring has no key named api-key-hash");
     if (rc == SB_OK)
+        rc = dp_proxies_parse(worker->conf->trusted_proxy, &worker->proxies, err);
+    if (rc == SB_OK)
         rc = open_upstream(worker, err);
     if (rc == SB_OK)
         rc = open_records(worker, err);
@@ -523,6 +525,7 @@ void dp_worker_destroy(struct dp_worker **worker)
     dp_breakers_destroy(&old->breakers);
     dp_refusals_destroy(&old->refusals);
     sb_keyring_destroy(&old->keyring);
+    dp_proxies_release(&old->proxies);
     sb_loop_destroy(&old->loop);
     sb_arena_cache_destroy(&old->arenas);
     sb_buf_release(&old->out);

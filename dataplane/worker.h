@@ -16,6 +16,7 @@
 #include "common/http1.h"
 #include "common/list.h"
 #include "common/loop.h"
+#include "dataplane/forwarded.h"
 #include "dataplane/stats.h"
 #include "dataplane/wait.h"
 
@@ -61,6 +62,7 @@ struct dp_worker {
     struct dp_telemetry *telemetry;
     struct dp_breakers *breakers; /* and cooldowns, by candidate */
     struct sb_keyring *keyring;
+    struct dp_proxies proxies; /* whose X-Forwarded-For is believed */
 
     /* What is served by; NULL until the first.  Only dp_worker_adopt_*()
      * write them. */

@@ -1,6 +1,8 @@
 /* tests/unit/common/test_network.c */
 #include "common/network.h"
 
+#include <arpa/inet.h>
+
 #include "common/err.h"
 #include "tests/lib/test.h"
 
@@ -40,6 +42,31 @@ static void addresses_have_one_form(void **state)
         assert_int_equal(sb_address_format(&address, text), strlen(forms[i][1]));
         assert_string_equal(text, forms[i][1]);
     }
+}
+
+static void a_sockets_name_has_an_address(void **state)
+{
+    struct sockaddr_storage name;
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = 80};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = 80};
+    struct sb_address got, want = address_of("192.0.2.7");
+
+    (void)state;
+    assert_int_equal(inet_pton(AF_INET, "192.0.2.7", &v4.sin_addr), 1);
+    memcpy(&name, &v4, sizeof(v4));
+    assert_int_equal(sb_address_from(&name, &got), SB_OK);
+    assert_true(sb_address_eq(&got, &want));
+    assert_int_equal(inet_pton(AF_INET6, "::ffff:192.0.2.7", &v6.sin6_addr), 1);
+    memcpy(&name, &v6, sizeof(v6));
+    assert_int_equal(sb_address_from(&name, &got), SB_OK);
+    assert_true(sb_address_eq(&got, &want)); /* of a socket for both */
+    assert_int_equal(inet_pton(AF_INET6, "2001:db8::1", &v6.sin6_addr), 1);
+    memcpy(&name, &v6, sizeof(v6));
+    want = address_of("2001:db8::1");
+    assert_int_equal(sb_address_from(&name, &got), SB_OK);
+    assert_true(sb_address_eq(&got, &want));
+    name.ss_family = AF_UNIX;
+    assert_int_equal(sb_address_from(&name, &got), SB_EINVAL);
 }
 
 static void what_is_no_address_is_refused(void **state)
@@ -126,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_have_one_form),
+        cmocka_unit_test(a_sockets_name_has_an_address),
         cmocka_unit_test(what_is_no_address_is_refused),
         cmocka_unit_test(a_network_has_the_addresses_of_its_prefix),
         cmocka_unit_test(both_kinds_do_not_mix),
