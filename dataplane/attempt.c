@@ -628,6 +628,8 @@ static void on_conn(struct dp_attempt *a)
     int rc;
 
     dp_conn_hold(a->conn, on_conn_event, a);
+    if (SB_UNLIKELY(a->limit.deadline != a->limit_at)) /* it came out of the queue */
+        sb_timer_set(&a->limit, a->limit_at);
     sb_http1_init(&a->parser, SB_HTTP1_RESPONSE, &a->req->worker->answer_limits);
     a->head = (struct sb_http1_head){.fields = a->req->worker->fields, .fields_max = FIELDS_MAX};
     a->got_bytes = false;
@@ -657,6 +659,15 @@ static void on_taken(struct dp_take *take, struct dp_conn *conn, enum msg_outcom
     on_conn(a);
 }
 
+/* Until when it may wait for room under the provider's max_connections: not
+ * for long while another candidate is left. */
+static sb_msec queue_until(const struct dp_attempt *a)
+{
+    sb_msec until = sb_loop_now(a->req->worker->loop) + a->req->worker->conf->connect_timeout;
+
+    return a->is_last || until > a->limit_at ? a->limit_at : until;
+}
+
 static void start_dial(struct dp_attempt *a, bool fresh)
 {
     struct dp_request *req = a->req;
@@ -669,10 +680,14 @@ static void start_dial(struct dp_attempt *a, bool fresh)
     rc = dp_pool_take(req->worker->pool,
                       dp_outlets_target(req->snapshot->extra, a->candidate->endpoint->provider),
                       &a->take, &a->conn);
-    if (rc == SB_OK)
+    if (rc == SB_OK) {
         on_conn(a);
-    else if (rc != SB_EAGAIN)
+    } else if (rc != SB_EAGAIN) { /* a limit of ours: says nothing about the endpoint */
+        dp_log_dial(req, MSG_OUTCOME_OVERLOADED, "the provider's max_in_flight is reached");
         fail_later(a, MSG_OUTCOME_OVERLOADED);
+    } else if (dp_take_is_queued(&a->take)) {
+        sb_timer_set(&a->limit, queue_until(a));
+    }
 }
 
 /* --- limits ------------------------------------------------------------------ */
@@ -688,11 +703,18 @@ static void on_limit(struct sb_timer *timer)
             fail(a, MSG_OUTCOME_STREAM_STALLED);
         return;
     }
-    if (a->state == DP_ATTEMPT_CONNECT)
-        fail(a, MSG_OUTCOME_CONNECT_TIMEOUT); /* waited for a free connection */
-    else
+    if (a->state != DP_ATTEMPT_CONNECT) {
         fail(a,
              a->req->facts->stream ? MSG_OUTCOME_FIRST_TOKEN_TIMEOUT : MSG_OUTCOME_ATTEMPT_TIMEOUT);
+    } else if (dp_take_is_queued(&a->take)) {
+        dp_log_dial(a->req, MSG_OUTCOME_OVERLOADED,
+                    "none of the provider's max_connections came free in time");
+        fail(a, MSG_OUTCOME_OVERLOADED);
+    } else if (sb_loop_now(a->req->worker->loop) < a->limit_at) {
+        sb_timer_set(timer, a->limit_at); /* it has left the queue meanwhile */
+    } else {
+        fail(a, MSG_OUTCOME_CONNECT_TIMEOUT);
+    }
 }
 
 static sb_msec at_most(sb_msec limit, sb_msec other)
@@ -787,7 +809,9 @@ void dp_attempt_start(struct dp_attempt *a, const struct dp_candidate *candidate
     a->ticket = dp_breakers_begin(req->worker->breakers, row->id,
                                   candidate->credential != NULL ? candidate->credential->id : 0);
     a->state = DP_ATTEMPT_CONNECT;
-    sb_timer_set(&a->limit, sb_loop_now(req->worker->loop) + attempt_limit(a, is_last));
+    a->is_last = is_last;
+    a->limit_at = sb_loop_now(req->worker->loop) + attempt_limit(a, is_last);
+    sb_timer_set(&a->limit, a->limit_at);
     /* A key that cannot be unsealed is found out before anything is dialled. */
     if (a->dialect == NULL ||
         dp_outlets_head(req->snapshot->extra, candidate, req->facts->api, &head, &err) != SB_OK) {

@@ -46,6 +46,7 @@ struct dp_attempt {
     struct dp_conn *conn;
     struct sb_buf out; /* of the request, not yet sent */
     bool retried_stale;
+    bool is_last; /* no other candidate is left */
 
     struct sb_http1 parser;
     struct sb_http1_head head;
@@ -65,6 +66,7 @@ struct dp_attempt {
 
     struct dp_breaker_ticket ticket;
     struct sb_timer limit;  /* connect aside: first content, then silence, or the whole */
+    sb_msec limit_at;       /* of the first content or the whole; the queue's may come before */
     struct sb_task later;   /* an outcome found where nothing may be called back */
     enum msg_outcome found; /* it */
     uint64_t started_us, first_token_us; /* since the request was received */

@@ -20,6 +20,7 @@ enum {
     WAIT_MAX = 5000, /* the longest Retry-After that is waited for */
     WAITS_MAX = 2,
     MODELS_BYTES_MAX = 64 * 1024, /* names of those that were asked for, as JSON */
+    RETRY_AFTER_MSEC = 1000, /* of our own limits */
 };
 
 #define NOWHERE UINT32_MAX
@@ -194,7 +195,16 @@ static void exhausted(struct dp_failover *f, enum msg_outcome outcome)
 {
     struct dp_error error = {.used_up = true, .provider_code = f->provider_code};
 
-    if (f->any_rate_limit && !f->any_unavailable && !f->any_bad_answer) {
+    if (f->any_overload && !f->any_unavailable && !f->any_bad_answer) {
+        error.status = 503;
+        error.type = "provider_overloaded";
+        error.message = SB_SLICE_LIT("every provider that could serve this request is at a limit: "
+                                     "of this gateway (max_in_flight, max_connections) or its own");
+        error.availability = "capacity_exhausted";
+        error.retryable = true;
+        error.retry_after = f->retry_after > 0 ? f->retry_after : RETRY_AFTER_MSEC;
+        error.provider_code = 0;
+    } else if (f->any_rate_limit && !f->any_unavailable && !f->any_bad_answer) {
         error.status = 429;
         error.type = "rate_limit_exceeded";
         error.message = f->house_barred
@@ -203,7 +213,7 @@ static void exhausted(struct dp_failover *f, enum msg_outcome outcome)
         error.availability = "capacity_exhausted";
         error.retryable = true;
         error.retry_after = f->retry_after;
-    } else if (f->any_unavailable || f->any_rate_limit) {
+    } else if (f->any_unavailable || f->any_rate_limit || f->any_overload) {
         error.status = 503;
         error.type = "provider_overloaded";
         error.message = SB_SLICE_LIT("every provider that could serve this request failed");
@@ -255,6 +265,8 @@ static void remember(struct dp_failover *f, enum msg_outcome outcome)
         f->any_bad_answer = true;
         if (f->req->attempt.status >= 400)
             f->provider_code = f->req->attempt.status;
+    } else if (outcome == MSG_OUTCOME_OVERLOADED) {
+        f->any_overload = true;
     } else if (dp_outcome_meaning(outcome)->next == DP_NEXT_ENDPOINT) {
         f->any_unavailable = true;
     } /* else the request's own fault: it says nothing of providers */

@@ -47,6 +47,7 @@ struct dp_failover {
     bool any_unavailable; /* 5xx, time-outs, connections */
     bool any_bad_answer;  /* broken offers too */
     bool any_rate_limit;
+    bool any_overload;   /* limits of ours */
     sb_msec retry_after; /* the smallest */
     uint16_t provider_code;
 };

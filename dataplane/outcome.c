@@ -32,7 +32,7 @@ static const struct dp_meaning meanings[] = {
     [MSG_OUTCOME_STREAM_STALLED] = {FAULT, DP_NEXT_NONE, false, LATER},
     [MSG_OUTCOME_DEADLINE] = {NEITHER, DP_NEXT_NONE, false, LATER},
     [MSG_OUTCOME_SHUTDOWN] = {NEITHER, DP_NEXT_NONE, false, LATER},
-    /* ours, not the provider's: descriptors, max_in_flight */
+    /* ours, not the provider's: descriptors, max_in_flight, max_connections */
     [MSG_OUTCOME_OVERLOADED] = {NEITHER, DP_NEXT_ENDPOINT, true, NEVER},
     [MSG_OUTCOME_INTERNAL] = {NEITHER, DP_NEXT_NONE, false, LATER},
 };

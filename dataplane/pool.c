@@ -478,6 +478,11 @@ bool dp_take_is_waiting(const struct dp_take *take)
     return take->origin != NULL;
 }
 
+bool dp_take_is_queued(const struct dp_take *take)
+{
+    return take->origin != NULL && take->dial == NULL && take->got == NULL;
+}
+
 /* The connection leaves the hands of whoever took it. */
 static struct dp_conn_place *hand_in(struct dp_pool *pool, struct dp_conn **conn)
 {

@@ -99,6 +99,8 @@ int dp_pool_take(struct dp_pool *pool, const struct dp_target *target, struct dp
  * waiting.  A dial that was made for it goes on, for the next or the pool. */
 void dp_pool_cancel(struct dp_pool *pool, struct dp_take *take);
 bool dp_take_is_waiting(const struct dp_take *take);
+/* Waits for room under max_connections: nothing was dialled for it. */
+bool dp_take_is_queued(const struct dp_take *take);
 
 /* --- giving back -------------------------------------------------------------- */
 

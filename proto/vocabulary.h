@@ -134,7 +134,7 @@
     X(NO_ENDPOINT, 32, "no_endpoint") /* 404: filters left nothing */                              \
     X(OVER_BUDGET, 33, "over_budget") /* 402 */                                                    \
     X(LIMITED, 34, "limited")         /* 429 of our own */                                         \
-    X(OVERLOADED, 35, "overloaded")   /* 503 of our own */                                         \
+    X(OVERLOADED, 35, "overloaded")   /* by our own limits */                                      \
     X(ABANDONED, 36, "abandoned")     /* dispatched, then the worker died */                       \
     X(INTERNAL, 37, "internal")                                                                    \
     X(DISPATCHED, 38, "dispatched") /* and how it ended is not known yet */

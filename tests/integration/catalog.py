@@ -25,6 +25,9 @@ KINDS = {
     "mute": (["mute", "p1"], CONTEXT, 4),          # the first never says a word of TLS
     "limited": (["p0", "p1", "p2"], CONTEXT, 4),   # what the key "limited" may use
     "narrow": (["narrow", "p1"], CONTEXT, 4),      # one connection, two requests at a time
+    "tight": (["tight", "p1"], CONTEXT, 4),        # one connection
+    "tight_only": (["tight"], CONTEXT, 4),         # and nothing to fall back to
+    "narrow_only": (["narrow"], CONTEXT, 4),       # likewise
     "steady": (["p0"], CONTEXT, 1),                # STEADY
     "varied": (["p0", "p1", "p2"], CONTEXT, 40),   # VARIED
 }
@@ -70,6 +73,7 @@ def build(ports, secure_port, ca_file, odd_port, refused_port, keys):
         provider("odd", f"http://127.0.0.1:{odd_port}/v1"),
         provider("mute", f"https://127.0.0.1:{odd_port}/v1"),
         provider("narrow", f"http://127.0.0.1:{ports[2]}/v1", max_connections=1, max_in_flight=2),
+        provider("tight", f"http://127.0.0.1:{ports[2]}/v1", max_connections=1),
         provider("secure", f"https://127.0.0.1:{secure_port}/v1", ca_file=str(ca_file)),
     ]
     regions = {"p0": "DE", "p1": "US", "p2": "FR"}

@@ -4,12 +4,14 @@ The first endpoint of a model of kind "odd" is the test itself: world.odd accept
 connections.
 """
 import json
+from multiprocessing.pool import ThreadPool
 
 import pytest
 
 from asking import CHAT, HI, ask, chat, refusal
 from catalog import STEADY
 from gateway import KEYS
+from program import wait_until
 from wire import Wire, chunks_of, events, text_of
 
 ANSWER = {"id": "x", "object": "chat.completion", "created": 1, "model": "m",
@@ -295,24 +297,54 @@ def test_a_provider_that_never_answers_a_handshake_is_left(world):
 
 
 def test_a_provider_is_asked_no_more_than_it_allows(world):
-    model = world.fresh("narrow")
+    model, only = world.fresh("narrow"), world.fresh("narrow_only")
     world[2].behave(hold_after=0)
-    wires = [world.worker.wire() for _ in range(3)]
-    try:
-        for wire in wires[:2]:  # one on its only connection, one that waits for it
-            wire.post(CHAT, chat(model, ["narrow"]), world.worker.auth)
+    with world.another("--connect-timeout", "30s") as worker, \
+            worker.wire() as first, worker.wire() as second:
+        first.post(CHAT, chat(model, ["narrow"]), worker.auth)
         world[2].wait(held=1)
-        result = ask(world, model, ["narrow"])  # no room: the next endpoint
+        second.post(CHAT, chat(model, ["narrow"]), worker.auth)  # waits for its only connection
+        wait_until(lambda: worker.metric("switchboard_pool_waiting") == 1, "it waits")
+        result = ask(world, model, ["narrow"], worker=worker)  # no room: the next endpoint
         assert result.attempts == [("narrow", "overloaded", 0), ("p1", "success", 200)]
+        result = ask(world, only, worker=worker)  # nor is there another one
+        assert result.status == 503 and int(result.headers["Retry-After"]) > 0
+        assert {outcome for _, outcome, _ in result.attempts} == {"overloaded"}
+        assert "max_in_flight" in result.error["message"]
+        assert result.error["availability"]["code"] == "capacity_exhausted"
         world[2].behave(hold_after=None)
         world[2].release()
-        for wire in wires[:2]:
+        for wire in (first, second):
             assert wire.answer().headers["x-switchboard-endpoint"] == "narrow"
-    finally:
-        for wire in wires:
-            wire.close()
     assert {request["connection"] for request in world.received(2)} == \
         {world.received(2)[0]["connection"]}
+
+
+def test_waiting_for_a_connection_of_ours_is_no_fault_of_the_provider(world):
+    model = world.fresh("tight")
+    world[2].behave(hold_after=0)
+    with world.another("--connect-timeout", "500ms") as worker, \
+            worker.wire() as first, worker.wire() as patient:
+        first.post(CHAT, chat(model, ["tight"]), worker.auth)
+        world[2].wait(held=1)
+        # Without another candidate it waits on, also when others have given up.
+        patient.post(CHAT, chat(world.fresh("tight_only"), None), worker.auth)
+        with ThreadPool(8) as pool:  # more than it takes to open a breaker
+            results = pool.map(lambda n: ask(world, model, ["tight"], worker=worker), range(8))
+        for result in results:
+            assert result.attempts == [("tight", "overloaded", 0), ("p1", "success", 200)]
+        assert worker.metric("switchboard_breakers_open") == 0
+        worker.log.wait(r'"no connection" .*endpoint=tight outcome=overloaded .*max_connections')
+        world[2].behave(hold_after=None)
+        world[2].release()
+        assert first.answer().status == 200
+        assert patient.answer().headers["x-switchboard-endpoint"] == "tight"
+        assert ask(world, model, ["tight"], worker=worker).attempts == [("tight", "success", 200)]
+    generation = results[0].headers["X-Generation-Id"]
+    (row,) = wait_until(lambda: world.control.get(
+        "audit/requests", params={"generation_id": generation})["data"], "the record is stored")
+    assert [(one["tag"], one["outcome"]) for one in row["attempts"]] == [
+        ("tight", "overloaded"), ("p1", "success")]
 
 
 # --- keys with a policy --------------------------------------------------------------------------

@@ -474,8 +474,11 @@ static void a_take_can_be_cancelled_in_every_state(void **state)
     assert_int_equal(take(&a, &target), SB_EAGAIN);
     assert_int_equal(take(&b, &target), SB_EAGAIN);
     assert_int_equal(take(&c, &target), SB_EAGAIN);
+    assert_false(dp_take_is_queued(&a.take)); /* dialled for */
+    assert_true(dp_take_is_queued(&b.take) && dp_take_is_queued(&c.take));
     dp_pool_cancel(pool, &b.take); /* in the queue */
     dp_pool_cancel(pool, &a.take); /* its dial goes to c */
+    assert_false(dp_take_is_queued(&b.take) || dp_take_is_queued(&c.take));
     UNTIL(w->loop, c.served > 0);
     assert_int_equal(stats(w)->dials, 1);
     assert_int_equal(take(&a, &target), SB_EAGAIN);
@@ -501,7 +504,9 @@ static void in_flight_counts_those_that_wait_too(void **state)
     target.max_in_flight = 2;
     taken(w, &a, &target);
     assert_int_equal(take(&b, &target), SB_EAGAIN);
+    assert_true(dp_take_is_queued(&b.take));
     assert_int_equal(take(&c, &target), SB_ETOOBIG);
+    assert_false(dp_take_is_queued(&c.take));
     assert_int_equal(counts()->refused, 1);
     give(&a);
     UNTIL(w->loop, b.served > 0);
