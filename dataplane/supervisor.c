@@ -162,20 +162,33 @@ static void close_listeners(struct supervisor *sup)
     }
 }
 
+static bool take_signal(int signum)
+{
+    bool got = got_signal[signum] != 0;
+
+    got_signal[signum] = 0;
+    return got;
+}
+
+/* A terminal's Ctrl-C, or a service manager, may have told the workers as well.
+ * So what they are told twice counts once; only we say that it is urgent. */
+static void end_workers(struct supervisor *sup)
+{
+    pass_on(sup, sup->ending ? DP_HURRY_SIGNAL : SIGTERM);
+    if (!sup->ending)
+        sb_log_info(SUPER, "ending, the workers drain; a second signal ends them at once");
+    sup->ending = true;
+    close_listeners(sup);
+}
+
 static void take_signals(struct supervisor *sup)
 {
-    static const int passed[] = {SIGTERM, SIGINT, SIGHUP};
+    bool is_term = take_signal(SIGTERM), is_int = take_signal(SIGINT);
 
-    for (size_t i = 0; i < SB_ARRAY_LEN(passed); i++) {
-        if (!got_signal[passed[i]])
-            continue;
-        got_signal[passed[i]] = 0;
-        if (passed[i] != SIGHUP)
-            sup->ending = true;
-        pass_on(sup, passed[i]);
-    }
-    if (sup->ending)
-        close_listeners(sup);
+    if (is_term || is_int)
+        end_workers(sup);
+    if (take_signal(SIGHUP))
+        pass_on(sup, SIGHUP);
 }
 
 /* Starts what is due; returns how long nothing will be. */

@@ -30,6 +30,7 @@
 #include "dataplane/route/view.h"
 #include "dataplane/spool.h"
 #include "dataplane/status.h"
+#include "dataplane/supervisor.h"
 #include "dataplane/tail.h"
 #include "dataplane/telemetry.h"
 
@@ -288,17 +289,29 @@ static void on_drain(struct sb_timer *timer)
 
 void dp_worker_drain(struct dp_worker *worker)
 {
-    if (worker->draining) { /* asked twice: no more patience */
-        worker->drain_phase = DP_DRAIN_WAIT;
-        worker->drain_until = 0;
-        sb_timer_set(&worker->drain_timer, 0);
+    if (worker->draining)
         return;
-    }
     sb_log_info(MAIN, "draining requests=%u connections=%u", worker->n_requests, worker->n_clients);
     worker->draining = true;
     worker->drain_phase = DP_DRAIN_NOTICE;
     dp_pool_drain(worker->pool);
     sb_timer_set(&worker->drain_timer, sb_loop_now(worker->loop) + worker->conf->drain_delay);
+}
+
+void dp_worker_hurry(struct dp_worker *worker)
+{
+    dp_worker_drain(worker);
+    if (worker->drain_phase == DP_DRAIN_CUT)
+        return;
+    worker->drain_phase = DP_DRAIN_WAIT;
+    worker->drain_until = 0;
+    sb_timer_set(&worker->drain_timer, 0);
+}
+
+static void on_hurry(struct sb_signal *sig, int signum)
+{
+    (void)signum;
+    dp_worker_hurry(container_of(sig, struct dp_worker, hurry));
 }
 
 static void on_term(struct sb_signal *sig, int signum)
@@ -376,6 +389,8 @@ static int watch_signals(struct dp_worker *worker)
         rc = sb_signal_init(&worker->sigint, worker->loop, SIGINT, on_term);
     if (rc == SB_OK)
         rc = sb_signal_init(&worker->sighup, worker->loop, SIGHUP, on_hup);
+    if (rc == SB_OK)
+        rc = sb_signal_init(&worker->hurry, worker->loop, DP_HURRY_SIGNAL, on_hurry);
     worker->has_signals = rc == SB_OK;
     return rc;
 }
@@ -509,6 +524,7 @@ static void close_loop(struct dp_worker *worker)
         sb_signal_close(&worker->sigterm, NULL);
         sb_signal_close(&worker->sigint, NULL);
         sb_signal_close(&worker->sighup, NULL);
+        sb_signal_close(&worker->hurry, NULL);
     }
 }
 

@@ -110,7 +110,7 @@ struct dp_worker {
     sb_msec drain_until;
     struct sb_timer drain_timer;
     bool has_signals;
-    struct sb_signal sigterm, sigint, sighup;
+    struct sb_signal sigterm, sigint, sighup, hurry;
 };
 
 /* conf is borrowed.  listen_fd and status_fd are taken; status_fd may be -1.
@@ -130,8 +130,10 @@ void dp_worker_count_refusal(struct dp_worker *worker, const char *reason);
 uint64_t dp_worker_random(struct dp_worker *worker);
 /* "Date: ...\r\n" of this second. */
 struct sb_slice dp_worker_date(struct dp_worker *worker);
-/* Begins the drain, as SIGTERM does. */
+/* Begins the drain, as SIGTERM does; nothing when it has begun. */
 void dp_worker_drain(struct dp_worker *worker);
+/* Ends the drain at once, as DP_HURRY_SIGNAL does. */
+void dp_worker_hurry(struct dp_worker *worker);
 /* A request or a client ended: the drain may be over. */
 void dp_worker_request_ended(struct dp_worker *worker);
 void dp_worker_client_ended(struct dp_worker *worker);

@@ -300,6 +300,47 @@ def test_a_second_signal_ends_at_once(world, signal_):
     worker.ended()
 
 
+def test_ctrl_c_in_a_terminal_drains_and_a_second_one_ends_at_once(world):
+    """A terminal tells the supervisor and its workers, and the supervisor tells them too."""
+    worker = world.another(workers=2)
+    world[0].behave(content="one two three four", hold_after=2)
+    with worker.wire() as first, worker.wire() as second:
+        for wire, held in [(first, 1), (second, 2)]:
+            wire.post(CHAT, chat(STEADY, stream=True), worker.auth)
+            wire.head()
+            world[0].wait(held=held)
+        os.killpg(worker.process.pid, signal.SIGINT)
+        worker.log.wait("the workers drain")
+        worker.log.wait("no new connections", count=2)
+        for status in worker.status * 2:  # they have looked at their signals by then
+            assert status.get("/healthz").status_code == 200
+        world[0].release(1)
+        assert events(b"".join(first.chunks()))[-1] == "[DONE]"
+        os.killpg(worker.process.pid, signal.SIGINT)
+        assert events(b"".join(second.chunks()))[-1]["error"]["code"] == 503
+    worker.ended()
+
+
+def test_whoever_tells_a_worker_twice_tells_it_once(world):
+    """As a service manager does that signals every process."""
+    worker = world.another()
+    world[0].behave(content="one two three four", hold_after=2)
+    with worker.wire() as wire:
+        wire.post(CHAT, chat(STEADY, stream=True), worker.auth)
+        wire.head()
+        world[0].wait(held=1)
+        for _ in range(3):
+            os.kill(worker.pid(), signal.SIGTERM)
+        worker.log.wait("no new connections")
+        os.kill(worker.pid(), signal.SIGTERM)
+        for _ in range(2):
+            assert worker.status[0].get("/healthz").status_code == 200
+        world[0].release()
+        assert events(b"".join(wire.chunks()))[-1] == "[DONE]"
+    worker.log.wait("worker ended, starting it again")
+    worker.stop()
+
+
 def test_sighup_is_no_end(world):
     with world.another() as worker:
         worker.process.send_signal(signal.SIGHUP)

@@ -36,7 +36,8 @@ class Worker:
         """wait: until all of its processes hold a snapshot."""
         self.spool.mkdir(mode=0o700, exist_ok=True)
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, text=True)
+                                        stderr=subprocess.PIPE, text=True,
+                                        start_new_session=True)  # so that a test may be a terminal
         self.log = Log(self.process.stderr)
         if wait:
             self.wait_ready()
