@@ -22,6 +22,11 @@
 #include "dataplane/worker.h"
 #include "proto/rules.h"
 
+enum {
+    BETA_MAX = 1024, /* bytes of x-anthropic-beta */
+    TRACE_MAX = 128, /* of traceparent, which has 55 in its first version */
+};
+
 const char *dp_req_state_name(enum dp_req_state state)
 {
     static const char *const names[] = {"read", "route", "attempt", "relay", "record", "done"};
@@ -102,11 +107,22 @@ static void refuse_text(struct dp_request *req, int status, const char *type, co
     refuse(req, status, type, sb_slice_of(text));
 }
 
+/* What a client says by a field counts whole or not at all, and it hears so. */
+static void check_length(struct dp_request *req, struct sb_slice name, struct sb_slice value,
+                         size_t max)
+{
+    if (value.n > max)
+        refuse(req, 400, "invalid_request",
+               sb_arena_printf(req->arena, "%.*s has %zu bytes; the limit is %zu",
+                               SB_SLICE_ARGS(name), value.n, max));
+}
+
 static struct sb_slice header(struct dp_request *req, const struct sb_http1_head *head,
                               const char *base, struct sb_slice name, size_t max)
 {
     struct sb_slice value = sb_http1_value(head, base, name);
 
+    check_length(req, name, value, max);
     return value.n > 0 && value.n <= max ? sb_arena_dup(req->arena, value) : SB_SLICE_NONE;
 }
 
@@ -243,13 +259,15 @@ static void read_head(struct dp_request *req, const struct sb_http1_head *head, 
 {
     struct sb_slice target = sb_http1_slice(base, head->target);
     struct sb_slice path = SB_SLICE_NONE, query = SB_SLICE_NONE;
+    struct sb_slice id = sb_http1_value(head, base, SB_SLICE_LIT("x-request-id")), trace;
 
     (void)sb_http1_split_target(target, &path, &query);
     req->method = head->method;
     req->is_head = head->method == SB_HTTP1_HEAD;
     req->path = sb_arena_dup(req->arena, path);
     req->query = sb_arena_dup(req->arena, query);
-    req->request_id = header(req, head, base, SB_SLICE_LIT("x-request-id"), 256);
+    if (id.n > 0 && id.n <= MSG_NAME_MAX)
+        req->request_id = sb_arena_dup(req->arena, id);
     req->record.request_id = req->request_id;
     req->api =
         dp_api_find(&req->path, req->method, dp_client_is_status(req->client), &req->refusal);
@@ -262,15 +280,14 @@ static void read_head(struct dp_request *req, const struct sb_http1_head *head, 
         return;
     note_key(req);
     make_generation(req);
+    check_length(req, SB_SLICE_LIT("x-request-id"), id, MSG_NAME_MAX);
     if (!req->api->takes_body)
         return;
-    req->session_header = header(req, head, base, SB_SLICE_LIT("x-session-id"), UINT32_MAX);
-    if (req->session_header.n > MSG_SESSION_ID_MAX)
-        refuse(req, 400, "invalid_request",
-               sb_arena_printf(req->arena, "x-session-id has %zu bytes; the limit is %d",
-                               req->session_header.n, MSG_SESSION_ID_MAX));
-    req->beta_header = header(req, head, base, SB_SLICE_LIT("x-anthropic-beta"), 1024);
-    req->trace_header = header(req, head, base, SB_SLICE_LIT("traceparent"), 128);
+    req->session_header = header(req, head, base, SB_SLICE_LIT("x-session-id"), MSG_SESSION_ID_MAX);
+    req->beta_header = header(req, head, base, SB_SLICE_LIT("x-anthropic-beta"), BETA_MAX);
+    trace = sb_http1_value(head, base, SB_SLICE_LIT("traceparent"));
+    if (trace.n > 0 && trace.n <= TRACE_MAX) /* else none, as its specification says */
+        req->trace_header = sb_arena_dup(req->arena, trace);
     if (is_enabled(head, base, SB_SLICE_LIT("x-switchboard-metadata")))
         req->metadata_name = "switchboard_metadata";
     else if (is_enabled(head, base, SB_SLICE_LIT("x-openrouter-metadata")))

@@ -10,6 +10,7 @@ import pytest
 from asking import CHAT, HI, ORDER, ask, bodies, chat, refusal
 from catalog import STEADY
 from gateway import KEYS
+from program import wait_until
 from wire import chunks_of, events
 
 BOTH = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -881,3 +882,26 @@ def test_an_answer_is_the_same_however_it_is_cut(world, wire, stream):
     assert result.body["usage"]["completion_tokens"] > 0
     if stream:
         assert result.is_done
+
+
+def test_a_request_id_is_kept_whole_or_refused(world):
+    longest = "r" * 256
+    result = ask(world, world.fresh(), headers={"X-Request-Id": longest})
+    assert result.status == 200 and result.headers["X-Request-Id"] == longest
+    (row,) = wait_until(lambda: world.control.get("audit/requests", params={
+        "generation_id": result.headers["X-Generation-Id"]})["data"], "the record is stored")
+    assert row["request_id"] == longest
+    for path in [CHAT, "/v1/models"]:
+        answer = world.worker.session.request(
+            "POST" if path == CHAT else "GET", path, json=chat(STEADY),
+            headers={"X-Request-Id": longest + "r"})
+        error = refusal(answer, 400, "invalid_request")
+        assert error["message"] == "x-request-id has 257 bytes; the limit is 256"
+        assert "X-Request-Id" not in answer.headers
+
+
+@pytest.mark.parametrize("name, most", [("x-session-id", 256), ("x-anthropic-beta", 1024)])
+def test_a_field_that_is_too_long_is_refused_by_its_name(world, name, most):
+    assert ask(world, STEADY, order=None, headers={name: "v" * most}).status == 200
+    error = refusal(world.worker.chat(chat(STEADY), headers={name: "v" * (most + 1)}), 400)
+    assert error["message"] == f"{name} has {most + 1} bytes; the limit is {most}"
