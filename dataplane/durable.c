@@ -53,6 +53,8 @@ static void on_dispatched(struct dp_wait *wait, bool is_safe)
     struct dp_request *req = container_of(wait, struct dp_durable, wait)->req;
 
     if (is_safe) {
+        if (req->facts->stream) /* the first may have come due meanwhile */
+            dp_request_arm_comment(req);
         dp_failover_start(req);
         return;
     }

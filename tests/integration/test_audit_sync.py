@@ -230,8 +230,10 @@ def test_a_refusal_by_the_policy_is_recorded_and_was_sent_nowhere(site, control,
 def test_many_at_once_are_each_recorded(site, control, sim, database):
     gateway = Gateway(site, control, sim)
     with traffic.Traffic(gateway.worker, gateway.keys["synced"], threads=16, most=20) as clients:
-        clients.wait_more(16 * 20)
+        for thread in clients.threads:
+            thread.join()
     clients.check_none_failed()
+    assert len(clients.answered) == 16 * 20
     traffic.check_records(database, clients.answered)
     wait_until(lambda: database.one("SELECT count(*) FROM open_dispatches") == 0,
                "nothing is open")
