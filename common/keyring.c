@@ -267,6 +267,16 @@ bool sb_keyring_has(const struct sb_keyring *ring, struct sb_slice id)
     return find(ring, id) != NULL;
 }
 
+void sb_keyring_replace(struct sb_keyring *ring, struct sb_keyring **newer)
+{
+    struct sb_keyring older = *ring;
+
+    *ring = **newer;
+    **newer = older;
+    sb_secret_wipe(&older, sizeof(older));
+    sb_keyring_destroy(newer);
+}
+
 const struct sb_secret *sb_keyring_hash_key(const struct sb_keyring *ring)
 {
     return ring->hash_key;

@@ -13,7 +13,8 @@
  *      k7Qm2Xv9:3q2+7w...=
  *      api-key-hash:AAECAw...=
  *
- * Immutable once loaded; may be used by several threads.
+ * Immutable once loaded, but for sb_keyring_replace(); may be used by several
+ * threads.
  */
 #pragma once
 
@@ -44,6 +45,9 @@ int sb_keyring_parse(struct sb_slice text, struct sb_keyring **ret,
 int sb_keyring_load(const char *env, const char *path, struct sb_keyring **ret,
                     struct sb_errmsg *err) SB_MUSTCHECK;
 void sb_keyring_destroy(struct sb_keyring **ring);
+/* Puts the keys of a newer one in the place of those in ring, for whoever
+ * borrows it.  Takes newer.  No other thread may use ring. */
+void sb_keyring_replace(struct sb_keyring *ring, struct sb_keyring **newer);
 
 /* Writes a new file with one master key and one hash key, mode 0600.
  * SB_EEXIST: keys are never overwritten. */

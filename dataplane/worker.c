@@ -322,12 +322,43 @@ static void on_term(struct sb_signal *sig, int signum)
     dp_worker_drain(worker);
 }
 
+static int load_keyring(const struct dp_conf *conf, struct sb_keyring **ret_keyring,
+                        struct sb_errmsg *err)
+{
+    SB_CLEANUP(sb_keyring_destroy) struct sb_keyring *keyring = NULL;
+    int rc = sb_keyring_load("SWITCHBOARD_MASTER_KEYS", conf->keyring, &keyring, err);
+
+    if (rc == SB_OK && sb_keyring_hash_key(keyring) == NULL)
+        rc = sb_err_set(err, SB_EINVAL, "the keyring has no key named api-key-hash");
+    if (rc != SB_OK)
+        return rc;
+    *ret_keyring = keyring;
+    keyring = NULL;
+    return SB_OK;
+}
+
+/* Credentials are opened when they are used first, by the loop: the next one
+ * that could not be opened is tried with what is there now. */
+static void reload_keyring(struct dp_worker *worker)
+{
+    struct sb_keyring *newer = NULL;
+    struct sb_errmsg err;
+
+    if (load_keyring(worker->conf, &newer, &err) != SB_OK) {
+        sb_log_warn(MAIN, "the keyring was not read again, keeping the old one: %s", err.text);
+        return;
+    }
+    sb_keyring_replace(worker->keyring, &newer);
+    sb_log_info(MAIN, "the keyring was read again");
+}
+
 static void on_hup(struct sb_signal *sig, int signum)
 {
     struct dp_worker *worker = container_of(sig, struct dp_worker, sighup);
     struct sb_errmsg err;
 
     (void)signum;
+    reload_keyring(worker);
     if (dp_dialer_reload(worker->dialer, &err) != SB_OK)
         sb_log_warn(MAIN, "certificate authorities not read again, keeping the old reason=%s",
                     err.text);
@@ -440,11 +471,8 @@ static void name_worker(struct dp_worker *worker)
 
 static int start(struct dp_worker *worker, int *listen_fd, int *status_fd, struct sb_errmsg *err)
 {
-    int rc =
-        sb_keyring_load("SWITCHBOARD_MASTER_KEYS", worker->conf->keyring, &worker->keyring, err);
+    int rc = load_keyring(worker->conf, &worker->keyring, err);
 
-    if (rc == SB_OK && sb_keyring_hash_key(worker->keyring) == NULL)
-        rc = sb_err_set(err, SB_EINVAL, "the keyring has no key named api-key-hash");
     if (rc == SB_OK)
         rc = dp_proxies_parse(worker->conf->trusted_proxy, &worker->proxies, err);
     if (rc == SB_OK)

@@ -61,8 +61,8 @@ struct dp_worker {
     struct dp_courier *courier;
     struct dp_telemetry *telemetry;
     struct dp_breakers *breakers; /* and cooldowns, by candidate */
-    struct sb_keyring *keyring;
-    struct dp_proxies proxies; /* whose X-Forwarded-For is believed */
+    struct sb_keyring *keyring;   /* of the loop's thread only; SIGHUP reads it again */
+    struct dp_proxies proxies;    /* whose X-Forwarded-For is believed */
 
     /* What is served by; NULL until the first.  Only dp_worker_adopt_*()
      * write them. */

@@ -319,9 +319,31 @@ static void keys_come_from_a_variable_or_a_file(void **state)
     test_tmpdir_remove(&dir);
 }
 
+static void who_borrows_a_ring_has_the_keys_that_took_its_place(void **state)
+{
+    struct sb_keyring *ring = parse("a:" KEY_A "\n"), *newer = parse("b:" KEY_B "\nh:" KEY_A "\n");
+    const struct sb_keyring *borrowed = ring;
+    struct sb_errmsg err = {.text = ""};
+    struct sb_buf by_old, by_new;
+
+    (void)state;
+    seal(ring, "old", &by_old);
+    seal(newer, "new", &by_new);
+    assert_int_equal(unseal_rc(borrowed, sb_buf_slice(&by_new), &err), SB_ENOENT);
+    sb_keyring_replace(ring, &newer);
+    assert_null(newer);
+    assert_int_equal(unseal_rc(borrowed, sb_buf_slice(&by_new), &err), SB_OK);
+    assert_int_equal(unseal_rc(borrowed, sb_buf_slice(&by_old), &err), SB_ENOENT);
+    assert_string_equal(sb_keyring_current(borrowed), "b");
+    sb_buf_release(&by_old);
+    sb_buf_release(&by_new);
+    sb_keyring_destroy(&ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_borrows_a_ring_has_the_keys_that_took_its_place),
         cmocka_unit_test(what_was_sealed_opens_with_the_same_binding),
         cmocka_unit_test(no_byte_of_a_blob_can_be_changed),
         cmocka_unit_test(another_binding_does_not_open_it),
