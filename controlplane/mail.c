@@ -68,6 +68,15 @@ struct cp_beat *cp_beat_new(void)
     return beat;
 }
 
+struct cp_samples *cp_samples_new(enum cp_sample_source source)
+{
+    struct cp_samples *samples = mail_new(sizeof(*samples), CP_MAIL_SAMPLES);
+
+    samples->source = source;
+    samples->arena = sb_arena_new(4096);
+    return samples;
+}
+
 struct cp_rows_wanted *cp_rows_wanted_new(struct sb_slice from)
 {
     struct cp_rows_wanted *wanted = mail_new(sizeof(*wanted), CP_MAIL_ROWS);
@@ -126,6 +135,9 @@ void cp_mail_free(struct sb_mail *mail)
         break;
     case CP_MAIL_BEAT:
         release_beat(container_of(mail, struct cp_beat, mail));
+        break;
+    case CP_MAIL_SAMPLES:
+        sb_arena_destroy(&container_of(mail, struct cp_samples, mail)->arena);
         break;
     case CP_MAIL_QUERY:
         sb_bus_msg_destroy(&container_of(mail, struct cp_query, mail)->msg);

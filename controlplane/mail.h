@@ -4,6 +4,7 @@
  *      source --COMPILED--> publisher
  *      publisher --BATCH--> collector --SEND--> publisher      BATCH_OK
  *      publisher --BEAT---> tables    --SEND--> publisher      TABLES
+ *      prober --SAMPLES---> tables                             what probes saw
  *      publisher --ROWS---> tables    --SEND--> publisher      all TABLES to one worker
  *      publisher --QUERY--> answers   --SEND--> publisher      ANSWER
  *      publisher -SUSPECT-> leader                             a worker knows more than we do
@@ -34,6 +35,7 @@ enum cp_mail_kind {
     CP_MAIL_COMPILED,
     CP_MAIL_BATCH,
     CP_MAIL_BEAT,
+    CP_MAIL_SAMPLES,
     CP_MAIL_ROWS,
     CP_MAIL_QUERY,
     CP_MAIL_SEND,
@@ -91,6 +93,18 @@ struct cp_beat {
     struct msg_beat beat;
 };
 
+/* What attempts of this daemon's own saw of endpoints, in the form in which a
+ * worker's beat tells it (one row per endpoint and second).  It counts where
+ * traffic says nothing. */
+enum cp_sample_source { CP_SAMPLE_TRAFFIC, CP_SAMPLE_PROBE };
+struct cp_samples {
+    struct sb_mail mail;
+    enum cp_sample_source source;
+    struct sb_arena *arena; /* of the rows and their sketches; its own */
+    struct msg_beat_row *rows;
+    size_t n_rows;
+};
+
 /* All rows, for one worker. */
 struct cp_rows_wanted {
     struct sb_mail mail;
@@ -125,6 +139,7 @@ struct cp_suspect *cp_suspect_new(struct msg_version version, uint64_t term, boo
 struct cp_compiled_mail *cp_compiled_mail_new(void);
 struct cp_batch *cp_batch_new(struct sb_bus_msg *msg, struct sb_slice from); /* takes msg */
 struct cp_beat *cp_beat_new(void);
+struct cp_samples *cp_samples_new(enum cp_sample_source source); /* with an arena, no rows */
 struct cp_rows_wanted *cp_rows_wanted_new(struct sb_slice from);
 struct cp_query *cp_query_new(struct sb_bus_msg *msg, struct sb_slice from); /* takes msg */
 struct cp_send *cp_send_new(enum msg_kind kind, uint64_t term);

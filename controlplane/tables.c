@@ -81,18 +81,18 @@ static void on_tick(struct sb_reactor_timer *timer)
     cp_stat_set(tables->conf.stats, table_rows, (int64_t)cp_windows_count(tables->windows));
 }
 
-static void on_beat(struct cp_tables *tables, const struct cp_beat *beat)
+static void fold(struct cp_tables *tables, const struct msg_beat_row *rows, size_t n)
 {
     sb_msec now = sb_reactor_now(tables->reactor);
 
-    for (size_t i = 0; i < beat->beat.n_rows; i++) {
-        int rc = cp_windows_add(tables->windows, &beat->beat.rows[i], now);
+    for (size_t i = 0; i < n; i++) {
+        int rc = cp_windows_add(tables->windows, &rows[i], now);
 
         if (rc != SB_OK)
             sb_log_debug(TABLES, "a row of telemetry is not counted in full code=%s",
                          sb_err_name(rc));
     }
-    cp_stat_add(tables->conf.stats, beat_rows, beat->beat.n_rows);
+    cp_stat_add(tables->conf.stats, beat_rows, n);
 }
 
 static void on_lead(struct cp_tables *tables, const struct cp_lead *lead)
@@ -115,9 +115,18 @@ static void on_mail(void *ctx, struct sb_mail *mail)
     case CP_MAIL_LEAD:
         on_lead(tables, container_of(mail, struct cp_lead, mail));
         break;
-    case CP_MAIL_BEAT:
-        on_beat(tables, container_of(mail, struct cp_beat, mail));
+    case CP_MAIL_BEAT: {
+        const struct msg_beat *beat = &container_of(mail, struct cp_beat, mail)->beat;
+
+        fold(tables, beat->rows, beat->n_rows);
         break;
+    }
+    case CP_MAIL_SAMPLES: {
+        const struct cp_samples *samples = container_of(mail, struct cp_samples, mail);
+
+        fold(tables, samples->rows, samples->n_rows);
+        break;
+    }
     case CP_MAIL_ROWS:
         if (tables->leading)
             send_rows(tables, &container_of(mail, struct cp_rows_wanted, mail)->from);

@@ -27,6 +27,7 @@ static void post_all(struct sb_mailbox *to)
     struct cp_compiled_mail *compiled = cp_compiled_mail_new();
     struct cp_send *send = cp_send_new(MSG_KIND_BATCH_OK, 3);
     struct cp_beat *beat = cp_beat_new();
+    struct cp_samples *samples = cp_samples_new(CP_SAMPLE_PROBE);
 
     assert_int_equal(sb_buf_append_text(&compiled->compiled.bytes, "bytes"), SB_OK);
     assert_int_equal(sb_buf_append_text(&send->body, "body"), SB_OK);
@@ -38,6 +39,8 @@ static void post_all(struct sb_mailbox *to)
     (void)sb_mailbox_post(to, &compiled->mail);
     (void)sb_mailbox_post(to, &cp_batch_new(NULL, peer)->mail);
     (void)sb_mailbox_post(to, &beat->mail);
+    samples->rows = sb_arena_alloc(samples->arena, 100 * sizeof(*samples->rows));
+    (void)sb_mailbox_post(to, &samples->mail);
     (void)sb_mailbox_post(to, &cp_rows_wanted_new(peer)->mail);
     (void)sb_mailbox_post(to, &cp_query_new(NULL, peer)->mail);
     (void)sb_mailbox_post(to, &send->mail);
@@ -55,7 +58,7 @@ static void mail_that_is_taken_and_not_wanted_is_freed(void **state)
         cp_mail_free(mail);
         n++;
     }
-    assert_int_equal(n, 9);
+    assert_int_equal(n, 10);
 }
 
 static void mail_to_a_mailbox_that_closes_is_freed(void **state)
