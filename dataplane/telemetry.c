@@ -90,19 +90,15 @@ static void measure(struct sb_sketch *sketch, double value)
 static void add_times(struct row *row, const struct dp_telemetry_entry *entry)
 {
     const struct msg_attempt *attempt = entry->attempt;
-    uint32_t writing = attempt->took;
 
     if (attempt->first_token == 0)
         return;
-    if (entry->streamed) {
+    if (entry->streamed)
         measure(&row->first_token, attempt->first_token / 1000.0);
-        writing = attempt->took > attempt->first_token ? attempt->took - attempt->first_token : 0;
-    }
-    /* The first token is not among those that were written in that time; a
-     * handful of them measures the network. */
-    if (entry->verdict == DP_BREAKER_OK && entry->usage->completion_tokens > 1 && writing > 0)
-        measure(&row->throughput,
-                (double)(entry->usage->completion_tokens - entry->streamed) * 1e6 / writing);
+    /* The wait for the first token is part of it: that is how fast an answer
+     * comes, streamed or not.  A token or two measure nothing but that wait. */
+    if (entry->verdict == DP_BREAKER_OK && entry->usage->completion_tokens > 1 && attempt->took > 0)
+        measure(&row->throughput, (double)entry->usage->completion_tokens * 1e6 / attempt->took);
 }
 
 void dp_telemetry_add(struct dp_telemetry *telemetry, const struct dp_telemetry_entry *entry)

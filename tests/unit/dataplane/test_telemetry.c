@@ -99,7 +99,8 @@ static void adds_up_the_attempts_of_one_second(void **state)
     assert_int_equal(row.completion_tokens, 303);
     assert_int_equal(row.cost, 1500);
     assert_true(median_of(row.first_token) > 198 && median_of(row.first_token) < 202);
-    assert_true(median_of(row.throughput) > 99 && median_of(row.throughput) < 101);
+    /* 101 tokens in 1.2 s: the wait for the first is part of it */
+    assert_true(median_of(row.throughput) > 83 && median_of(row.throughput) < 86);
 }
 
 static void keeps_endpoints_and_seconds_apart(void **state)
@@ -229,9 +230,7 @@ static void times_out_of_the_ordinary_do_no_harm(void **state)
     struct msg_beat_row row;
 
     (void)state;
-    attempt.took = attempt.first_token; /* all in one packet */
-    dp_telemetry_add(telemetry, &entry);
-    attempt.took = attempt.first_token - 1;
+    attempt.took = 0;
     dp_telemetry_add(telemetry, &entry);
     usage.completion_tokens = UINT64_MAX;
     attempt.took = attempt.first_token + 1;
@@ -240,7 +239,7 @@ static void times_out_of_the_ordinary_do_no_harm(void **state)
     attempt.outcome = MSG_OUTCOME_RATE_LIMITED;
     dp_telemetry_add(telemetry, &entry);
     row = only_row();
-    assert_int_equal(row.attempts, 4);
+    assert_int_equal(row.attempts, 3);
     assert_int_equal(row.retry_after, UINT32_MAX);
     assert_int_equal(row.throughput.n, 0);
 }
