@@ -285,6 +285,15 @@ static void add_percentiles(struct sb_json *json, const char *name, const uint32
     sb_json_close_object(json);
 }
 
+/* In percent. */
+static void add_uptime(struct sb_json *json, const char *name, uint32_t uptime)
+{
+    if (uptime == MSG_NO_DATA)
+        sb_json_add_null(json, name);
+    else
+        sb_json_add_double(json, name, uptime / 10000.0);
+}
+
 static void put_measured(struct sb_json *json, const struct dp_request *req,
                          const struct dp_endpoint *endpoint)
 {
@@ -293,12 +302,9 @@ static void put_measured(struct sb_json *json, const struct dp_request *req,
 
     sb_json_add_i64(json, "status",
                     row != NULL && row->outage_until > sb_loop_now(req->worker->loop) ? -2 : 0);
-    if (fresh && row->uptime != MSG_NO_DATA)
-        sb_json_add_double(json, "uptime_last_5m", row->uptime / 10000.0);
-    else
-        sb_json_add_null(json, "uptime_last_5m");
-    sb_json_add_null(json, "uptime_last_30m");
-    sb_json_add_null(json, "uptime_last_1d");
+    add_uptime(json, "uptime_last_5m", fresh ? row->uptime : MSG_NO_DATA);
+    add_uptime(json, "uptime_last_30m", fresh ? row->uptime_half_hour : MSG_NO_DATA);
+    add_uptime(json, "uptime_last_1d", fresh ? row->uptime_day : MSG_NO_DATA);
     add_percentiles(json, "latency_last_30m", fresh ? row->first_token : NULL, 1);
     add_percentiles(json, "throughput_last_30m", fresh ? row->throughput : NULL, 1000);
 }

@@ -31,6 +31,7 @@ struct msg_table_row {
     uint32_t throughput[MSG_PERCENTILES];  /* 1/1000 token per second, or MSG_NO_DATA */
     uint32_t mean_completion;              /* tokens; 0 no data */
     uint32_t cooldown;                     /* milliseconds left of a Retry-After; 0 none */
+    uint32_t uptime_half_hour, uptime_day; /* as uptime, over longer times */
 };
 
 struct msg_tables {

@@ -135,6 +135,8 @@ static void merge_row(struct dp_tables *tables, const struct msg_table_row *from
         .cooldown_until = from->cooldown > 0 ? now + from->cooldown : 0,
         .samples = from->samples,
         .uptime = from->uptime,
+        .uptime_half_hour = from->uptime_half_hour,
+        .uptime_day = from->uptime_day,
         .mean_completion = from->mean_completion,
     };
     if (row->outage_until > tables->marked_until)

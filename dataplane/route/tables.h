@@ -27,9 +27,10 @@ struct dp_row {
     sb_msec fresh_until;    /* percentiles and means count until then */
     sb_msec outage_until;   /* 0 or past: none */
     sb_msec cooldown_until; /* of house credentials; 0 or past: none */
-    uint32_t samples, uptime, mean_completion;
-    uint32_t first_token[MSG_PERCENTILES]; /* milliseconds, or MSG_NO_DATA */
-    uint32_t throughput[MSG_PERCENTILES];  /* 1/1000 token per second, or MSG_NO_DATA */
+    uint32_t samples, mean_completion;
+    uint32_t uptime, uptime_half_hour, uptime_day; /* parts per million, or MSG_NO_DATA */
+    uint32_t first_token[MSG_PERCENTILES];         /* milliseconds, or MSG_NO_DATA */
+    uint32_t throughput[MSG_PERCENTILES];          /* 1/1000 token per second, or MSG_NO_DATA */
 };
 
 struct dp_tables *dp_tables_new(void);

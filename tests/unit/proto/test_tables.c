@@ -14,9 +14,13 @@ static struct msg_table_row rows[] = {
      .first_token = {210, 320, 430, MSG_NO_DATA},
      .throughput = {91000, 82000, 73000, 64000},
      .mean_completion = 333,
-     .cooldown = 5000},
+     .cooldown = 5000,
+     .uptime_half_hour = 998000,
+     .uptime_day = 999900},
     {.endpoint = 42,
      .uptime = MSG_NO_DATA,
+     .uptime_half_hour = MSG_NO_DATA,
+     .uptime_day = MSG_NO_DATA,
      .first_token = {MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA},
      .throughput = {MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA}},
 };
@@ -80,6 +84,8 @@ static void tables_arrive_whole(void **state)
         assert_memory_equal(got.rows[i].throughput, rows[i].throughput, sizeof(rows[i].throughput));
         assert_int_equal(got.rows[i].mean_completion, rows[i].mean_completion);
         assert_int_equal(got.rows[i].cooldown, rows[i].cooldown);
+        assert_int_equal(got.rows[i].uptime_half_hour, rows[i].uptime_half_hour);
+        assert_int_equal(got.rows[i].uptime_day, rows[i].uptime_day);
     }
 }
 
@@ -96,6 +102,8 @@ static void a_measurement_that_is_missing_is_no_data(void **state)
     assert_int_equal(got.rows[0].endpoint, 5);
     assert_int_equal(got.rows[0].samples, 0);
     assert_int_equal(got.rows[0].uptime, MSG_NO_DATA);
+    assert_int_equal(got.rows[0].uptime_half_hour, MSG_NO_DATA);
+    assert_int_equal(got.rows[0].uptime_day, MSG_NO_DATA);
     for (size_t i = 0; i < MSG_PERCENTILES; i++) {
         assert_int_equal(got.rows[0].first_token[i], MSG_NO_DATA);
         assert_int_equal(got.rows[0].throughput[i], MSG_NO_DATA);
