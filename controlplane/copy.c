@@ -71,6 +71,28 @@ int cp_copy_i64(struct sb_buf *buf, int64_t value)
     return put_value(buf, value, 8);
 }
 
+/* Digits to the base of 10000, the most significant first; a weight says which
+ * power the first one has. */
+int cp_copy_numeric(struct sb_buf *buf, int64_t value)
+{
+    enum { BASE = 10000, DIGITS_MAX = 5, HEAD = 8 /* bytes */ };
+    uint16_t digits[DIGITS_MAX];
+    int n = 0, rc;
+
+    for (; value > 0; value /= BASE)
+        digits[n++] = (uint16_t)(value % BASE);
+    rc = put_number(buf, (uint64_t)(HEAD + 2 * n), 4);
+    if (rc == SB_OK)
+        rc = put_number(buf, (uint64_t)n, 2);
+    if (rc == SB_OK)
+        rc = put_number(buf, (uint64_t)(n > 0 ? n - 1 : 0), 2);
+    if (rc == SB_OK)
+        rc = put_number(buf, 0, 4); /* positive, no digits behind the point */
+    while (rc == SB_OK && n > 0)
+        rc = put_number(buf, digits[--n], 2);
+    return rc;
+}
+
 int cp_copy_bool(struct sb_buf *buf, bool value)
 {
     return put_value(buf, value ? 1 : 0, 1);

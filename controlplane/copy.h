@@ -25,6 +25,7 @@ int cp_copy_null(struct sb_buf *buf) SB_MUSTCHECK;
 int cp_copy_i16(struct sb_buf *buf, int16_t value) SB_MUSTCHECK;
 int cp_copy_i32(struct sb_buf *buf, int32_t value) SB_MUSTCHECK;
 int cp_copy_i64(struct sb_buf *buf, int64_t value) SB_MUSTCHECK;
+int cp_copy_numeric(struct sb_buf *buf, int64_t value) SB_MUSTCHECK; /* whole, not negative */
 int cp_copy_bool(struct sb_buf *buf, bool value) SB_MUSTCHECK;
 int cp_copy_bytes(struct sb_buf *buf, struct sb_slice value) SB_MUSTCHECK; /* text, bytea */
 int cp_copy_json(struct sb_buf *buf, struct sb_slice value) SB_MUSTCHECK;  /* jsonb */

@@ -9,6 +9,7 @@
 #include "common/mem.h"
 #include "controlplane/admin/admin.h"
 #include "controlplane/answers.h"
+#include "controlplane/chronicle.h"
 #include "controlplane/collector.h"
 #include "controlplane/conf.h"
 #include "controlplane/db.h"
@@ -31,6 +32,7 @@ struct cp_daemon {
     struct sb_busauth *auth;
     struct cp_leader *leader;
     struct cp_collector *collector;
+    struct cp_chronicle *chronicle;
     struct cp_tables *tables;
     struct cp_answers *answers;
     struct cp_publisher *publisher;
@@ -87,8 +89,9 @@ static int start_helpers(struct cp_daemon *daemon, struct sb_errmsg *err)
                                           .stats = &daemon->stats};
     const struct cp_collector_conf collector = {
         .conninfo = conf->database, .name = daemon->name, .stats = &daemon->stats};
-    const struct cp_tables_conf tables = {.interval = conf->tables_interval,
-                                          .stats = &daemon->stats};
+    const struct cp_chronicle_conf chronicle = {
+        .conninfo = conf->database, .name = daemon->name, .stats = &daemon->stats};
+    struct cp_tables_conf tables = {.interval = conf->tables_interval, .stats = &daemon->stats};
     const struct cp_answers_conf answers = {
         .conninfo = conf->database, .name = daemon->name, .stats = &daemon->stats};
     int rc = cp_leader_start(&leader, &daemon->leader, err);
@@ -96,7 +99,11 @@ static int start_helpers(struct cp_daemon *daemon, struct sb_errmsg *err)
     if (rc == SB_OK)
         rc = cp_collector_start(&collector, &daemon->collector, err);
     if (rc == SB_OK)
-        rc = cp_tables_start(&tables, &daemon->tables, err);
+        rc = cp_chronicle_start(&chronicle, &daemon->chronicle, err);
+    if (rc != SB_OK)
+        return rc;
+    tables.chronicle = cp_chronicle_mailbox(daemon->chronicle);
+    rc = cp_tables_start(&tables, &daemon->tables, err);
     if (rc == SB_OK)
         rc = cp_answers_start(&answers, &daemon->answers, err);
     return rc;
@@ -134,10 +141,12 @@ static int start_bus(struct cp_daemon *daemon, struct sb_errmsg *err)
     attach(publisher.collector, source.publisher);
     attach(publisher.tables, source.publisher);
     attach(publisher.answers, source.publisher);
+    attach(cp_chronicle_mailbox(daemon->chronicle), publisher.tables);
     /* The publisher hears last of a new term: what it passes on then finds
      * everybody ready. */
     attach(publisher.leader, publisher.collector);
     attach(publisher.leader, publisher.tables);
+    attach(publisher.leader, cp_chronicle_mailbox(daemon->chronicle));
     attach(publisher.leader, cp_source_mailbox(daemon->source));
     attach(publisher.leader, source.publisher);
     sb_log_info(BUS, "listening control=%s publish=%s curve=%s",
@@ -239,6 +248,7 @@ void cp_daemon_stop(struct cp_daemon **daemonp)
     cp_publisher_stop(&daemon->publisher);
     cp_answers_stop(&daemon->answers);
     cp_tables_stop(&daemon->tables);
+    cp_chronicle_stop(&daemon->chronicle);
     cp_collector_stop(&daemon->collector);
     sb_busauth_stop(&daemon->auth);
     sb_buskey_destroy(&daemon->key);

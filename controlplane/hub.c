@@ -79,11 +79,36 @@ int cp_hub_workers(void *ctx, struct sb_buf *out, struct sb_errmsg *err)
     return explain_failure(ask_text(hub->conf.publisher, CP_ASK_FLEET, out), err);
 }
 
-int cp_hub_tables(void *ctx, struct sb_buf *out, struct sb_errmsg *err)
+static void free_tables(struct sb_ask *ask)
+{
+    struct cp_ask_tables *tables = container_of(ask, struct cp_ask_tables, ask);
+
+    sb_buf_release(&tables->out);
+    sb_mem_free(tables->ids);
+    sb_mem_free(tables);
+}
+
+int cp_hub_tables(void *ctx, const uint64_t *ids, size_t n, struct sb_buf *out,
+                  struct sb_errmsg *err)
 {
     struct cp_hub *hub = ctx;
+    struct cp_ask_tables *tables = sb_mem_new(sizeof(*tables));
+    int rc;
 
-    return explain_failure(ask_text(hub->conf.tables, CP_ASK_TABLES, out), err);
+    sb_ask_init(&tables->ask, CP_ASK_TABLES, free_tables);
+    sb_buf_init(&tables->out, CP_HUB_ANSWER_MAX);
+    tables->ids = sb_mem_try((n + 1) * sizeof(*ids));
+    rc = tables->ids != NULL ? SB_OK : SB_ENOMEM;
+    if (rc == SB_OK) {
+        if (n > 0)
+            memcpy(tables->ids, ids, n * sizeof(*ids));
+        tables->n = n;
+        rc = sb_ask_wait(&tables->ask, hub->conf.tables, CP_HUB_PATIENCE);
+    }
+    if (rc == SB_OK)
+        rc = sb_buf_append(out, sb_buf_slice(&tables->out));
+    sb_ask_release(&tables->ask);
+    return explain_failure(rc, err);
 }
 
 int cp_hub_metrics(void *ctx, struct sb_buf *page)

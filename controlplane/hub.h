@@ -38,7 +38,8 @@ void cp_hub_destroy(struct cp_hub **hub);
  * overloaded, or ends. */
 int cp_hub_state(void *ctx, struct sb_json *json) SB_MUSTCHECK;
 int cp_hub_workers(void *ctx, struct sb_buf *out, struct sb_errmsg *err) SB_MUSTCHECK;
-int cp_hub_tables(void *ctx, struct sb_buf *out, struct sb_errmsg *err) SB_MUSTCHECK;
+int cp_hub_tables(void *ctx, const uint64_t *ids, size_t n, struct sb_buf *out,
+                  struct sb_errmsg *err) SB_MUSTCHECK;
 /* SB_ENOENT: no such worker; SB_EAGAIN: none is ready. */
 int cp_hub_explain(void *ctx, const struct cp_explain_what *what, struct sb_buf *out,
                    unsigned *ret_status, struct sb_errmsg *err) SB_MUSTCHECK;

@@ -77,6 +77,38 @@ struct cp_samples *cp_samples_new(enum cp_sample_source source)
     return samples;
 }
 
+struct cp_minutes *cp_minutes_new(uint64_t term)
+{
+    struct cp_minutes *minutes = mail_new(sizeof(*minutes), CP_MAIL_MINUTES);
+
+    minutes->term = term;
+    sb_list_init(&minutes->minutes);
+    return minutes;
+}
+
+struct cp_verdicts *cp_verdicts_new(uint64_t term)
+{
+    struct cp_verdicts *verdicts = mail_new(sizeof(*verdicts), CP_MAIL_VERDICTS);
+
+    verdicts->term = term;
+    sb_list_init(&verdicts->verdicts);
+    return verdicts;
+}
+
+int cp_past_new(uint64_t term, size_t n, struct cp_past **ret_past)
+{
+    struct cp_past_row *rows = sb_mem_try((n + 1) * sizeof(*rows));
+    struct cp_past *past;
+
+    if (rows == NULL)
+        return SB_ENOMEM;
+    past = mail_new(sizeof(*past), CP_MAIL_PAST);
+    past->term = term;
+    past->rows = rows;
+    *ret_past = past;
+    return SB_OK;
+}
+
 struct cp_rows_wanted *cp_rows_wanted_new(struct sb_slice from)
 {
     struct cp_rows_wanted *wanted = mail_new(sizeof(*wanted), CP_MAIL_ROWS);
@@ -117,6 +149,33 @@ static void release_beat(struct cp_beat *beat)
     sb_bus_msg_destroy(&beat->msg);
 }
 
+static void release_minutes(struct cp_minutes *minutes)
+{
+    struct sb_list *link;
+
+    while ((link = sb_list_pop(&minutes->minutes)) != NULL) {
+        struct cp_minute *minute = container_of(link, struct cp_minute, link);
+
+        cp_minute_destroy(&minute);
+    }
+}
+
+static void release_verdicts(struct cp_verdicts *verdicts)
+{
+    struct sb_list *link;
+
+    while ((link = sb_list_pop(&verdicts->verdicts)) != NULL)
+        sb_mem_free(container_of(link, struct cp_verdict, link));
+}
+
+static void release_past(struct cp_past *past)
+{
+    for (size_t i = 0; i < past->n; i++)
+        cp_sums_release(&past->rows[i].sums);
+    sb_mem_free(past->rows);
+    sb_mem_free(past->out);
+}
+
 void cp_mail_free(struct sb_mail *mail)
 {
     switch ((enum cp_mail_kind)mail->kind) {
@@ -138,6 +197,15 @@ void cp_mail_free(struct sb_mail *mail)
         break;
     case CP_MAIL_SAMPLES:
         sb_arena_destroy(&container_of(mail, struct cp_samples, mail)->arena);
+        break;
+    case CP_MAIL_MINUTES:
+        release_minutes(container_of(mail, struct cp_minutes, mail));
+        break;
+    case CP_MAIL_VERDICTS:
+        release_verdicts(container_of(mail, struct cp_verdicts, mail));
+        break;
+    case CP_MAIL_PAST:
+        release_past(container_of(mail, struct cp_past, mail));
         break;
     case CP_MAIL_QUERY:
         sb_bus_msg_destroy(&container_of(mail, struct cp_query, mail)->msg);

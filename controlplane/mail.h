@@ -5,6 +5,7 @@
  *      publisher --BATCH--> collector --SEND--> publisher      BATCH_OK
  *      publisher --BEAT---> tables    --SEND--> publisher      TABLES
  *      prober --SAMPLES---> tables                             what probes saw
+ *      tables --MINUTES, VERDICTS--> chronicle --PAST--> tables  see controlplane/chronicle.h
  *      publisher --ROWS---> tables    --SEND--> publisher      all TABLES to one worker
  *      publisher --QUERY--> answers   --SEND--> publisher      ANSWER
  *      publisher -SUSPECT-> leader                             a worker knows more than we do
@@ -19,11 +20,13 @@
 
 #include "common/arena.h"
 #include "common/buf.h"
+#include "common/list.h"
 #include "common/mailbox.h"
 #include "common/slice.h"
 #include "controlplane/compile.h"
 #include "controlplane/fleet.h"
 #include "controlplane/peer.h"
+#include "controlplane/series.h"
 #include "proto/bus.h"
 
 struct sb_bus_msg;
@@ -36,6 +39,9 @@ enum cp_mail_kind {
     CP_MAIL_BATCH,
     CP_MAIL_BEAT,
     CP_MAIL_SAMPLES,
+    CP_MAIL_MINUTES,
+    CP_MAIL_VERDICTS,
+    CP_MAIL_PAST,
     CP_MAIL_ROWS,
     CP_MAIL_QUERY,
     CP_MAIL_SEND,
@@ -105,6 +111,44 @@ struct cp_samples {
     size_t n_rows;
 };
 
+/* Minutes that are over, for the history. */
+struct cp_minutes {
+    struct sb_mail mail;
+    uint64_t term;
+    struct sb_list minutes; /* of struct cp_minute */
+};
+
+/* The detector has changed its mind about an endpoint. */
+struct cp_verdict {
+    struct sb_list link;
+    uint64_t endpoint;
+    bool is_out;
+    uint32_t faults; /* in a row, when it began */
+    sb_msec lasted;  /* when it ended */
+};
+struct cp_verdicts {
+    struct sb_mail mail;
+    uint64_t term;
+    struct sb_list verdicts; /* of struct cp_verdict */
+};
+
+/* What the history says to a leader that begins. */
+struct cp_past_row {
+    uint64_t endpoint;
+    enum cp_span span; /* the narrowest that it is for */
+    sb_msec age;
+    struct cp_sums sums;
+};
+struct cp_past {
+    struct sb_mail mail;
+    uint64_t term;
+    struct cp_past_row *rows;
+    size_t n;
+    uint64_t *out; /* endpoints that were out */
+    size_t n_out;
+    bool is_enough; /* what routing depends on is there; the day may follow */
+};
+
 /* All rows, for one worker. */
 struct cp_rows_wanted {
     struct sb_mail mail;
@@ -140,6 +184,10 @@ struct cp_compiled_mail *cp_compiled_mail_new(void);
 struct cp_batch *cp_batch_new(struct sb_bus_msg *msg, struct sb_slice from); /* takes msg */
 struct cp_beat *cp_beat_new(void);
 struct cp_samples *cp_samples_new(enum cp_sample_source source); /* with an arena, no rows */
+struct cp_minutes *cp_minutes_new(uint64_t term);                /* an empty list */
+struct cp_verdicts *cp_verdicts_new(uint64_t term);              /* likewise */
+/* With room for n rows, none there yet.  SB_ENOMEM. */
+int cp_past_new(uint64_t term, size_t n, struct cp_past **ret_past) SB_MUSTCHECK;
 struct cp_rows_wanted *cp_rows_wanted_new(struct sb_slice from);
 struct cp_query *cp_query_new(struct sb_bus_msg *msg, struct sb_slice from); /* takes msg */
 struct cp_send *cp_send_new(enum msg_kind kind, uint64_t term);
@@ -163,6 +211,14 @@ void cp_observers_release(struct cp_observers *observers);
 /* The answer is text appended to out. */
 struct cp_ask_text {
     struct sb_ask ask;
+    struct sb_buf out;
+};
+
+/* The answer is a JSON array of what is measured of some endpoints. */
+struct cp_ask_tables {
+    struct sb_ask ask;
+    uint64_t *ids;
+    size_t n;
     struct sb_buf out;
 };
 

@@ -6,6 +6,11 @@
 #define AT(member) SB_METRIC_AT(struct cp_stats, member)
 #define P          "switchboard_control_"
 
+static const char *event_label(int kind)
+{
+    return cp_event_name((enum cp_event_kind)kind);
+}
+
 static const struct sb_metric metrics[] = {
     {SB_GAUGE, P "leading", "Whether this daemon leads.", AT(leading)},
     {SB_GAUGE, P "term", "Term in which this daemon leads or led last.", AT(term)},
@@ -50,7 +55,22 @@ static const struct sb_metric metrics[] = {
     {SB_COUNTER, P "beat_rows_total", "Rows of telemetry in them.", AT(beat_rows)},
     {SB_COUNTER, P "tables_published_total", "Publications of the tables.", AT(tables_published)},
     {SB_COUNTER, P "table_rows_published_total", "Rows in them.", AT(table_rows_published)},
+    {SB_COUNTER, P "table_bytes_published_total", "Their size.", AT(table_bytes_published)},
     {SB_GAUGE, P "table_rows", "Endpoints with measurements.", AT(table_rows)},
+    {SB_GAUGE, P "endpoints_out", "Endpoints in an outage.", AT(endpoints_out)},
+    {SB_GAUGE, P "endpoints_cooling", "Endpoints that asked to be left alone for a while.",
+     AT(endpoints_cooling)},
+    {SB_COUNTER, P "outages_total", "Outages that were detected.", AT(outages)},
+    {SB_COUNTER, P "minutes_stored_total", "Rows of telemetry stored.", AT(minutes_stored)},
+    {SB_COUNTER, P "minutes_lost_total", "Rows of telemetry that could not be stored.",
+     AT(minutes_lost)},
+    {SB_COUNTER, P "events_total", "Events told, by kind.", AT(events), .label = "kind",
+     .label_value = event_label},
+    {SB_GAUGE, P "events_waiting", "Events that are still to be told.", AT(events_waiting)},
+    {SB_COUNTER, P "webhook_posts_total", "Events that the webhook took.", AT(webhook_posts)},
+    {SB_COUNTER, P "webhook_failures_total", "Attempts that it did not take.",
+     AT(webhook_failures)},
+    {SB_COUNTER, P "webhook_given_up_total", "Events that it never took.", AT(webhook_given_up)},
 };
 
 int cp_stats_write(const struct cp_stats *stats, struct sb_buf *page)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/attr.h"
+#include "controlplane/events.h"
 
 struct sb_buf;
 
@@ -25,8 +26,12 @@ struct cp_stats {
     int64_t batches_waiting;
     uint64_t batches_turned_away, store_failures;
     uint64_t queries, queries_failed, explained;
-    uint64_t beats, beat_rows, tables_published, table_rows_published;
-    int64_t table_rows;
+    uint64_t beats, beat_rows, tables_published, table_rows_published, table_bytes_published;
+    int64_t table_rows, endpoints_out, endpoints_cooling;
+    uint64_t outages, minutes_stored, minutes_lost;
+    uint64_t events[CP_EVENT_KINDS];
+    uint64_t webhook_posts, webhook_failures, webhook_given_up;
+    int64_t events_waiting;
 };
 
 #define cp_stat_add(stats, member, n)                                                              \

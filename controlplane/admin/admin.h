@@ -31,9 +31,11 @@ struct cp_admin_live {
     /* Adds members to the open object of GET status: "daemon", "leading",
      * "term", "published", "workers" by state ... */
     int (*state)(void *ctx, struct sb_json *json);
-    /* A JSON array each: the fleet, one object per worker; one per endpoint. */
+    /* A JSON array each: the fleet, one object per worker; one object for each
+     * of the endpoints that something is measured of. */
     int (*workers)(void *ctx, struct sb_buf *out, struct sb_errmsg *err);
-    int (*tables)(void *ctx, struct sb_buf *out, struct sb_errmsg *err);
+    int (*tables)(void *ctx, const uint64_t *ids, size_t n, struct sb_buf *out,
+                  struct sb_errmsg *err);
     /* A live worker's decision.  *ret_status: what the answer says of itself, 200
      * when it was decided.  SB_ENOENT: no such worker; SB_EAGAIN: there is none. */
     int (*explain)(void *ctx, const struct cp_explain_what *what, struct sb_buf *out,

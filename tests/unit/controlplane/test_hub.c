@@ -41,11 +41,18 @@ static void on_mail(void *ctx, struct sb_mail *mail)
 
     switch (mail->kind) {
     case CP_ASK_FLEET:
-    case CP_ASK_TABLES:
     case CP_ASK_METRICS: {
         struct cp_ask_text *ask = container_of(mail, struct cp_ask_text, ask.mail);
 
         (void)!sb_buf_printf(&ask->out, "[%u]", mail->kind);
+        sb_ask_reply(&ask->ask, play->rc);
+        break;
+    }
+    case CP_ASK_TABLES: {
+        struct cp_ask_tables *ask = container_of(mail, struct cp_ask_tables, ask.mail);
+
+        if (ask->n == 2)
+            (void)!sb_buf_printf(&ask->out, "[%d,%d]", (int)ask->ids[0], (int)ask->ids[1]);
         sb_ask_reply(&ask->ask, play->rc);
         break;
     }
@@ -121,14 +128,15 @@ static const char *text(void)
 
 static void lists_are_appended(void **state)
 {
+    static const uint64_t ids[] = {7, 9};
     struct sb_errmsg err;
     char expected[64];
 
     (void)state;
     assert_int_equal(sb_buf_append_text(&out, "x"), SB_OK);
     assert_int_equal(cp_hub_workers(hub, &out, &err), SB_OK);
-    assert_int_equal(cp_hub_tables(hub, &out, &err), SB_OK);
-    (void)snprintf(expected, sizeof(expected), "x[%d][%d]", CP_ASK_FLEET, CP_ASK_TABLES);
+    assert_int_equal(cp_hub_tables(hub, ids, SB_ARRAY_LEN(ids), &out, &err), SB_OK);
+    (void)snprintf(expected, sizeof(expected), "x[%d][7,9]", CP_ASK_FLEET);
     assert_string_equal(text(), expected);
 }
 
@@ -148,7 +156,7 @@ static void what_is_wrong_is_said_in_words(void **state)
     }
     assert_int_equal(sb_buf_len(&out), 0);
     end_the_play();
-    assert_int_equal(cp_hub_tables(hub, &out, &err), SB_ECANCELED);
+    assert_int_equal(cp_hub_tables(hub, NULL, 0, &out, &err), SB_ECANCELED);
     assert_int_equal(cp_hub_ready(hub, &err), SB_ECANCELED);
     assert_true(err.text[0] != '\0');
 }

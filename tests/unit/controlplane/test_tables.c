@@ -125,7 +125,7 @@ static void a_term_counts_from_one_and_keeps_what_is_known(void **state)
 
 static void free_text(struct sb_ask *ask)
 {
-    struct cp_ask_text *text = container_of(ask, struct cp_ask_text, ask);
+    struct cp_ask_tables *text = container_of(ask, struct cp_ask_tables, ask);
 
     sb_buf_release(&text->out);
     sb_mem_free(text);
@@ -133,7 +133,7 @@ static void free_text(struct sb_ask *ask)
 
 static void who_does_not_lead_publishes_and_knows_nothing(void **state)
 {
-    struct cp_ask_text *text = sb_mem_new(sizeof(*text));
+    struct cp_ask_tables *text = sb_mem_new(sizeof(*text));
 
     (void)state;
     beat(7);

@@ -4,6 +4,7 @@
 #include "common/arena.h"
 #include "common/err.h"
 #include "common/json.h"
+#include "common/mem.h"
 #include "common/sketch.h"
 #include "proto/sketch.h"
 #include "tests/lib/test.h"
@@ -11,13 +12,15 @@
 static struct cp_windows *windows;
 static struct sb_arena *arena;
 static sb_msec now;
+static sb_usec wall_now;
 
 static int set_up(void **state)
 {
     (void)state;
     windows = cp_windows_new();
     arena = sb_arena_new(4096);
-    now = 1000000;
+    now = 1000000000;
+    wall_now = UINT64_C(1790000000000000);
     return 0;
 }
 
@@ -31,7 +34,7 @@ static int tear_down(void **state)
 
 static void add(struct msg_beat_row row)
 {
-    assert_int_equal(cp_windows_add(windows, &row, now), SB_OK);
+    assert_int_equal(cp_windows_add(windows, CP_SAMPLE_TRAFFIC, &row, now, wall_now), SB_OK);
 }
 
 static struct msg_beat_row good(uint64_t endpoint, uint32_t n)
@@ -133,11 +136,11 @@ static void what_is_older_than_five_minutes_is_not_counted(void **state)
 static void a_slot_that_is_used_again_begins_at_nothing(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3 * CP_WINDOW_SLOTS; i++) {
+    for (int i = 0; i < 90; i++) {
         add(good(7, 1));
-        now += CP_WINDOW_SLOT;
+        now += CP_SLOT;
     }
-    assert_in_range(row_of(7).samples, CP_WINDOW_SLOTS - 1, CP_WINDOW_SLOTS);
+    assert_in_range(row_of(7).samples, 29, 30);
 }
 
 static void latency_rises_and_throughput_falls_with_the_percentile(void **state)
@@ -169,47 +172,83 @@ static void a_broken_sketch_costs_only_itself(void **state)
 
     (void)state;
     row.first_token = SB_SLICE_LIT("\xc1 no sketch");
-    assert_int_equal(cp_windows_add(windows, &row, now), SB_EPARSE);
+    assert_int_equal(cp_windows_add(windows, CP_SAMPLE_TRAFFIC, &row, now, wall_now), SB_EPARSE);
     assert_int_equal(due_row().samples, 2);
 }
 
-static void five_faults_in_a_row_are_an_outage_and_one_success_ends_it(void **state)
+/* The verdicts since the last time: +1 began, -1 ended; their sum and number. */
+static int verdicts(int *ret_n)
 {
+    struct sb_list list, *link;
+    int sum = 0;
+
+    *ret_n = 0;
+    sb_list_init(&list);
+    cp_windows_verdicts(windows, &list);
+    while ((link = sb_list_pop(&list)) != NULL) {
+        struct cp_verdict *verdict = container_of(link, struct cp_verdict, link);
+
+        assert_int_equal(verdict->endpoint, 7);
+        sum += verdict->is_out ? 1 : -1;
+        ++*ret_n;
+        sb_mem_free(verdict);
+    }
+    return sum;
+}
+
+static void an_outage_is_urgent_and_told_when_it_begins_and_ends(void **state)
+{
+    int n;
+
     (void)state;
     add(bad(7, 4));
+    assert_false(cp_windows_is_urgent(windows));
     assert_false(due_row().outage);
     add(bad(7, 1));
+    assert_true(cp_windows_is_urgent(windows));
+    assert_int_equal(verdicts(&n), 1);
     assert_true(due_row().outage);
-    now += 200;
-    assert_int_equal(row_of(7).outage_age, 200);
+    assert_false(cp_windows_is_urgent(windows));
+    now += 4000;
+    assert_int_equal(row_of(7).outage_age, 4000);
     add(good(7, 1));
+    assert_int_equal(verdicts(&n), -1);
+    assert_true(cp_windows_is_urgent(windows));
     assert_false(due_row().outage);
-    add(bad(7, 4));
-    assert_false(row_of(7).outage);
+    assert_int_equal(verdicts(&n), 0);
+    assert_int_equal(n, 0);
 }
 
-static void few_faults_over_three_seconds_are_an_outage_too(void **state)
+static void an_outage_without_news_is_over_after_thirty_seconds(void **state)
 {
-    (void)state;
-    add(bad(7, 1));
-    now += 2000;
-    add(bad(7, 1));
-    assert_false(row_of(7).outage);
-    now += 1000;
-    add(bad(7, 1));
-    assert_true(row_of(7).outage);
-}
+    int n;
 
-static void an_outage_without_news_is_forgotten(void **state)
-{
     (void)state;
     add(bad(7, 9));
-    now += CP_OUTAGE_LIFE - 1;
+    (void)due();
+    (void)verdicts(&n);
+    now += 29999;
     assert_true(row_of(7).outage);
+    (void)due();
+    assert_int_equal(verdicts(&n), 0);
     now += 1;
     assert_false(row_of(7).outage);
-    add(bad(7, 1)); /* a single fault is not the same outage again */
-    assert_false(row_of(7).outage);
+    assert_false(due_row().outage); /* without news, and yet it is told */
+    assert_int_equal(verdicts(&n), -1);
+}
+
+static void a_new_leader_knows_who_was_out(void **state)
+{
+    int n;
+
+    (void)state;
+    assert_int_equal(cp_windows_restore_outage(windows, 7, now), SB_OK);
+    assert_true(due_row().outage);
+    assert_int_equal(verdicts(&n), 0);
+    assert_int_equal(n, 0); /* it was told before */
+    now += 30000;
+    assert_false(due_row().outage);
+    assert_int_equal(verdicts(&n), -1);
 }
 
 static void rate_limits_are_neither_uptime_nor_outage(void **state)
@@ -232,6 +271,125 @@ static void rate_limits_are_neither_uptime_nor_outage(void **state)
     assert_int_equal(row_of(7).cooldown, 2000);
     now += 2000;
     assert_int_equal(row_of(7).cooldown, 0);
+}
+
+static void a_cooldown_that_grows_is_urgent_each_time(void **state)
+{
+    struct msg_beat_row limited = {
+        .endpoint = 7, .attempts = 1, .rate_limited = 1, .retry_after = 3000};
+
+    (void)state;
+    add(limited);
+    assert_true(cp_windows_is_urgent(windows));
+    assert_int_equal(due_row().cooldown, 3000);
+    add(limited); /* ends when the other does */
+    assert_false(cp_windows_is_urgent(windows));
+    limited.retry_after = 60000;
+    add(limited);
+    assert_true(cp_windows_is_urgent(windows));
+    assert_int_equal(due_row().cooldown, 60000);
+}
+
+static void probe(struct msg_beat_row row)
+{
+    assert_int_equal(cp_windows_add(windows, CP_SAMPLE_PROBE, &row, now, wall_now), SB_OK);
+}
+
+static void probes_count_where_traffic_says_nothing(void **state)
+{
+    struct sb_buf latency, slow;
+    struct msg_beat_row row = good(7, 3);
+    struct msg_table_row out;
+
+    (void)state;
+    row.first_token = sketch_of(3, 100.0, &latency);
+    probe(row);
+    out = due_row();
+    assert_int_equal(out.samples, 3);
+    assert_int_equal(out.uptime, 1000000);
+    assert_in_range(out.first_token[0], 198, 202);
+    assert_int_equal(out.mean_completion, 0); /* a probe asks for next to nothing */
+    row = good(7, 1);
+    row.successes = 0;
+    row.faults = 1;
+    add(row);
+    out = due_row();
+    assert_int_equal(out.samples, 1);
+    assert_int_equal(out.uptime, 0);               /* of traffic, */
+    assert_in_range(out.first_token[0], 198, 202); /* which measured no latency */
+    row = good(7, 1);
+    row.first_token = sketch_of(1, 900.0, &slow);
+    add(row);
+    assert_in_range(due_row().first_token[0], 891, 909);
+    sb_buf_release(&latency);
+    sb_buf_release(&slow);
+}
+
+static void a_probe_that_succeeds_ends_an_outage_of_traffic(void **state)
+{
+    (void)state;
+    add(bad(7, 6));
+    now += 5000;
+    assert_true(row_of(7).outage);
+    probe(good(7, 1));
+    assert_false(row_of(7).outage);
+}
+
+static void longer_times_have_an_uptime_of_their_own(void **state)
+{
+    struct msg_table_row row;
+
+    (void)state;
+    add(bad(7, 10));
+    now += 1200000; /* 20 minutes */
+    add(good(7, 10));
+    row = row_of(7);
+    assert_int_equal(row.uptime, 1000000);
+    assert_int_equal(row.uptime_half_hour, 500000);
+    assert_int_equal(row.uptime_day, 500000);
+    now += 2400000;
+    row = row_of(7);
+    assert_int_equal(row.samples, 0);
+    assert_int_equal(row.uptime, MSG_NO_DATA);
+    assert_int_equal(row.uptime_half_hour, MSG_NO_DATA);
+    assert_int_equal(row.uptime_day, 500000);
+}
+
+static uint64_t attempts_of_minutes(bool flush)
+{
+    struct sb_list list, *link;
+    uint64_t attempts = 0;
+
+    sb_list_init(&list);
+    cp_windows_minutes(windows, flush, now, wall_now, &list);
+    while ((link = sb_list_pop(&list)) != NULL) {
+        struct cp_minute *minute = container_of(link, struct cp_minute, link);
+
+        assert_int_equal(minute->endpoint, 7);
+        attempts += minute->sums.attempts;
+        cp_minute_destroy(&minute);
+    }
+    return attempts;
+}
+
+static void what_was_heard_becomes_history_once(void **state)
+{
+    uint64_t sent = 0, stored = 0;
+
+    (void)state;
+    for (int second = 0; second < 200; second++) {
+        add(good(7, 3));
+        probe(good(7, 5)); /* whoever probes keeps records of its own */
+        sent += 3;
+        now += 1000;
+        wall_now += 1000000;
+        stored += attempts_of_minutes(false);
+    }
+    assert_in_range(stored, sent - 3 * 70, sent);
+    now += CP_SLOT;
+    stored += attempts_of_minutes(true);
+    assert_int_equal(stored, sent);
+    assert_int_equal(attempts_of_minutes(true), 0);
 }
 
 static void a_row_is_due_when_it_moved_by_five_percent(void **state)
@@ -274,17 +432,32 @@ static void asking_for_all_rows_takes_nothing_from_the_others(void **state)
     assert_int_equal(due().n_rows, 2);
 }
 
-static void a_silent_endpoint_is_published_as_unknown_once_and_forgotten(void **state)
+static void a_silent_endpoint_is_published_as_unknown_and_forgotten_in_the_end(void **state)
 {
     struct msg_table_row row;
+    uint32_t samples = 1;
 
     (void)state;
     add(good(7, 1));
     (void)due();
-    now += (sb_msec)CP_WINDOW_SLOT * CP_WINDOW_SLOTS;
+    now += CP_SPAN_NOW_LIFE;
     row = due_row();
     assert_int_equal(row.samples, 0);
     assert_int_equal(row.uptime, MSG_NO_DATA);
+    assert_int_equal(row.uptime_day, 1000000);
+    for (int i = 0; i < 25 * 360; i++) {
+        struct msg_tables tables = due();
+
+        if (tables.n_rows > 0)
+            samples = tables.rows[0].samples;
+        now += CP_SLOT;
+        wall_now += CP_SLOT * 1000;
+        (void)attempts_of_minutes(false);
+        sb_arena_destroy(&arena);
+        arena = sb_arena_new(4096);
+    }
+    (void)due();
+    assert_int_equal(samples, 0);
     assert_int_equal(cp_windows_count(windows), 0);
     assert_int_equal(due().n_rows, 0);
 }
@@ -294,6 +467,7 @@ static void people_see_units_and_health(void **state)
     SB_CLEANUP(sb_json_free) yyjson_doc *doc = NULL;
     struct sb_buf out, latency;
     struct msg_beat_row row = good(9, 100);
+    static const uint64_t ids[] = {3, 5, 9};
     yyjson_val *first;
 
     (void)state;
@@ -301,7 +475,7 @@ static void people_see_units_and_health(void **state)
     row.first_token = sketch_of(100, 10.0, &latency);
     add(row);
     add(bad(3, 6));
-    assert_int_equal(cp_windows_json(windows, now, &out), SB_OK);
+    assert_int_equal(cp_windows_json(windows, ids, SB_ARRAY_LEN(ids), now, &out), SB_OK);
     assert_int_equal(sb_json_read(sb_buf_slice(&out), 1 << 16, &doc, NULL), SB_OK);
     first = yyjson_arr_get(yyjson_doc_get_root(doc), 0);
     assert_int_equal(yyjson_get_uint(yyjson_obj_get(first, "endpoint_id")), 3);
@@ -325,14 +499,19 @@ int main(void)
         TEST(a_slot_that_is_used_again_begins_at_nothing),
         TEST(latency_rises_and_throughput_falls_with_the_percentile),
         TEST(a_broken_sketch_costs_only_itself),
-        TEST(five_faults_in_a_row_are_an_outage_and_one_success_ends_it),
-        TEST(few_faults_over_three_seconds_are_an_outage_too),
-        TEST(an_outage_without_news_is_forgotten),
+        TEST(an_outage_is_urgent_and_told_when_it_begins_and_ends),
+        TEST(an_outage_without_news_is_over_after_thirty_seconds),
+        TEST(a_new_leader_knows_who_was_out),
         TEST(rate_limits_are_neither_uptime_nor_outage),
+        TEST(a_cooldown_that_grows_is_urgent_each_time),
+        TEST(probes_count_where_traffic_says_nothing),
+        TEST(a_probe_that_succeeds_ends_an_outage_of_traffic),
+        TEST(longer_times_have_an_uptime_of_their_own),
+        TEST(what_was_heard_becomes_history_once),
         TEST(a_row_is_due_when_it_moved_by_five_percent),
         TEST(a_row_with_news_is_due_every_ten_seconds),
         TEST(asking_for_all_rows_takes_nothing_from_the_others),
-        TEST(a_silent_endpoint_is_published_as_unknown_once_and_forgotten),
+        TEST(a_silent_endpoint_is_published_as_unknown_and_forgotten_in_the_end),
         TEST(people_see_units_and_health),
     };
 
