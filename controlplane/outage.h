@@ -2,7 +2,7 @@
  *
  *      UP --5 faults in a row, or 3 over 2 seconds--> OUT
  *      OUT --a success, when successes outnumber the faults of the last 3 s--> UP
- *      OUT --30 s without another fault-->                                     UP
+ *      OUT --29 s without another fault-->                                     UP
  *
  * Pure: the caller says what was heard and when.  Times are of its monotonic
  * clock, when the news arrived: the clocks of workers do not count, so that a
@@ -24,7 +24,9 @@ enum {
     CP_OUTAGE_SLOW = 3,      /* faults in a row, when they are spread over... */
     CP_OUTAGE_SPREAD = 2000, /* ms */
     CP_OUTAGE_RECENT = 3,    /* seconds that are looked back on */
-    CP_OUTAGE_LIFE = 30000,  /* ms without another fault */
+    /* Without another fault.  Less than the 30 s that a mark lives at a worker,
+     * so that it ends here first, also when nobody looks for a second. */
+    CP_OUTAGE_LIFE = 29000, /* ms */
 };
 
 /* All zeros: up, and nothing heard. */

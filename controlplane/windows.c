@@ -37,7 +37,7 @@ struct window {
 
 /* What a row is made of; the sketches are kept as scratch. */
 struct scratch {
-    struct cp_sums traffic, probes, wide;
+    struct cp_sums traffic, probes, wide, recent;
 };
 
 struct cp_windows {
@@ -108,6 +108,7 @@ void cp_windows_destroy(struct cp_windows **windowsp)
     cp_sums_release(&windows->scratch.traffic);
     cp_sums_release(&windows->scratch.probes);
     cp_sums_release(&windows->scratch.wide);
+    cp_sums_release(&windows->scratch.recent);
     sb_mem_free(windows);
 }
 
@@ -331,6 +332,19 @@ static const struct sb_sketch *either(const struct sb_sketch *traffic,
     return traffic->count > 0 ? traffic : probes;
 }
 
+/* The newest values alone when their median has made a step, else all. */
+static const struct sb_sketch *of_this_pace(const struct sb_sketch *all,
+                                            const struct sb_sketch *recent)
+{
+    double now, then;
+
+    if (recent->count < CP_STEP_SAMPLES || recent->count == all->count)
+        return all;
+    now = sb_sketch_quantile(recent, 0.5);
+    then = sb_sketch_quantile(all, 0.5);
+    return now * 2 <= then || then * 2 <= now ? recent : all;
+}
+
 /* Of a span whose sketches are not looked at. */
 static uint32_t wide_uptime(const struct window *window, enum cp_span span, sb_msec now,
                             struct scratch *scratch)
@@ -370,6 +384,8 @@ static int make_row(const struct window *window, sb_msec now, struct scratch *sc
     const struct cp_sums *first = traffic;
     int rc = add_up(window, CP_SPAN_NOW, now, scratch);
 
+    if (rc == SB_OK)
+        rc = cp_series_recent(&window->traffic, now, &scratch->recent);
     if (rc != SB_OK)
         return rc;
     if (traffic->attempts == 0)
@@ -390,8 +406,12 @@ static int make_row(const struct window *window, sb_msec now, struct scratch *sc
         .uptime_day = wide_uptime(window, CP_SPAN_DAY, now, scratch)};
     if (row->outage)
         row->outage_age = capped((double)(now - window->outage.newest));
-    put_latency(either(&traffic->first_token, &probes->first_token), row->first_token);
-    put_throughput(either(&traffic->throughput, &probes->throughput), row->throughput);
+    put_latency(either(of_this_pace(&traffic->first_token, &scratch->recent.first_token),
+                       &probes->first_token),
+                row->first_token);
+    put_throughput(either(of_this_pace(&traffic->throughput, &scratch->recent.throughput),
+                          &probes->throughput),
+                   row->throughput);
     return SB_OK;
 }
 
@@ -601,10 +621,11 @@ static void put_uptime(struct sb_json *json, uint32_t uptime)
 }
 
 /* The members that every span has. */
-static void put_span(struct sb_json *json, const struct scratch *scratch)
+static void put_span(struct sb_json *json, const struct scratch *scratch,
+                     const uint32_t latency[MSG_PERCENTILES],
+                     const uint32_t throughput[MSG_PERCENTILES])
 {
     const struct cp_sums *traffic = &scratch->traffic, *probes = &scratch->probes;
-    uint32_t values[MSG_PERCENTILES];
 
     sb_json_add_u64(json, "samples", traffic->attempts);
     sb_json_add_u64(json, "successes", traffic->successes);
@@ -612,21 +633,22 @@ static void put_span(struct sb_json *json, const struct scratch *scratch)
     sb_json_add_u64(json, "rate_limited", traffic->rate_limited);
     sb_json_add_u64(json, "probes", probes->attempts);
     put_uptime(json, uptime_of(traffic, probes));
-    put_latency(either(&traffic->first_token, &probes->first_token), values);
-    put_list(json, "latency_ms", values, 1.0);
-    put_throughput(either(&traffic->throughput, &probes->throughput), values);
-    put_list(json, "throughput", values, 1000.0);
+    put_list(json, "latency_ms", latency, 1.0);
+    put_list(json, "throughput", throughput, 1000.0);
 }
 
 static int put_wide(struct sb_json *json, const char *name, const struct window *window,
                     enum cp_span span, sb_msec now, struct scratch *scratch)
 {
+    uint32_t latency[MSG_PERCENTILES], throughput[MSG_PERCENTILES];
     int rc = add_up(window, span, now, scratch);
 
     if (rc != SB_OK)
         return rc;
+    put_latency(either(&scratch->traffic.first_token, &scratch->probes.first_token), latency);
+    put_throughput(either(&scratch->traffic.throughput, &scratch->probes.throughput), throughput);
     sb_json_add_object(json, name);
-    put_span(json, scratch);
+    put_span(json, scratch, latency, throughput);
     sb_json_close_object(json);
     return SB_OK;
 }
@@ -659,7 +681,7 @@ static int put_window(struct sb_json *json, const struct window *window, sb_msec
     if (scratch->probes.attempts > 0)
         sb_json_put_text(json, SB_SLICE_LIT("probes"));
     sb_json_close_array(json);
-    put_span(json, scratch);
+    put_span(json, scratch, row.first_token, row.throughput);
     rc = put_wide(json, "half_hour", window, CP_SPAN_HALF_HOUR, now, scratch);
     if (rc == SB_OK)
         rc = put_wide(json, "day", window, CP_SPAN_DAY, now, scratch);

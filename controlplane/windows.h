@@ -5,6 +5,10 @@
  * (controlplane/outage.h).  A row of the tables is made of the last five
  * minutes of traffic; where traffic says nothing, of what probes saw.
  *
+ * A step of the pace must not hide behind five minutes of another: when the
+ * median of the newest 10 to 20 s is half of that of the window, or twice, and
+ * CP_STEP_SAMPLES say so, the percentiles are of those seconds alone.
+ *
  * Pure: time is the caller's.  now: monotonic milliseconds.  wall:
  * microseconds since 1970, which name the minutes of the history and nothing
  * else.
@@ -33,7 +37,8 @@ struct sb_arena;
 struct sb_buf;
 
 enum {
-    CP_ROW_REFRESH = 10000,   /* ms */
+    CP_ROW_REFRESH = 10000, /* ms */
+    CP_STEP_SAMPLES = 10,
     CP_WINDOWS_MAX = 2000000, /* endpoints */
 };
 
