@@ -45,6 +45,8 @@ struct cp_chronicle {
     int64_t began;           /* minute in which the term began here */
     int hours;               /* of the past that were told; -1: not even the last half one */
     bool wants_expiry;
+    int64_t expiry_revision; /* for which, and */
+    int32_t expiry_day;      /* on which was looked last; 0: never */
 };
 
 static void want(struct cp_chronicle *chronicle, sb_msec delay);
@@ -267,16 +269,28 @@ static void drop_verdicts(struct cp_chronicle *chronicle)
 
 static int tell_expiry(struct cp_chronicle *chronicle)
 {
+    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
+    int32_t today = sb_day_of(sb_clock_wall(&sb_clock_system));
     uint64_t told = 0;
+    int64_t revision;
     int rc;
 
     if (!chronicle->wants_expiry)
         return SB_OK;
-    rc = cp_expiry_tell(chronicle->db, chronicle->term, sb_day_of(sb_clock_wall(&sb_clock_system)),
-                        &told);
-    if (rc == SB_OK)
-        chronicle->wants_expiry = false;
-    return rc;
+    rc = cp_db_query(chronicle->db, "SELECT revision FROM config_head", CP_NO_PARAMS, &rows);
+    if (rc != SB_OK)
+        return rc;
+    revision = cp_rows_count(rows) > 0 ? cp_rows_i64(rows, 0, 0) : 0;
+    if (revision != chronicle->expiry_revision || today != chronicle->expiry_day)
+        rc = cp_expiry_tell(chronicle->db, chronicle->term, today, &told);
+    if (rc != SB_OK)
+        return rc;
+    if (told < CP_EXPIRY_AT_ONCE) { /* else there may be more */
+        chronicle->expiry_revision = revision;
+        chronicle->expiry_day = today;
+    }
+    chronicle->wants_expiry = false;
+    return SB_OK;
 }
 
 static void on_expiry(struct sb_reactor_timer *timer)
@@ -360,6 +374,7 @@ static void on_lead(struct cp_chronicle *chronicle, const struct cp_lead *lead)
     chronicle->began = minute_now();
     chronicle->hours = -1;
     chronicle->wants_expiry = true;
+    chronicle->expiry_day = 0;
     sb_reactor_timer_start(chronicle->reactor, &chronicle->expiry, CP_CHRONICLE_EXPIRY,
                            CP_CHRONICLE_EXPIRY, on_expiry);
     want(chronicle, 0);

@@ -10,7 +10,8 @@
  *    hour by hour,
  *  - records the detector's verdicts as events, each outage once whatever
  *    leaders come and go,
- *  - looks for evidence that expires (controlplane/expiry.h).
+ *  - looks for evidence that expires (controlplane/expiry.h), whenever the
+ *    configuration has changed, or the day.
  */
 #pragma once
 
@@ -23,7 +24,7 @@ struct sb_mailbox;
 
 enum {
     CP_CHRONICLE_RETRY = 2000,        /* ms until a failure is tried again */
-    CP_CHRONICLE_EXPIRY = 60000,      /* ms between two looks for evidence that expires */
+    CP_CHRONICLE_EXPIRY = 5000,       /* ms between two looks whether evidence may have expired */
     CP_CHRONICLE_MINUTES_MAX = 500000 /* rows that wait for the database; older ones are lost */
 };
 

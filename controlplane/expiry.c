@@ -39,7 +39,7 @@ static const char sql[] =
     " SELECT kind, name, claim, evidence, attested_by, expires_on, once,"
     "  (SELECT revision FROM config_head)"
     " FROM ends WHERE NOT EXISTS (SELECT FROM events e WHERE e.once = ends.once)"
-    " ORDER BY expires_on, kind, name, claim LIMIT 1000";
+    " ORDER BY expires_on, kind, name, claim LIMIT $3::bigint";
 
 enum column {
     COL_KIND,
@@ -110,8 +110,10 @@ static int tell_all(struct cp_db *db, void *ctx)
 {
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
     struct telling *telling = ctx;
-    int rc =
-        cp_db_query(db, sql, CP_PARAMS(CP_P_I64(telling->today), CP_P_I64(CP_EXPIRY_DAYS)), &rows);
+    int rc = cp_db_query(
+        db, sql,
+        CP_PARAMS(CP_P_I64(telling->today), CP_P_I64(CP_EXPIRY_DAYS), CP_P_I64(CP_EXPIRY_AT_ONCE)),
+        &rows);
 
     telling->told = 0;
     for (size_t i = 0; rc == SB_OK && i < cp_rows_count(rows); i++)
