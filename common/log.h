@@ -63,6 +63,7 @@
     X(ADMIN)                                                                                       \
     X(PROBE)                                                                                       \
     X(TABLES)                                                                                      \
+    X(EVENT)                                                                                       \
     X(FLEET)                                                                                       \
     X(SUPER)
 

@@ -204,6 +204,18 @@ void sb_hash_keyed(const struct sb_secret *key, struct sb_slice bytes,
                                  (const unsigned char *)key->bytes, key->n) != 0);
 }
 
+void sb_hmac_sha256(const struct sb_secret *key, struct sb_slice bytes,
+                    uint8_t ret_mac[SB_HASH_BYTES])
+{
+    crypto_auth_hmacsha256_state state;
+
+    _Static_assert(SB_HASH_BYTES == crypto_auth_hmacsha256_BYTES, "SHA-256");
+    (void)crypto_auth_hmacsha256_init(&state, (const unsigned char *)key->bytes, key->n);
+    (void)crypto_auth_hmacsha256_update(&state, bytes_of(bytes), bytes.n);
+    (void)crypto_auth_hmacsha256_final(&state, ret_mac);
+    sb_secret_wipe(&state, sizeof(state));
+}
+
 static crypto_generichash_state *opaque(struct sb_hash_state *state)
 {
     return (crypto_generichash_state *)(void *)state->opaque;

@@ -52,6 +52,11 @@ void sb_hash(struct sb_slice bytes, uint8_t ret_hash[SB_HASH_BYTES]);
 void sb_hash_keyed(const struct sb_secret *key, struct sb_slice bytes,
                    uint8_t ret_hash[SB_HASH_BYTES]);
 
+/* HMAC-SHA-256 (RFC 2104), under a key of any length: for those who expect it,
+ * such as receivers of a webhook. */
+void sb_hmac_sha256(const struct sb_secret *key, struct sb_slice bytes,
+                    uint8_t ret_mac[SB_HASH_BYTES]);
+
 /* In parts: init, update..., final gives what sb_hash() of the whole gives. */
 struct sb_hash_state {
     _Alignas(64) unsigned char opaque[384];

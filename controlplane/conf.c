@@ -55,6 +55,11 @@ static const struct sb_conf_item items[] = {
     {"tables-interval", SB_CONF_MSEC, AT(tables_interval), 100, 10000, "1s", 0, "Bus",
      "time between two publications of the tables", NULL},
 
+    {"webhook-url", SB_CONF_STRING, AT(webhook_url), 1, 2000, NULL, SB_CONF_SECRET, "Events",
+     "where events are posted to: http:// or https://; without one they are logged only", NULL},
+    {"webhook-secret-file", SB_CONF_STRING, AT(webhook_secret_file), 1, 4000, NULL, 0, "Events",
+     "file whose first line is the key that signs them", NULL},
+
     {"admin", SB_CONF_STRING, AT(admin), 3, 256, "127.0.0.1:9090", 0, "Administration",
      "address of the admin API and console: HOST:PORT", NULL},
     {"admin-token-file", SB_CONF_STRING, AT(admin_token_file), 1, 4000, ".switchboard/admin.token",
@@ -90,6 +95,10 @@ static int check(void *target, struct sb_errmsg *err)
     struct sb_errmsg why;
     int rc;
 
+    if ((conf->webhook_url != NULL) != (conf->webhook_secret_file != NULL))
+        return sb_err_set(err, SB_EINVAL,
+                          "webhook-url and webhook-secret-file belong together: where events go, "
+                          "and the key that signs them");
     if (is_secure != (conf->bus_clients != NULL))
         return sb_err_set(err, SB_EINVAL,
                           "bus-key and bus-clients belong together: this daemon's own key pair and "

@@ -25,6 +25,8 @@ struct cp_conf {
     const char *control, *publish; /* addresses to bind */
     const char *bus_key, *bus_clients;
     sb_msec tables_interval;
+    /* events; both or none */
+    const char *webhook_url, *webhook_secret_file;
     /* administration */
     const char *admin; /* HOST:PORT */
     const char *admin_token_file;

@@ -13,6 +13,7 @@
 #include "controlplane/collector.h"
 #include "controlplane/conf.h"
 #include "controlplane/db.h"
+#include "controlplane/herald.h"
 #include "controlplane/hub.h"
 #include "controlplane/leader.h"
 #include "controlplane/mail.h"
@@ -22,6 +23,7 @@
 #include "controlplane/stats.h"
 #include "controlplane/tables.h"
 #include "controlplane/upkeep.h"
+#include "controlplane/webhook.h"
 
 struct cp_daemon {
     const struct cp_conf *conf;
@@ -35,6 +37,8 @@ struct cp_daemon {
     struct cp_chronicle *chronicle;
     struct cp_tables *tables;
     struct cp_answers *answers;
+    struct cp_webhook *webhook; /* NULL: none */
+    struct cp_herald *herald;
     struct cp_publisher *publisher;
     struct cp_source *source;
     struct cp_upkeep *upkeep;
@@ -114,6 +118,19 @@ static void attach(struct sb_mailbox *to, struct sb_mailbox *observer)
     (void)sb_mailbox_post(to, &cp_attach_new(observer)->mail);
 }
 
+static int start_herald(struct cp_daemon *daemon, struct sb_errmsg *err)
+{
+    const struct cp_conf *conf = daemon->conf;
+    struct cp_herald_conf herald = {
+        .conninfo = conf->database, .name = daemon->name, .stats = &daemon->stats};
+    int rc = SB_OK;
+
+    if (conf->webhook_url != NULL)
+        rc = cp_webhook_new(conf->webhook_url, conf->webhook_secret_file, &daemon->webhook, err);
+    herald.webhook = daemon->webhook;
+    return rc == SB_OK ? cp_herald_start(&herald, &daemon->herald, err) : rc;
+}
+
 static int start_bus(struct cp_daemon *daemon, struct sb_errmsg *err)
 {
     const struct cp_conf *conf = daemon->conf;
@@ -147,6 +164,7 @@ static int start_bus(struct cp_daemon *daemon, struct sb_errmsg *err)
     attach(publisher.leader, publisher.collector);
     attach(publisher.leader, publisher.tables);
     attach(publisher.leader, cp_chronicle_mailbox(daemon->chronicle));
+    attach(publisher.leader, cp_herald_mailbox(daemon->herald));
     attach(publisher.leader, cp_source_mailbox(daemon->source));
     attach(publisher.leader, source.publisher);
     sb_log_info(BUS, "listening control=%s publish=%s curve=%s",
@@ -202,6 +220,8 @@ int cp_daemon_start(const struct cp_conf *conf, struct cp_daemon **ret, struct s
     if (rc == SB_OK)
         rc = start_helpers(daemon, err);
     if (rc == SB_OK)
+        rc = start_herald(daemon, err);
+    if (rc == SB_OK)
         rc = start_bus(daemon, err);
     if (rc == SB_OK)
         rc = start_upkeep(daemon, err);
@@ -247,6 +267,8 @@ void cp_daemon_stop(struct cp_daemon **daemonp)
     cp_source_stop(&daemon->source);
     cp_publisher_stop(&daemon->publisher);
     cp_answers_stop(&daemon->answers);
+    cp_herald_stop(&daemon->herald);
+    cp_webhook_destroy(&daemon->webhook);
     cp_tables_stop(&daemon->tables);
     cp_chronicle_stop(&daemon->chronicle);
     cp_collector_stop(&daemon->collector);

@@ -27,7 +27,7 @@ LIBRARY_OWNER = {  # header -> the only files that may include it
     r"sodium\.h": {"common/secret.c"},
     r"openssl/.*": {"dataplane/trust.c", "tests/lib/tls_peer.h", "tests/sim/tls.c"},
     r"curl/.*": {"dataplane/dial.c", "dataplane/multi.c", "dataplane/trust.c",
-                 "controlplane/prober.c", "controlplane/ctl/rest.c"},
+                 "controlplane/prober.c", "controlplane/webhook.c", "controlplane/ctl/rest.c"},
     r"libpq-fe\.h": {"controlplane/db.c"},
     r"microhttpd\.h": {"controlplane/admin/http.c"},
     r"yaml\.h": {"controlplane/catalog/yaml.c", "controlplane/ctl/yaml.c"},
@@ -43,6 +43,7 @@ SECRET_READERS = {
     "controlplane/enter.c",  # hashes API keys, seals credentials
     "dataplane/outlet.c",  # writes the provider's key into the request's head
     "controlplane/admin/token.c",  # hashes the admin token
+    "controlplane/webhook.c",  # takes the line with the key out of its file
     "controlplane/admin/written.c",  # shows a made API key, once
     "controlplane/ctl/ctl.c",  # finds the admin token
     "controlplane/ctl/rest.c",  # writes it into the request's head

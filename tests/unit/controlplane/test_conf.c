@@ -46,6 +46,19 @@ static void passwords_are_not_shown(void **state)
             assert_true(cp_conf_spec.items[i].flags & SB_CONF_SECRET);
 }
 
+static void a_webhook_needs_the_key_that_signs(void **state)
+{
+    struct cp_conf conf;
+
+    (void)state;
+    assert_int_equal(READ(&conf, "--database", "x", "--webhook-url", "http://[::1]/"), SB_EINVAL);
+    assert_non_null(strstr(err.text, "webhook-secret-file"));
+    assert_int_equal(READ(&conf, "--database", "x", "--webhook-secret-file", "f"), SB_EINVAL);
+    assert_int_equal(READ(&conf, "--database", "x", "--webhook-url", "http://[::1]/",
+                          "--webhook-secret-file", "f"),
+                     SB_OK);
+}
+
 static void plaintext_beyond_loopback_and_half_of_curve_are_refused(void **state)
 {
     struct cp_conf conf;
@@ -100,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_database_is_all_that_it_needs),
         cmocka_unit_test(passwords_are_not_shown),
+        cmocka_unit_test(a_webhook_needs_the_key_that_signs),
         cmocka_unit_test(plaintext_beyond_loopback_and_half_of_curve_are_refused),
         cmocka_unit_test(texts_that_mean_nothing_are_refused_with_their_name),
         cmocka_unit_test(files_are_looked_at),
