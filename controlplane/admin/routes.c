@@ -81,6 +81,20 @@ static const struct cp_route_param audit_changes_params[] = {
     NO_MORE_PARAMS,
 };
 
+static const struct cp_route_param events_params[] = {
+    VIEW_PARAMS,
+    {"kind", CP_PARAM_OF_TEXT, "one or several, with commas between: outage_began,price_rose",
+     NULL},
+    {"severity", CP_PARAM_OF_TEXT, "at least: info, warning, critical", NULL},
+    {"subject_kind", CP_PARAM_OF_TEXT, "of the object that it is about: endpoints", NULL},
+    {"subject", CP_PARAM_OF_TEXT, "its name: model@tag", NULL},
+    NO_MORE_PARAMS,
+};
+static const struct cp_route_param flags_params[] = {
+    {"at", CP_PARAM_OF_TIME, "as of then: 2026-01-31 or 2026-01-31T12:00:00Z (default: now)", NULL},
+    NO_MORE_PARAMS,
+};
+
 #define V1 "/admin/v1/"
 
 #define KIND_ROUTES(NAME, section, one)                                                            \
@@ -196,6 +210,20 @@ const struct cp_route cp_routes[] = {
      .answer = CP_ANSWER_LIST,
      .id = "list_tables",
      .summary = "What is measured of each endpoint"},
+    {.method = "GET",
+     .path = V1 "events",
+     .serve = cp_serve_events,
+     .params = events_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "list_events",
+     .summary = "Outages, evidence that ends, prices: newest first"},
+    {.method = "GET",
+     .path = V1 "flags/{name...}",
+     .serve = cp_serve_flags,
+     .params = flags_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "get_flags",
+     .summary = "What was believed about an endpoint at some time, and why"},
     {.method = "POST",
      .path = V1 "explain",
      .serve = cp_serve_explain,

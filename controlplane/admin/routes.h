@@ -78,6 +78,8 @@ cp_serve_cb cp_serve_revisions, cp_serve_revision, cp_serve_rollback;
 cp_serve_cb cp_serve_workers, cp_serve_explain;
 /* tables.c */
 cp_serve_cb cp_serve_tables;
+cp_serve_cb cp_serve_events;
+cp_serve_cb cp_serve_flags;
 /* audit_requests.c */
 cp_serve_cb cp_serve_audit_requests;
 /* audit_changes.c */

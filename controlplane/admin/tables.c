@@ -18,23 +18,25 @@ enum column {
     COL_PRICING,
     COL_MODEL_ID,
     COL_EXPIRING,
+    COL_EXPIRES_ON,
 };
 
 /* With the evidence that ends within 30 days, or has ended: what the endpoint
  * says itself, or else its provider, and of the model. */
 static const char sql[] =
     "SELECT e.id, e.name, m.model, p.slug, e.tag, e.region, (o.object -> 'pricing')::text,"
-    " e.model_id, (SELECT jsonb_agg(jsonb_build_object('claim', c.claim,"
+    " e.model_id, x.list::text, x.list -> 0 ->> 'expires_on'"
+    " FROM endpoints e JOIN models m ON m.id = e.model_id JOIN providers p ON p.id = e.provider_id"
+    " JOIN endpoint_objects o ON o.name = e.name"
+    " CROSS JOIN LATERAL (SELECT jsonb_agg(jsonb_build_object('claim', c.claim,"
     "   'expires_on', (c.held).expires_on,"
     "   'is_expired', (c.held).expires_on < (now() AT TIME ZONE 'UTC')::date)"
-    "   ORDER BY (c.held).expires_on, c.claim)"
+    "   ORDER BY (c.held).expires_on, c.claim) AS list"
     "  FROM (VALUES ('eu_resident', e.eu_resident), ('zdr', coalesce(e.zdr, p.zdr)),"
     "   ('no_training', coalesce(e.no_training, p.no_training)),"
     "   ('distillable', m.distillable)) AS c (claim, held)"
     "  WHERE (c.held).value = 'yes'"
-    "  AND (c.held).expires_on <= (now() AT TIME ZONE 'UTC')::date + 30)::text"
-    " FROM endpoints e JOIN models m ON m.id = e.model_id JOIN providers p ON p.id = e.provider_id"
-    " JOIN endpoint_objects o ON o.name = e.name"
+    "  AND (c.held).expires_on <= (now() AT TIME ZONE 'UTC')::date + 30) x"
     " WHERE e.name > $1 AND ($2::text IS NULL OR m.model = $2)"
     " AND ($3::text IS NULL OR p.slug = $3)"
     " ORDER BY e.name LIMIT $4";
@@ -218,6 +220,7 @@ static void put_endpoint(struct sb_json *json, const struct tables_page *page, s
     add_text(json, "region", rows, row, COL_REGION);
     add_raw(json, "pricing", rows, row, COL_PRICING, "{}");
     add_raw(json, "expiring", rows, row, COL_EXPIRING, "[]");
+    add_text(json, "expires_on", rows, row, COL_EXPIRES_ON);
     add_share(json, page, cp_rows_i64(rows, row, COL_MODEL_ID), one != NULL ? one->samples : 0);
     if (one != NULL && one->row != NULL) {
         add_measured(json, one->row);

@@ -1,4 +1,4 @@
-/* controlplane/ctl/cmd_audit.c - audit query, audit changes. */
+/* controlplane/ctl/cmd_audit.c - audit query, audit changes, events. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -35,6 +35,12 @@ static const struct ctl_field change_fields[] = {
     {"NAME", "name", CTL_SHOW_TEXT, true},
     {"ACTION", "action", CTL_SHOW_STATE, false},
     {"NOTE", "note", CTL_SHOW_TEXT, true},
+};
+
+static const struct ctl_field event_fields[] = {
+    {"ID", "id", CTL_SHOW_VERSION, false},           {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},
+    {"SEVERITY", "severity", CTL_SHOW_STATE, false}, {"EVENT", "kind", CTL_SHOW_TEXT, false},
+    {"SUBJECT", "subject", CTL_SHOW_NAME, true},     {"WHAT", "text", CTL_SHOW_TEXT, true},
 };
 
 /* --- filters ------------------------------------------------------------------------ */
@@ -168,4 +174,15 @@ int ctl_run_audit_changes(struct ctl *ctl)
     return status == CTL_DONE ? list(ctl, "/admin/v1/audit/changes", &query, change_fields,
                                      SB_ARRAY_LEN(change_fields))
                               : status;
+}
+
+int ctl_run_events(struct ctl *ctl)
+{
+    static const char *const names[] = {"kind", "severity", "subject-kind", "subject", NULL};
+    struct ctl_query query = {.ctl = ctl};
+    int status = make_query(&query, names);
+
+    return status == CTL_DONE
+               ? list(ctl, "/admin/v1/events", &query, event_fields, SB_ARRAY_LEN(event_fields))
+               : status;
 }

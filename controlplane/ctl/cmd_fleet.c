@@ -131,12 +131,15 @@ static const struct ctl_field table_fields[] = {
     {"REGION", "region", CTL_SHOW_TEXT, false},
     {"HEALTH", "health", CTL_SHOW_STATE, false},
     {"UPTIME", "uptime", CTL_SHOW_PERCENT, false},
+    {"1 DAY", "day.uptime", CTL_SHOW_PERCENT, false},
     {"FIRST p50", "latency_ms.p50", CTL_SHOW_MSEC, false},
     {"p99", "latency_ms.p99", CTL_SHOW_MSEC, false},
     {"TOK/S p50", "throughput.p50", CTL_SHOW_RATE, false},
     {"$/M IN", "pricing.prompt", CTL_SHOW_DECIMAL, false},
     {"$/M OUT", "pricing.completion", CTL_SHOW_DECIMAL, false},
     {"SAMPLES", "samples", CTL_SHOW_COUNT, false},
+    {"SHARE", "traffic_share", CTL_SHOW_PERCENT, false},
+    {"EXPIRES", "expires_on", CTL_SHOW_TEXT, false},
 };
 
 static int show_tables(struct ctl *ctl)

@@ -119,6 +119,20 @@ static const struct ctl_flag audit_changes_flags[] = {
     NO_MORE_FLAGS,
 };
 
+static const struct ctl_flag events_flags[] = {
+    MOMENT_FLAGS,
+    {"kind", 0, "WORDS", "outage_began, price_rose, ...; several with commas between"},
+    {"severity", 0, "WORD", "at least: info, warning, critical"},
+    {"subject-kind", 0, "KIND", "of the object that it is about"},
+    {"subject", 0, "NAME", "of the object: MODEL@TAG"},
+    LIST_FLAGS,
+    NO_MORE_FLAGS,
+};
+static const struct ctl_flag flags_flags[] = {
+    {"at", 0, "TIME", "as of then: 2026-01-31, 2026-01-31T12:00:00Z, or 30d (ago)"},
+    NO_MORE_FLAGS,
+};
+
 static const char kinds[] =
     "KIND is one of providers, models, endpoints, tenants, keys, policies, credentials, in the\n"
     "singular or plural.  An endpoint is named MODEL@TAG.\n";
@@ -157,6 +171,12 @@ const struct ctl_command ctl_commands[] = {
     {"workers", "", 0, 0, no_flags, "the fleet: version, state, load, spool", NULL,
      ctl_run_workers},
     {"tables", "", 0, 0, tables_flags, "what is measured of each endpoint", NULL, ctl_run_tables},
+    {"events", "", 0, 0, events_flags, "outages, evidence that ends, prices: newest first", NULL,
+     ctl_run_events},
+    {"flags", "MODEL@TAG", 1, 1, flags_flags, "what was believed about an endpoint, and why",
+     "For each claim: what it counts as in routing, what was said, the evidence, and who changed "
+     "it\nlast.  Evidence that had expired by then counts as unknown.\n",
+     ctl_run_flags},
     {"explain", "", 0, 0, explain_flags, "what a live worker would do with a request",
      "Shows which rule removes which endpoint, what would have to be relaxed, and the order in\n"
      "which the others would be tried.  Nothing is sent.  Exit status 1: it would be refused.\n",

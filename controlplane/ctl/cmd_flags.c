@@ -1,0 +1,82 @@
+/* controlplane/ctl/cmd_flags.c - flags. */
+#include "common/clock.h"
+#include "common/timefmt.h"
+#include "controlplane/ctl/commands.h"
+#include "controlplane/ctl/ctl.h"
+#include "controlplane/ctl/moment.h"
+#include "controlplane/ctl/show.h"
+#include "controlplane/ctl/table.h"
+
+static const struct ctl_column columns[] = {
+    {"CLAIM", false, false},   {"COUNTS AS", false, false},  {"SAID", false, false},
+    {"EVIDENCE", false, true}, {"EXPIRES", false, false},    {"ATTESTED BY", false, false},
+    {"REVISION", true, false}, {"CHANGED BY", false, false},
+};
+
+static enum ctl_style style_of(struct sb_slice value)
+{
+    if (sb_slice_is(value, "yes"))
+        return CTL_GOOD;
+    return sb_slice_is(value, "no") ? CTL_BAD : CTL_WARN;
+}
+
+static void add_member(struct ctl *ctl, struct ctl_table *table, yyjson_val *flag, const char *path,
+                       enum ctl_show show)
+{
+    ctl_table_add(table, CTL_PLAIN, ctl_words(ctl->arena, ctl_member(flag, path), show, 0));
+}
+
+static void show_flags(struct ctl *ctl, yyjson_val *answer)
+{
+    struct ctl_table *table = ctl_table_new(ctl->arena, columns, SB_ARRAY_LEN(columns));
+    yyjson_obj_iter iter = yyjson_obj_iter_with(ctl_member(answer, "flags"));
+    struct sb_slice when = ctl_words(ctl->arena, ctl_member(answer, "at"), CTL_SHOW_TIME, 0);
+    yyjson_val *name;
+
+    ctl_print_styled(ctl, CTL_NAME, ctl_member_text(answer, "endpoint"));
+    ctl_print(ctl, " at %.*s UTC, revision %llu\n\n", SB_SLICE_ARGS(when),
+              (unsigned long long)yyjson_get_uint(ctl_member(answer, "revision")));
+    while ((name = yyjson_obj_iter_next(&iter)) != NULL) {
+        yyjson_val *flag = yyjson_obj_iter_get_val(name);
+        struct sb_slice value = ctl_member_text(flag, "value");
+
+        ctl_table_add(table, CTL_NAME, sb_json_text(name));
+        ctl_table_add(table, style_of(value), value);
+        add_member(ctl, table, flag, "said", CTL_SHOW_TEXT);
+        add_member(ctl, table, flag, "evidence", CTL_SHOW_TEXT);
+        add_member(ctl, table, flag, "expires_on", CTL_SHOW_TEXT);
+        add_member(ctl, table, flag, "attested_by", CTL_SHOW_TEXT);
+        add_member(ctl, table, flag, "changed_by.revision", CTL_SHOW_VERSION);
+        add_member(ctl, table, flag, "changed_by.author", CTL_SHOW_NAME);
+    }
+    ctl_print_table(ctl, table);
+}
+
+int ctl_run_flags(struct ctl *ctl)
+{
+    struct ctl_query query = {.ctl = ctl};
+    const char *at = ctl_flag(ctl, "at");
+    char moment[SB_TIME_TEXT_MAX];
+    yyjson_val *answer = NULL;
+    struct sb_slice path;
+    int status;
+
+    if (at != NULL) {
+        if (!ctl_moment_read(at, sb_clock_wall(&sb_clock_system), moment))
+            return ctl_misuse(ctl,
+                              "--at %s is no time: 2026-01-31, 2026-01-31T12:00:00Z, or 30d (ago) "
+                              "is",
+                              at);
+        ctl_query_add(&query, "at", moment);
+    }
+    path =
+        sb_arena_printf(ctl->arena, "/admin/v1/flags/%s", ctl_escape(ctl, ctl->args.operands[0]));
+    status = ctl_get(ctl, ctl_query_path(&query, path.p), &answer);
+    if (status != CTL_DONE)
+        return status;
+    if (ctl->format != CTL_AS_TABLE)
+        ctl_print_value(ctl, answer);
+    else
+        show_flags(ctl, answer);
+    return CTL_DONE;
+}
