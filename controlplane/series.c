@@ -241,13 +241,15 @@ int cp_series_sum(const struct cp_series *series, enum cp_span span, sb_msec now
     return rc;
 }
 
-int cp_series_recent(const struct cp_series *series, sb_msec now, struct cp_sums *sums)
+int cp_series_recent(const struct cp_series *series, sb_msec now, uint64_t least,
+                     struct cp_sums *sums)
 {
     int rc = SB_OK;
 
     cp_sums_reset(sums);
     for (const struct cp_slot *slot = series->newest[CP_SPAN_NOW];
-         rc == SB_OK && slot != NULL && now / CP_SLOT - slot->number < CP_RECENT_SLOTS;
+         rc == SB_OK && slot != NULL && sums->attempts < least &&
+         now / CP_SLOT - slot->number < CP_RECENT_SLOTS;
          slot = slot->older)
         rc = cp_sums_add(sums, &slot->sums);
     return rc;

@@ -102,6 +102,7 @@ int cp_series_sum(const struct cp_series *series, enum cp_span span, sb_msec now
 /* The same, of the numbers alone: the sketches stay empty. */
 void cp_series_count(const struct cp_series *series, enum cp_span span, sb_msec now,
                      struct cp_sums *sums);
-/* Adds up the newest slots, of the last CP_RECENT_SLOTS * CP_SLOT at most. */
-int cp_series_recent(const struct cp_series *series, sb_msec now,
+/* Adds up the newest slots until they hold so many attempts, of the last
+ * CP_RECENT_SLOTS * CP_SLOT at most. */
+int cp_series_recent(const struct cp_series *series, sb_msec now, uint64_t least,
                      struct cp_sums *sums) SB_MUSTCHECK;

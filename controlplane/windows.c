@@ -385,7 +385,7 @@ static int make_row(const struct window *window, sb_msec now, struct scratch *sc
     int rc = add_up(window, CP_SPAN_NOW, now, scratch);
 
     if (rc == SB_OK)
-        rc = cp_series_recent(&window->traffic, now, &scratch->recent);
+        rc = cp_series_recent(&window->traffic, now, CP_STEP_SAMPLES, &scratch->recent);
     if (rc != SB_OK)
         return rc;
     if (traffic->attempts == 0)

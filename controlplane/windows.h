@@ -6,7 +6,7 @@
  * minutes of traffic; where traffic says nothing, of what probes saw.
  *
  * A step of the pace must not hide behind five minutes of another: when the
- * median of the newest 10 to 20 s is half of that of the window, or twice, and
+ * median of the newest 20 s at most is half of that of the window, or twice, and
  * CP_STEP_SAMPLES say so, the percentiles are of those seconds alone.
  *
  * Pure: time is the caller's.  now: monotonic milliseconds.  wall:
@@ -38,7 +38,7 @@ struct sb_buf;
 
 enum {
     CP_ROW_REFRESH = 10000, /* ms */
-    CP_STEP_SAMPLES = 10,
+    CP_STEP_SAMPLES = 20,
     CP_WINDOWS_MAX = 2000000, /* endpoints */
 };
 

@@ -336,33 +336,44 @@ static void a_probe_that_succeeds_ends_an_outage_of_traffic(void **state)
     assert_false(row_of(7).outage);
 }
 
+/* So many seconds, in each of which three attempts run at that pace. */
+static void run_at(double pace, int seconds)
+{
+    struct msg_beat_row row = good(7, 3);
+    struct sb_buf bytes;
+    struct sb_sketch sketch;
+
+    sb_sketch_init(&sketch);
+    sb_buf_init(&bytes, MSG_SKETCH_MAX);
+    assert_int_equal(sb_sketch_add(&sketch, pace, 3), SB_OK);
+    assert_int_equal(msg_sketch_encode(&sketch, &bytes), SB_OK);
+    row.throughput = sb_buf_slice(&bytes);
+    for (; seconds > 0; seconds--, now += 1000)
+        add(row);
+    sb_sketch_release(&sketch);
+    sb_buf_release(&bytes);
+}
+
 static void a_step_of_the_pace_is_not_hidden_by_five_minutes_of_another(void **state)
 {
-    struct sb_buf fast, slow, slower;
-    struct msg_beat_row row = good(7, 100);
-    struct msg_table_row out;
-
     (void)state;
-    row.throughput = sketch_of(1, 100.0, &fast);
-    for (int second = 0; second < 240; second++, now += 1000)
-        add(row);
-    row.throughput = sketch_of(1, 80.0, &slow);
-    for (int second = 0; second < 10; second++, now += 1000)
-        add(row);
+    run_at(100, 245);
+    run_at(80, 9);
     assert_in_range(row_of(7).throughput[0], 99000, 101000); /* that is no step */
-    row.throughput = sketch_of(1, 20.0, &slower);
-    for (int second = 0; second < 10; second++, now += 1000)
-        add(row);
-    out = row_of(7);
-    assert_in_range(out.throughput[0], 19800, 20200);
-    assert_int_equal(out.samples, 260 * 100);
-    row.throughput = sb_buf_slice(&fast);
-    for (int second = 0; second < 10; second++, now += 1000)
-        add(row);
+    run_at(20, 9);
+    assert_in_range(row_of(7).throughput[0], 19800, 20200);
+    assert_int_equal(row_of(7).samples, 3 * 263);
+    run_at(100, 9);
     assert_in_range(row_of(7).throughput[0], 99000, 101000);
-    sb_buf_release(&fast);
-    sb_buf_release(&slow);
-    sb_buf_release(&slower);
+}
+
+static void a_few_odd_attempts_are_no_step(void **state)
+{
+    (void)state;
+    run_at(100, 250);
+    now += 60000;
+    run_at(20, 6); /* 18 attempts after a pause */
+    assert_in_range(row_of(7).throughput[0], 99000, 101000);
 }
 
 static void longer_times_have_an_uptime_of_their_own(void **state)
@@ -537,6 +548,7 @@ int main(void)
         TEST(probes_count_where_traffic_says_nothing),
         TEST(a_probe_that_succeeds_ends_an_outage_of_traffic),
         TEST(a_step_of_the_pace_is_not_hidden_by_five_minutes_of_another),
+        TEST(a_few_odd_attempts_are_no_step),
         TEST(longer_times_have_an_uptime_of_their_own),
         TEST(what_was_heard_becomes_history_once),
         TEST(a_row_is_due_when_it_moved_by_five_percent),
