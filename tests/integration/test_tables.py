@@ -316,7 +316,7 @@ class Receiver:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server.server_port}/hook?token=t0p"
+        return f"http://127.0.0.1:{self.server.server_port}/hook?token=hunter2hunter2"
 
     def close(self):
         self.server.shutdown()
@@ -348,7 +348,7 @@ def test_events_are_posted_until_they_are_taken(site):
                             hashlib.sha256).hexdigest()
         assert moment.startswith("t=") and signature == f"v1={expected}"
         assert len(control.log.found("event=evidence_expired")) == 1
-        assert not control.log.found("t0p")
+        assert not control.log.found("hunter2")
         page = control.session.get(control.url + "/metrics").text
         assert "switchboard_control_webhook_posts_total 1" in page
         assert 'switchboard_control_events_total{kind="evidence_expired"} 1' in page
