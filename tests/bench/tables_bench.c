@@ -218,7 +218,7 @@ static void send_frames(struct fleet *fleet, unsigned worker, enum msg_kind kind
 static void send_beat(struct fleet *fleet, unsigned worker)
 {
     SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(1 << 20);
-    SB_CLEANUP(sb_buf_release) struct sb_buf body;
+    SB_CLEANUP(sb_buf_release) struct sb_buf body = {.limit = 64 << 20};
     struct dp_fold *fold = dp_telemetry_take(fleet->telemetry[worker]);
     char name[32];
     struct msg_beat beat = {.boot = 1};
@@ -228,7 +228,6 @@ static void send_beat(struct fleet *fleet, unsigned worker)
     (void)snprintf(name, sizeof(name), "bench-%u", worker);
     beat.worker = sb_slice_of(name);
     beat.rows = dp_fold_rows(fold, arena, &beat.n_rows);
-    sb_buf_init(&body, 64 << 20);
     if (msg_beat_encode(&beat, &body) != SB_OK)
         die("cannot encode a beat");
     send_frames(fleet, worker, MSG_KIND_BEAT, sb_buf_slice(&body));
