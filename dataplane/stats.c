@@ -2,12 +2,15 @@
 #include "dataplane/stats.h"
 
 #include "common/log.h"
+#include "common/loop.h"
 #include "dataplane/breaker.h"
 #include "dataplane/courier.h"
 #include "dataplane/dial.h"
 #include "dataplane/pool.h"
+#include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
 #include "dataplane/spool.h"
+#include "dataplane/telemetry.h"
 #include "dataplane/worker.h"
 
 #define AT(member) SB_METRIC_AT(struct dp_stats, member)
@@ -111,6 +114,8 @@ struct gauges {
     int64_t breakers_open;
     uint64_t dials, dial_failures[DP_DIAL_FAILURES], pool_reused;
     int64_t pool_idle, pool_in_use, pool_waiting;
+    int64_t table_rows, endpoints_out, endpoints_cooling;
+    uint64_t telemetry_lost;
     uint64_t log_lost;
 };
 
@@ -215,6 +220,22 @@ static const struct sb_metric gauged[] = {
      .name = "switchboard_pool_waiting",
      .help = "Attempts that wait for a connection.",
      AT(pool_waiting)},
+    {.type = SB_GAUGE,
+     .name = "switchboard_table_rows",
+     .help = "Endpoints that the tables know.",
+     AT(table_rows)},
+    {.type = SB_GAUGE,
+     .name = "switchboard_endpoints_out",
+     .help = "Endpoints in an outage, as the tables say.",
+     AT(endpoints_out)},
+    {.type = SB_GAUGE,
+     .name = "switchboard_endpoints_cooling",
+     .help = "Endpoints that asked to be left alone for a while, as the tables say.",
+     AT(endpoints_cooling)},
+    {.type = SB_COUNTER,
+     .name = "switchboard_telemetry_lost_total",
+     .help = "Attempts that found no room in the telemetry.",
+     AT(telemetry_lost)},
     {.type = SB_COUNTER,
      .name = "switchboard_log_lost_total",
      .help = "Log events that stderr did not take.",
@@ -234,7 +255,10 @@ static void collect(const struct dp_worker *worker, struct gauges *g)
     const struct dp_pool_stats *pool = dp_pool_stats(worker->pool);
     struct dp_courier_state link;
     struct dp_spool_stats spool;
+    size_t out = 0, cooling = 0;
 
+    if (worker->tables != NULL)
+        dp_tables_count_marks(worker->tables, sb_loop_now(worker->loop), &out, &cooling);
     dp_courier_state(worker->courier, &link);
     dp_spool_stats(worker->spool, &spool);
     *g = (struct gauges){
@@ -259,6 +283,10 @@ static void collect(const struct dp_worker *worker, struct gauges *g)
         .pool_idle = pool->idle,
         .pool_in_use = pool->in_use,
         .pool_waiting = pool->waiting,
+        .table_rows = worker->tables != NULL ? (int64_t)dp_tables_count(worker->tables) : 0,
+        .endpoints_out = (int64_t)out,
+        .endpoints_cooling = (int64_t)cooling,
+        .telemetry_lost = dp_telemetry_lost(worker->telemetry),
         .log_lost = sb_log_lost(),
     };
     memcpy(g->dial_failures, dial->failures, sizeof(g->dial_failures));

@@ -195,6 +195,16 @@ bool dp_tables_have_marks(const struct dp_tables *tables, sb_msec now)
     return tables != NULL && now < tables->marked_until;
 }
 
+void dp_tables_count_marks(const struct dp_tables *tables, sb_msec now, size_t *ret_out,
+                           size_t *ret_cooling)
+{
+    *ret_out = *ret_cooling = 0;
+    for (uint32_t i = 0; i < tables->n; i++) {
+        *ret_out += now < tables->row[i].outage_until;
+        *ret_cooling += now < tables->row[i].cooldown_until;
+    }
+}
+
 size_t dp_tables_count(const struct dp_tables *tables)
 {
     return tables->n;

@@ -47,6 +47,10 @@ uint64_t dp_tables_sequence(const struct dp_tables *tables);
 /* How many rows it holds. */
 size_t dp_tables_count(const struct dp_tables *tables);
 
+/* How many rows hold an outage mark, and a cooldown, that still count; walks
+ * all rows. */
+void dp_tables_count_marks(const struct dp_tables *tables, sb_msec now, size_t *ret_out,
+                           size_t *ret_cooling);
 /* Whether any row may hold an outage mark or a cooldown that still counts. */
 bool dp_tables_have_marks(const struct dp_tables *tables, sb_msec now);
 

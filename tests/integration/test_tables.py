@@ -98,6 +98,7 @@ def test_a_provider_that_dies_is_left_by_all_and_found_again(stage):
         print(f"known to all {time.monotonic() - died:.2f} s after the first failure")
         assert began[0]["severity"] == "critical" and began[0]["detail"]["faults"] >= 3
         assert stage.row("acme")["health"] == "outage"
+        assert "switchboard_endpoints_out 1" in stage.idle.status[0].get("/metrics").text
         # While a mark is there nobody's first try is the dead one.
         wait_until(lambda: first_tries(clients, 50), "first tries leave it alone")
         assert {one.headers["X-Switchboard-Endpoint"] for one in clients.answered[-50:]} == {"beta"}

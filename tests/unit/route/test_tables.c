@@ -47,6 +47,26 @@ static void rows_are_merged_by_endpoint(void **state)
     assert_null(tables);
 }
 
+static void marks_are_counted_while_they_count(void **state)
+{
+    struct dp_tables *tables = dp_tables_new();
+    struct msg_table_row rows[3] = {row_of(10, 1), row_of(20, 2), row_of(30, 3)};
+    size_t out, cooling;
+
+    (void)state;
+    rows[0].outage = true;
+    rows[1].cooldown = 500;
+    rows[2].outage = true;
+    rows[2].outage_age = DP_OUTAGE_LIFE; /* is over */
+    assert_int_equal(apply(tables, 1, 1, true, rows, 3), SB_OK);
+    dp_tables_count_marks(tables, WORLD_NOW, &out, &cooling);
+    assert_int_equal(out, 1);
+    assert_int_equal(cooling, 1);
+    dp_tables_count_marks(tables, WORLD_NOW + DP_OUTAGE_LIFE, &out, &cooling);
+    assert_int_equal(out + cooling, 0);
+    dp_tables_destroy(&tables);
+}
+
 static void a_complete_message_replaces_all(void **state)
 {
     struct dp_tables *tables = dp_tables_new();
@@ -198,6 +218,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_merged_by_endpoint),
+        cmocka_unit_test(marks_are_counted_while_they_count),
         cmocka_unit_test(a_complete_message_replaces_all),
         cmocka_unit_test(old_messages_are_dropped_and_holes_are_told),
         cmocka_unit_test(every_value_ages_from_its_own_moment),
