@@ -221,18 +221,24 @@ static int postpone(struct cp_herald *herald, int64_t id, int64_t tries)
                       CP_PARAMS(CP_P_I64(id), CP_P_I64(tries), CP_P_I64(wait)), NULL);
 }
 
-static int tell(struct cp_herald *herald, const struct cp_rows *rows, size_t row)
+static int write_down(struct cp_herald *herald, const struct cp_rows *rows, size_t row)
 {
-    int64_t id = cp_rows_i64(rows, row, COL_ID), tries = cp_rows_i64(rows, row, COL_TRIES) + 1;
     int rc = SB_OK;
 
-    if (!cp_rows_bool(rows, row, COL_IS_LOGGED)) {
-        rc = mark_logged(herald, id);
-        if (rc != SB_OK)
-            return rc;
-        log_event(rows, row);
-        count(herald, cp_rows_bytes(rows, row, COL_KIND));
-    }
+    if (cp_rows_bool(rows, row, COL_IS_LOGGED))
+        return SB_OK;
+    rc = mark_logged(herald, cp_rows_i64(rows, row, COL_ID));
+    if (rc != SB_OK)
+        return rc;
+    log_event(rows, row);
+    count(herald, cp_rows_bytes(rows, row, COL_KIND));
+    return SB_OK;
+}
+
+static int deliver(struct cp_herald *herald, const struct cp_rows *rows, size_t row)
+{
+    int64_t id = cp_rows_i64(rows, row, COL_ID), tries = cp_rows_i64(rows, row, COL_TRIES) + 1;
+
     if (post(herald, rows, row) == SB_OK)
         return finish(herald, id);
     if (!cp_rows_bool(rows, row, COL_IS_OLD))
@@ -267,8 +273,8 @@ static int count_waiting(struct cp_herald *herald)
     return rc;
 }
 
-/* One event at a time: a post may take seconds, and the lead may be lost
- * meanwhile. */
+/* Lines first: nobody waits for them behind a receiver that is slow.  Then one
+ * event at a time: a post may take seconds, and the lead may be lost meanwhile. */
 static int tell_round(struct cp_herald *herald, size_t *ret_n)
 {
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
@@ -276,10 +282,14 @@ static int tell_round(struct cp_herald *herald, size_t *ret_n)
                          CP_PARAMS(CP_P_I64(CP_HERALD_PATIENCE), CP_P_I64(PER_ROUND)), &rows);
 
     *ret_n = rc == SB_OK ? cp_rows_count(rows) : 0;
+    if (*ret_n > 0)
+        rc = check_term(herald);
+    for (size_t i = 0; rc == SB_OK && i < *ret_n; i++)
+        rc = write_down(herald, rows, i);
     for (size_t i = 0; rc == SB_OK && i < *ret_n; i++) {
         rc = check_term(herald);
         if (rc == SB_OK)
-            rc = tell(herald, rows, i);
+            rc = deliver(herald, rows, i);
     }
     return rc == SB_OK ? count_waiting(herald) : rc;
 }
