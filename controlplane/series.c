@@ -93,10 +93,23 @@ static struct cp_slot *slot_at(struct cp_series *series, enum cp_span span, uint
     slot = sb_mem_try(sizeof(*slot));
     if (slot == NULL)
         return NULL;
-    slot->number = number;
+    slot->number = slot->first = number;
     slot->older = *place;
     *place = slot;
     return slot;
+}
+
+/* The slot of a long span that takes what was heard at that number. */
+static struct cp_slot *wide_slot(struct cp_series *series, enum cp_span span, uint64_t number)
+{
+    struct cp_slot *slot = series->newest[span];
+
+    if (slot != NULL && slot->number < number && slot->sums.attempts < CP_SLOT_FEW &&
+        number - slot->first < spans[span].n / 3) {
+        slot->number = number;
+        return slot;
+    }
+    return slot_at(series, span, number);
 }
 
 static bool is_young(enum cp_span span, uint64_t number, sb_msec now)
@@ -133,7 +146,7 @@ static void close_slot(struct cp_series *series, const struct cp_series_at *at)
 
     series->is_open = false;
     for (int span = CP_SPAN_NOW + 1; span < CP_SPANS; span++) {
-        struct cp_slot *slot = slot_at(series, (enum cp_span)span, when / spans[span].width);
+        struct cp_slot *slot = wide_slot(series, (enum cp_span)span, when / spans[span].width);
 
         if (slot != NULL)
             rc |= cp_sums_add(&slot->sums, &open->sums);

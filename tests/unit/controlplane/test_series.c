@@ -119,6 +119,36 @@ static void each_span_forgets_in_its_own_time(void **state)
     assert_true(cp_series_is_empty(&series));
 }
 
+static size_t slots_of(enum cp_span span)
+{
+    size_t n = 0;
+
+    for (const struct cp_slot *slot = series.newest[span]; slot != NULL; slot = slot->older)
+        n++;
+    return n;
+}
+
+static void a_quiet_endpoint_has_few_slots_and_a_busy_one_all(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 30 * 60; i++) {
+        add(1);
+        pass(60000);
+        roll(false);
+    }
+    assert_int_equal(slots_of(CP_SPAN_DAY), 25); /* 60 attempts an hour */
+    assert_in_range(slots_of(CP_SPAN_HALF_HOUR), 3, 4);
+    assert_in_range(attempts(CP_SPAN_DAY), 24 * 60, 25 * 60);
+    assert_in_range(attempts(CP_SPAN_HALF_HOUR), 30, 45);
+    for (int i = 0; i < 30; i++) {
+        add(1);
+        pass(3600000);
+        roll(false);
+    }
+    assert_in_range(slots_of(CP_SPAN_DAY), 3, 5);
+    assert_in_range(attempts(CP_SPAN_DAY), 24, 33);
+}
+
 static void minutes_are_handed_on_when_they_are_over(void **state)
 {
     struct cp_minute *one;
@@ -233,6 +263,7 @@ int main(void)
         TEST(every_span_has_what_was_just_heard),
         TEST(a_slot_that_closes_is_counted_once),
         TEST(each_span_forgets_in_its_own_time),
+        TEST(a_quiet_endpoint_has_few_slots_and_a_busy_one_all),
         TEST(minutes_are_handed_on_when_they_are_over),
         TEST(a_clock_that_steps_loses_nothing),
         TEST(the_stored_past_goes_where_its_age_belongs),
