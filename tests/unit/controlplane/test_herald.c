@@ -3,6 +3,7 @@
 #include "controlplane/herald.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,8 +24,10 @@ static int logged; /* lines about the event; written under the log's lock */
 
 static void on_line(void *ctx, struct sb_slice line)
 {
+    char text[SB_LOG_LINE_MAX + 1];
+
     (void)ctx;
-    if (memmem(line.p, line.n, "event=outage_began", 18) != NULL)
+    if (sb_slice_copy_text(line, text, sizeof(text)) && strstr(text, "event=outage_began") != NULL)
         (void)__atomic_fetch_add(&logged, 1, __ATOMIC_RELAXED);
 }
 
