@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "dataplane/bill.h"
 #include "dataplane/client.h"
 #include "dataplane/conf.h"
 #include "dataplane/failover.h"
@@ -20,6 +21,7 @@
 #include "dataplane/tail.h"
 #include "dataplane/telemetry.h"
 #include "dataplane/worker.h"
+#include "proto/bill.h"
 
 enum {
     READ_ROUNDS = 8,          /* of the scratch buffer per event */
@@ -76,7 +78,7 @@ static void settle(struct dp_attempt *a, enum msg_outcome outcome)
                      &(struct dp_telemetry_entry){
                          .attempt = note,
                          .usage = &a->incoming.usage,
-                         .cost = dp_bill_make(&req->prices, &a->incoming.usage).total,
+                         .cost = msg_bill_make(&req->prices, &a->incoming.usage).total,
                          .verdict = meaning->verdict,
                          .retry_after = a->retry_after,
                          .streamed = req->facts != NULL && req->facts->stream,

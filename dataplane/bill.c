@@ -9,47 +9,6 @@
 /* Pieces of the usage object: 420 bytes of text, 6 counts, 4 amounts. */
 enum { USAGE_MAX = 1024 };
 
-/* Tokens times a price, before it is cut to an amount. */
-__extension__ typedef __int128 wide;
-
-static int64_t saturate(wide amount)
-{
-    return amount > INT64_MAX ? INT64_MAX : amount < 0 ? 0 : (int64_t)amount;
-}
-
-static wide price_of(const struct dp_prices *prices, enum msg_price kind, enum msg_price instead)
-{
-    if (prices->at[kind] >= 0)
-        return prices->at[kind];
-    return prices->at[instead] >= 0 ? prices->at[instead] : 0;
-}
-
-struct dp_bill dp_bill_make(const struct dp_prices *prices, const struct msg_usage *usage)
-{
-    /* a provider may say more cached tokens than tokens */
-    uint64_t cached =
-        usage->cached_tokens < usage->prompt_tokens ? usage->cached_tokens : usage->prompt_tokens;
-    uint64_t left = usage->prompt_tokens - cached;
-    uint64_t written = usage->cache_write_tokens < left ? usage->cache_write_tokens : left;
-    uint64_t reasoned = usage->reasoning_tokens < usage->completion_tokens
-                            ? usage->reasoning_tokens
-                            : usage->completion_tokens;
-    wide prompt, completion, request;
-
-    prompt = price_of(prices, MSG_PRICE_PROMPT, MSG_PRICE_PROMPT) * (left - written) +
-             price_of(prices, MSG_PRICE_CACHE_READ, MSG_PRICE_PROMPT) * cached +
-             price_of(prices, MSG_PRICE_CACHE_WRITE, MSG_PRICE_PROMPT) * written;
-    completion = price_of(prices, MSG_PRICE_COMPLETION, MSG_PRICE_COMPLETION) *
-                     (usage->completion_tokens - reasoned) +
-                 price_of(prices, MSG_PRICE_REASONING, MSG_PRICE_COMPLETION) * reasoned;
-    request = price_of(prices, MSG_PRICE_REQUEST, MSG_PRICE_REQUEST);
-    return (struct dp_bill){
-        .prompt = saturate(prompt),
-        .completion = saturate(completion),
-        .total = saturate(prompt + completion + request),
-    };
-}
-
 void dp_usage_estimate(struct msg_usage *usage, double prompt_tokens, uint64_t content_bytes)
 {
     if (usage->source == MSG_USAGE_SOURCE_PROVIDER)
@@ -87,7 +46,7 @@ static void put_money(struct text *text, struct sb_slice name, int64_t amount)
     put(text, sb_slice_make(digits, sb_money_format(amount, digits)));
 }
 
-struct sb_slice dp_usage_json(const struct msg_usage *usage, const struct dp_bill *bill,
+struct sb_slice dp_usage_json(const struct msg_usage *usage, const struct msg_bill *bill,
                               int64_t charged, bool is_byok, struct sb_buf *out)
 {
     size_t start = sb_buf_len(out);

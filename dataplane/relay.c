@@ -6,12 +6,14 @@
 #include "common/http1.h"
 #include "common/json.h"
 #include "dataplane/answer.h"
+#include "dataplane/bill.h"
 #include "dataplane/client.h"
 #include "dataplane/metadata.h"
 #include "dataplane/request.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/view.h"
 #include "dataplane/worker.h"
+#include "proto/bill.h"
 
 void dp_relay_begin(struct dp_request *req)
 {
@@ -55,11 +57,10 @@ void dp_relay_settle(struct dp_request *req, enum msg_outcome outcome)
 {
     struct dp_incoming *in = &req->attempt.incoming;
     bool own = req->record.credential_kind == MSG_CREDENTIAL_KIND_OWN;
-    int64_t charged;
-    struct dp_bill bill;
+    struct msg_bill bill;
 
     dp_usage_estimate(&in->usage, req->prompt_tokens, in->content_bytes);
-    bill = dp_bill_make(&req->prices, &in->usage);
+    bill = msg_bill_make(&req->prices, &in->usage);
     req->record.usage = in->usage;
     req->record.upstream_cost = bill.total;
     charged = is_charged(outcome) ? bill.total : 0;
