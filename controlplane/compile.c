@@ -5,6 +5,7 @@
 
 #include "common/secret.h"
 #include "controlplane/db.h"
+#include "controlplane/term.h"
 #include "proto/snapshot.h"
 
 enum { ARENA_FIRST = 1 << 20 };
@@ -97,24 +98,12 @@ struct storing {
     uint64_t term;
 };
 
-/* The term is held until the commit: whoever takes the next one waits. */
-static int check_term(struct cp_db *db, uint64_t term)
-{
-    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
-    int rc = cp_db_query(db, "SELECT term FROM leadership FOR SHARE", CP_NO_PARAMS, &rows);
-
-    if (rc != SB_OK)
-        return rc;
-    return cp_rows_count(rows) == 1 && (uint64_t)cp_rows_i64(rows, 0, 0) == term ? SB_OK
-                                                                                 : SB_ENOTLEADER;
-}
-
 static int store(struct cp_db *db, void *ctx)
 {
     struct storing *storing = ctx;
     struct cp_compiled *compiled = storing->compiled;
     uint64_t count = 0;
-    int rc = check_term(db, storing->term);
+    int rc = cp_term_check(db, storing->term);
 
     /* Lost in a crash of the server it is made again, byte for byte. */
     if (rc == SB_OK)

@@ -13,6 +13,7 @@
 #include "controlplane/db.h"
 #include "controlplane/dispatches.h"
 #include "controlplane/stats.h"
+#include "controlplane/term.h"
 #include "proto/bus.h"
 #include "proto/record.h"
 
@@ -271,19 +272,6 @@ static int take_items(struct ingest *ingest)
     return rc;
 }
 
-/* Held until the commit: whoever takes the next term waits for it. */
-static int check_term(struct ingest *ingest)
-{
-    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
-    int rc = cp_db_query(ingest->db, "SELECT term FROM leadership FOR SHARE", CP_NO_PARAMS, &rows);
-
-    if (rc != SB_OK)
-        return rc;
-    return cp_rows_count(rows) == 1 && (uint64_t)cp_rows_i64(rows, 0, 0) == ingest->term
-               ? SB_OK
-               : SB_ENOTLEADER;
-}
-
 static int store(struct cp_db *db, void *ctx)
 {
     struct ingest *ingest = ctx;
@@ -306,7 +294,7 @@ static int store(struct cp_db *db, void *ctx)
         rc = save_cursors(ingest);
     /* Last, and not first: a daemon that is stopped in the middle of a COPY
      * must not keep another one from leading. */
-    return rc == SB_OK ? check_term(ingest) : rc;
+    return rc == SB_OK ? cp_term_check(ingest->db, ingest->term) : rc;
 }
 
 static void count(struct ingest *ingest)

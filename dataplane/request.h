@@ -113,7 +113,7 @@ struct dp_request {
     uint32_t n_attempts;          /* begun */
     struct sb_timer deadline;     /* over all */
     struct sb_timer comment;      /* while a stream waits */
-    struct msg_prices prices;      /* of the endpoint that serves */
+    struct msg_prices prices;     /* of the endpoint that serves */
     struct dp_question *question; /* to the control plane, of the APIs that ask it */
 
     /* Answer */

@@ -5,12 +5,12 @@
 
 /* 0.10, 0.30 and 0.01 USD for a million tokens; 0.5 USD for a request. */
 static const struct msg_prices prices = {.at = {[MSG_PRICE_PROMPT] = 100000000,
-                                               [MSG_PRICE_COMPLETION] = 300000000,
-                                               [MSG_PRICE_REQUEST] = 500000000000000,
-                                               [MSG_PRICE_IMAGE] = -1,
-                                               [MSG_PRICE_CACHE_READ] = 10000000,
-                                               [MSG_PRICE_CACHE_WRITE] = -1,
-                                               [MSG_PRICE_REASONING] = -1}};
+                                                [MSG_PRICE_COMPLETION] = 300000000,
+                                                [MSG_PRICE_REQUEST] = 500000000000000,
+                                                [MSG_PRICE_IMAGE] = -1,
+                                                [MSG_PRICE_CACHE_READ] = 10000000,
+                                                [MSG_PRICE_CACHE_WRITE] = -1,
+                                                [MSG_PRICE_REASONING] = -1}};
 
 static void every_token_has_its_price(void **state)
 {
@@ -40,9 +40,9 @@ static void cached_tokens_cost_what_they_cost_and_only_once(void **state)
 static void a_price_that_is_not_given_is_that_of_the_plain_token(void **state)
 {
     struct msg_bill bill = msg_bill_make(&prices, &(struct msg_usage){.prompt_tokens = 10,
-                                                                    .cache_write_tokens = 5,
-                                                                    .completion_tokens = 8,
-                                                                    .reasoning_tokens = 6});
+                                                                      .cache_write_tokens = 5,
+                                                                      .completion_tokens = 8,
+                                                                      .reasoning_tokens = 6});
 
     (void)state;
     assert_int_equal(bill.prompt, INT64_C(10) * 100000000);
