@@ -27,3 +27,25 @@ MSG_LISTS(DEFINE_NAME)
     }
 MSG_LISTS(DEFINE_PARSE)
 #undef X
+
+bool msg_outcome_is_fault(enum msg_outcome outcome)
+{
+    switch ((int)outcome) {
+    case MSG_OUTCOME_CONNECT_FAILED:
+    case MSG_OUTCOME_CONNECT_TIMEOUT:
+    case MSG_OUTCOME_TLS_FAILED:
+    case MSG_OUTCOME_DNS_FAILED:
+    case MSG_OUTCOME_RESET:
+    case MSG_OUTCOME_SERVER_ERROR:
+    case MSG_OUTCOME_CREDENTIAL:
+    case MSG_OUTCOME_NOT_OFFERED:
+    case MSG_OUTCOME_FIRST_TOKEN_TIMEOUT:
+    case MSG_OUTCOME_ATTEMPT_TIMEOUT:
+    case MSG_OUTCOME_BAD_ANSWER:
+    case MSG_OUTCOME_STREAM_CUT:
+    case MSG_OUTCOME_STREAM_STALLED:
+        return true;
+    default:
+        return false;
+    }
+}

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "common/slice.h"
 
 /* A compliance claim; unknown and expired never satisfy a hard filter. */
@@ -188,3 +190,7 @@ enum msg_outcome { MSG_OUTCOME_MAP(X) };
     int msg_##list##_parse(struct sb_slice text);
 MSG_LISTS(L)
 #undef L
+
+/* Whether an outcome speaks against the endpoint.  Workers decide by
+ * dataplane/outcome.c, and their test holds both together. */
+bool msg_outcome_is_fault(enum msg_outcome outcome);

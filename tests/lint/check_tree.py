@@ -27,7 +27,7 @@ LIBRARY_OWNER = {  # header -> the only files that may include it
     r"sodium\.h": {"common/secret.c"},
     r"openssl/.*": {"dataplane/trust.c", "tests/lib/tls_peer.h", "tests/sim/tls.c"},
     r"curl/.*": {"dataplane/dial.c", "dataplane/multi.c", "dataplane/trust.c",
-                 "controlplane/prober.c", "controlplane/webhook.c", "controlplane/ctl/rest.c"},
+                 "controlplane/fetch.c", "controlplane/webhook.c", "controlplane/ctl/rest.c"},
     r"libpq-fe\.h": {"controlplane/db.c"},
     r"microhttpd\.h": {"controlplane/admin/http.c"},
     r"yaml\.h": {"controlplane/catalog/yaml.c", "controlplane/ctl/yaml.c"},
@@ -40,6 +40,8 @@ SECRET_READERS = {
     "common/buskey.c",  # likewise
     "common/busauth.c",  # authorised keys: public, read by the same function
     "common/bus.c",  # hands the CURVE key to libzmq
+    "controlplane/fetch.c",  # hands the provider's key to libcurl
+    "controlplane/probe_request.c",  # writes it into a field
     "controlplane/enter.c",  # hashes API keys, seals credentials
     "dataplane/outlet.c",  # writes the provider's key into the request's head
     "controlplane/admin/token.c",  # hashes the admin token

@@ -73,6 +73,16 @@ static void no_key_helps_against_silence_or_a_way_that_is_closed(void **state)
         assert_int_equal(dp_outcome_meaning(never[i])->other_key, DP_OTHER_KEY_NEVER);
 }
 
+/* Of an attempt: those of requests have no meaning here. */
+static void the_control_plane_holds_the_same_for_faults(void **state)
+{
+    (void)state;
+    for (int outcome = MSG_OUTCOME_SUCCESS; outcome <= MSG_OUTCOME_SHUTDOWN; outcome++)
+        assert_int_equal(msg_outcome_is_fault((enum msg_outcome)outcome),
+                         dp_outcome_meaning((enum msg_outcome)outcome)->verdict ==
+                             DP_BREAKER_FAULT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -81,6 +91,7 @@ int main(void)
         cmocka_unit_test(a_fault_of_the_request_does_not_wander_through_the_endpoints),
         cmocka_unit_test(a_key_that_is_not_taken_is_followed_by_its_sister),
         cmocka_unit_test(no_key_helps_against_silence_or_a_way_that_is_closed),
+        cmocka_unit_test(the_control_plane_holds_the_same_for_faults),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,49 @@
+/* controlplane/probe_cost.c */
+#include "controlplane/probe_cost.h"
+
+#include "common/err.h"
+#include "common/money.h"
+#include "common/timefmt.h"
+#include "proto/snapshot.h"
+
+enum {
+    TEMPLATE_TOKENS = 256, /* roles, separators, a system prompt of the provider's own */
+    AHEAD_SECONDS = 3600,
+};
+
+static int64_t dearest(const int64_t *price, enum msg_price a, enum msg_price b)
+{
+    return price[a] > price[b] ? price[a] : price[b];
+}
+
+int cp_probe_worst(const struct msg_endpoint *endpoint, size_t request_bytes, uint32_t max_tokens,
+                   int64_t *ret_worst)
+{
+    const int64_t *price = endpoint->price;
+    sb_money prompt, completion, worst;
+    int rc;
+
+    if (price[MSG_PRICE_PROMPT] < 0 || price[MSG_PRICE_COMPLETION] < 0)
+        return SB_EINVAL;
+    rc = sb_money_mul(dearest(price, MSG_PRICE_PROMPT, MSG_PRICE_CACHE_WRITE),
+                      request_bytes + TEMPLATE_TOKENS, &prompt);
+    if (rc == SB_OK)
+        rc = sb_money_mul(dearest(price, MSG_PRICE_COMPLETION, MSG_PRICE_REASONING), max_tokens,
+                          &completion);
+    if (rc == SB_OK)
+        rc = sb_money_add(prompt, completion, &worst);
+    if (rc == SB_OK && price[MSG_PRICE_REQUEST] > 0)
+        rc = sb_money_add(worst, price[MSG_PRICE_REQUEST], &worst);
+    if (rc == SB_OK)
+        *ret_worst = worst;
+    return rc;
+}
+
+int64_t cp_probe_allowance(int64_t budget, enum cp_probe_reason reason, sb_usec wall)
+{
+    int64_t second = (int64_t)(wall / SB_USEC_PER_SEC) % SB_SEC_PER_DAY + AHEAD_SECONDS;
+
+    if (reason != CP_PROBE_STALE || second >= SB_SEC_PER_DAY)
+        return budget;
+    return budget / SB_SEC_PER_DAY * second + budget % SB_SEC_PER_DAY * second / SB_SEC_PER_DAY;
+}

@@ -1,0 +1,47 @@
+/* controlplane/probe_request.h - what is sent to a provider to probe it.
+ *
+ * One vtable per dialect, as in workers; a provider whose dialect is not here
+ * is not probed.  The key is the house's, always: a tenant's own is never
+ * used for what the tenant did not ask for.
+ */
+#pragma once
+
+#include "common/attr.h"
+#include "common/err.h"
+#include "controlplane/fetch.h"
+
+struct msg_credential;
+struct msg_endpoint;
+struct msg_provider;
+struct msg_snapshot;
+struct sb_arena;
+struct sb_keyring;
+
+struct cp_probe_dialect {
+    const char *name;
+    const char *completion_path, *models_path; /* after the base URL */
+    /* The body of a tiny streamed completion, in arena. */
+    struct sb_slice (*body)(const struct msg_endpoint *endpoint, uint32_t max_tokens,
+                            struct sb_arena *arena);
+};
+/* NULL: not spoken here. */
+const struct cp_probe_dialect *cp_probe_dialect_find(struct sb_slice name);
+
+/* The key to probe a provider with.  True: *ret_credential, or NULL for a
+ * provider that nobody has a key for, since it wants none.  False: there are
+ * tenants' own keys only. */
+bool cp_probe_credential(const struct msg_snapshot *snapshot, uint32_t provider,
+                         const struct msg_credential **ret_credential);
+
+/* Whether it answers chat completions. */
+bool cp_probe_is_chat(const struct msg_endpoint *endpoint);
+
+/* A request without limits, its texts in arena.  path: one of the dialect's;
+ * body: empty for a GET.  *ret_auth is for request->auth, and to be destroyed
+ * when it has been sent; NULL without a credential.  Codes of
+ * sb_keyring_unseal(); SB_EINVAL: the key cannot be sent. */
+int cp_probe_request_make(const struct msg_provider *provider,
+                          const struct msg_credential *credential, const struct sb_keyring *keyring,
+                          const char *path, struct sb_slice body, struct sb_arena *arena,
+                          struct cp_fetch_request *ret_request, struct sb_secret **ret_auth,
+                          struct sb_errmsg *err) SB_MUSTCHECK;
