@@ -10,6 +10,7 @@
 #include "common/hostport.h"
 #include "common/keyring.h"
 #include "common/log.h"
+#include "common/money.h"
 #include "controlplane/admin/token.h"
 
 #ifndef SB_VERSION
@@ -60,6 +61,13 @@ static const struct sb_conf_item items[] = {
     {"webhook-secret-file", SB_CONF_STRING, AT(webhook_secret_file), 1, 4000, NULL, 0, "Events",
      "file whose first line is the key that signs them", NULL},
 
+    {"probe-interval", SB_CONF_MSEC, AT(probe_interval), 0, DAY, "3m", 0, "Probes",
+     "probe endpoints of which nothing was heard for so long; 0 probes none", NULL},
+    {"probe-budget", SB_CONF_STRING, AT(probe_budget), 1, 32, "1", 0, "Probes",
+     "USD that probes may cost in a day (UTC); with 0 only what is free is probed", NULL},
+    {"probe-concurrency", SB_CONF_INT, AT(probe_concurrency), 1, 1024, "32", 0, "Probes",
+     "probes at once, over all providers", NULL},
+
     {"admin", SB_CONF_STRING, AT(admin), 3, 256, "127.0.0.1:9090", 0, "Administration",
      "address of the admin API and console: HOST:PORT", NULL},
     {"admin-token-file", SB_CONF_STRING, AT(admin_token_file), 1, 4000, ".switchboard/admin.token",
@@ -88,9 +96,22 @@ static int check_admin(const struct cp_conf *conf, struct sb_errmsg *err)
     return sb_conf_judge("admin", sb_hostport_split(conf->admin, host, &port, &why), &why, err);
 }
 
+static int check_budget(struct cp_conf *conf, struct sb_errmsg *err)
+{
+    sb_money amount = 0;
+    int rc = sb_money_parse(sb_slice_of(conf->probe_budget), &amount);
+
+    if (rc != SB_OK || amount < 0)
+        return sb_err_set(err, SB_EINVAL,
+                          "probe-budget: '%s' is no amount of USD from 0 to 9000: 0.25 is",
+                          conf->probe_budget);
+    conf->probe_budget_amount = amount;
+    return SB_OK;
+}
+
 static int check(void *target, struct sb_errmsg *err)
 {
-    const struct cp_conf *conf = target;
+    struct cp_conf *conf = target;
     bool is_secure = conf->bus_key != NULL;
     struct sb_errmsg why;
     int rc;
@@ -106,6 +127,8 @@ static int check(void *target, struct sb_errmsg *err)
     rc = sb_conf_judge("log-level", sb_log_check_levels(conf->log_level, &why), &why, err);
     if (rc == SB_OK)
         rc = check_admin(conf, err);
+    if (rc == SB_OK)
+        rc = check_budget(conf, err);
     if (rc == SB_OK)
         rc = check_address("control", conf->control, is_secure, err);
     return rc == SB_OK ? check_address("publish", conf->publish, is_secure, err) : rc;

@@ -27,6 +27,11 @@ struct cp_conf {
     sb_msec tables_interval;
     /* events; both or none */
     const char *webhook_url, *webhook_secret_file;
+    /* probes */
+    sb_msec probe_interval;      /* 0: none */
+    const char *probe_budget;    /* USD */
+    int64_t probe_budget_amount; /* the same in 1e-15 USD, filled in by the check */
+    int64_t probe_concurrency;
     /* administration */
     const char *admin; /* HOST:PORT */
     const char *admin_token_file;

@@ -18,6 +18,8 @@
 #include "controlplane/leader.h"
 #include "controlplane/mail.h"
 #include "controlplane/migrate.h"
+#include "controlplane/probe_ledger.h"
+#include "controlplane/prober.h"
 #include "controlplane/publisher.h"
 #include "controlplane/source.h"
 #include "controlplane/stats.h"
@@ -41,6 +43,8 @@ struct cp_daemon {
     struct cp_herald *herald;
     struct cp_publisher *publisher;
     struct cp_source *source;
+    struct cp_ledger *ledger;
+    struct cp_prober *prober;
     struct cp_upkeep *upkeep;
     struct cp_hub *hub;
     struct cp_admin *admin;
@@ -199,6 +203,38 @@ static int start_admin(struct cp_daemon *daemon, struct sb_errmsg *err)
     return cp_admin_start(&admin, &daemon->admin, err);
 }
 
+/* Both hear of a new term from the leader itself, as all do. */
+static int start_probes(struct cp_daemon *daemon, struct sb_errmsg *err)
+{
+    const struct cp_conf *conf = daemon->conf;
+    const struct cp_ledger_conf ledger = {.conninfo = conf->database,
+                                          .name = daemon->name,
+                                          .budget = conf->probe_budget_amount,
+                                          .stats = &daemon->stats};
+    struct cp_prober_conf prober = {.interval = conf->probe_interval,
+                                    .concurrency = (unsigned)conf->probe_concurrency,
+                                    .keyring = daemon->keyring,
+                                    .tables = cp_tables_mailbox(daemon->tables),
+                                    .stats = &daemon->stats};
+    struct sb_mailbox *leader = cp_leader_mailbox(daemon->leader);
+    int rc;
+
+    if (conf->probe_interval == 0)
+        return SB_OK;
+    rc = cp_ledger_start(&ledger, &daemon->ledger, err);
+    if (rc != SB_OK)
+        return rc;
+    prober.ledger = cp_ledger_mailbox(daemon->ledger);
+    rc = cp_prober_start(&prober, &daemon->prober, err);
+    if (rc != SB_OK)
+        return rc;
+    attach(prober.ledger, cp_prober_mailbox(daemon->prober));
+    /* The prober first: what the ledger sends it in a term finds it in that. */
+    attach(leader, cp_prober_mailbox(daemon->prober));
+    attach(leader, prober.ledger);
+    return SB_OK;
+}
+
 static int start_upkeep(struct cp_daemon *daemon, struct sb_errmsg *err)
 {
     const struct cp_upkeep_conf upkeep = {.owner_conninfo = daemon->conf->owner_database,
@@ -223,6 +259,8 @@ int cp_daemon_start(const struct cp_conf *conf, struct cp_daemon **ret, struct s
         rc = start_herald(daemon, err);
     if (rc == SB_OK)
         rc = start_bus(daemon, err);
+    if (rc == SB_OK)
+        rc = start_probes(daemon, err);
     if (rc == SB_OK)
         rc = start_upkeep(daemon, err);
     if (rc == SB_OK)
@@ -264,6 +302,8 @@ void cp_daemon_stop(struct cp_daemon **daemonp)
     cp_upkeep_stop(&daemon->upkeep);
     /* First the lead, so that another daemon has it while we clear up. */
     cp_leader_stop(&daemon->leader);
+    cp_prober_stop(&daemon->prober);
+    cp_ledger_stop(&daemon->ledger);
     cp_source_stop(&daemon->source);
     cp_publisher_stop(&daemon->publisher);
     cp_answers_stop(&daemon->answers);

@@ -4,6 +4,7 @@
 #include "common/bus.h"
 #include "common/check.h"
 #include "common/mem.h"
+#include "controlplane/probe.h"
 #include "proto/limits.h"
 
 static void *mail_new(size_t size, enum cp_mail_kind kind)
@@ -185,6 +186,10 @@ void cp_mail_free(struct sb_mail *mail)
     case CP_MAIL_LEAD:
     case CP_MAIL_SUSPECT:
     case CP_MAIL_ROWS:
+    case CP_MAIL_PROBES:
+        break;
+    case CP_MAIL_CATALOG:
+        sb_arena_destroy(&container_of(mail, struct cp_catalog_mail, mail)->arena);
         break;
     case CP_MAIL_COMPILED:
         cp_compiled_release(&container_of(mail, struct cp_compiled_mail, mail)->compiled);
@@ -218,6 +223,7 @@ void cp_mail_free(struct sb_mail *mail)
     case CP_ASK_TABLES:
     case CP_ASK_STATE:
     case CP_ASK_EXPLAIN:
+    case CP_ASK_PULSE:
         sb_ask_reply(container_of(mail, struct sb_ask, mail), SB_ECANCELED);
         return; /* its object is freed by whoever lets go of it last */
     }

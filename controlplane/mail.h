@@ -1,11 +1,12 @@
 /* controlplane/mail.h - what the actors of the daemon say to one another.
  *
- *      leader ----LEAD----> publisher, source, collector, tables
+ *      leader ----LEAD----> publisher, source, collector, tables, prober, ledger
  *      source --COMPILED--> publisher
  *      publisher --BATCH--> collector --SEND--> publisher      BATCH_OK
  *      publisher --BEAT---> tables    --SEND--> publisher      TABLES
  *      prober --SAMPLES---> tables                             what probes saw
  *      tables --MINUTES, VERDICTS--> chronicle --PAST--> tables  see controlplane/chronicle.h
+ *      prober <-PROBES, CATALOG-> ledger                       see controlplane/probe.h
  *      publisher --ROWS---> tables    --SEND--> publisher      all TABLES to one worker
  *      publisher --QUERY--> answers   --SEND--> publisher      ANSWER
  *      publisher -SUSPECT-> leader                             a worker knows more than we do
@@ -45,12 +46,15 @@ enum cp_mail_kind {
     CP_MAIL_ROWS,
     CP_MAIL_QUERY,
     CP_MAIL_SEND,
+    CP_MAIL_PROBES,
+    CP_MAIL_CATALOG,
     /* Questions (struct sb_ask), by way of controlplane/hub.h: */
     CP_ASK_FLEET,
     CP_ASK_METRICS,
     CP_ASK_TABLES,
     CP_ASK_STATE,
     CP_ASK_EXPLAIN,
+    CP_ASK_PULSE, /* of the tables actor, by the prober */
 };
 
 /* Send to box what changes from now on, and how things stand, at once. */
@@ -197,7 +201,7 @@ void cp_mail_free(struct sb_mail *mail);
 
 /* --- whom an actor tells ---------------------------------------------------- */
 
-enum { CP_OBSERVERS_MAX = 8 };
+enum { CP_OBSERVERS_MAX = 16 };
 struct cp_observers {
     struct sb_mailbox *boxes[CP_OBSERVERS_MAX];
     unsigned n;

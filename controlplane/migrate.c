@@ -152,10 +152,9 @@ static const struct {
     const char *table;
     enum cp_history history;
 } partitioned[] = {
-    {"audit_requests", CP_HISTORY_AUDIT},
-    {"audit_dispatches", CP_HISTORY_AUDIT},
-    {"audit_refusals", CP_HISTORY_AUDIT},
-    {"telemetry_minutes", CP_HISTORY_TELEMETRY},
+    {"audit_requests", CP_HISTORY_AUDIT}, {"audit_dispatches", CP_HISTORY_AUDIT},
+    {"audit_refusals", CP_HISTORY_AUDIT}, {"telemetry_minutes", CP_HISTORY_TELEMETRY},
+    {"probes", CP_HISTORY_TELEMETRY},
 };
 
 int cp_partitions_make(struct cp_db *owner, int32_t first_day, unsigned days, struct sb_errmsg *err)

@@ -1,6 +1,12 @@
 /* controlplane/probe.c */
 #include "controlplane/probe.h"
 
+#include "common/arena.h"
+#include "common/mem.h"
+#include "controlplane/mail.h"
+
+enum { CATALOG_ARENA = 64 * 1024 };
+
 #define X(name, number, text)                                                                      \
     case (number):                                                                                 \
         return text;
@@ -21,4 +27,26 @@ const char *cp_probe_reason_name(enum cp_probe_reason reason)
     default:
         return "unknown";
     }
+}
+
+struct cp_probes *cp_probes_new(enum cp_probes_stage stage, uint64_t term)
+{
+    struct cp_probes *probes = sb_mem_new(sizeof(*probes));
+
+    probes->mail.kind = CP_MAIL_PROBES;
+    probes->mail.drop = cp_mail_free;
+    probes->stage = stage;
+    probes->term = term;
+    return probes;
+}
+
+struct cp_catalog_mail *cp_catalog_mail_new(uint64_t term)
+{
+    struct cp_catalog_mail *catalog = sb_mem_new(sizeof(*catalog));
+
+    catalog->mail.kind = CP_MAIL_CATALOG;
+    catalog->mail.drop = cp_mail_free;
+    catalog->term = term;
+    catalog->arena = sb_arena_new(CATALOG_ARENA);
+    return catalog;
 }

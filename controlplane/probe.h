@@ -62,8 +62,8 @@ struct cp_probe {
     enum msg_outcome outcome; /* NONE: it was given up, nobody knows what it cost */
     uint16_t status;
     uint32_t connect, first_token, took; /* us; 0 none */
-    uint32_t throughput;                 /* 1/1000 token per second; 0 none */
-    uint32_t retry_after;                /* ms; 0 none */
+    uint32_t throughput;  /* after the first token, 1/1000 token per second; 0 none */
+    uint32_t retry_after; /* ms; 0 none */
     struct msg_usage usage;
     int64_t cost; /* 1e-15 USD */
 };
@@ -88,3 +88,7 @@ struct cp_catalog_mail {
     struct sb_arena *arena;
     const struct msg_snapshot *snapshot; /* in arena */
 };
+
+/* Freed by cp_mail_free(). */
+struct cp_probes *cp_probes_new(enum cp_probes_stage stage, uint64_t term);
+struct cp_catalog_mail *cp_catalog_mail_new(uint64_t term); /* with an arena, no snapshot */

@@ -11,6 +11,13 @@ static const char *event_label(int kind)
     return cp_event_name((enum cp_event_kind)kind);
 }
 
+static const char *probe_verdict(int index)
+{
+    static const char *const names[CP_PROBE_STATS] = {"success", "fault", "other"};
+
+    return names[index];
+}
+
 static const struct sb_metric metrics[] = {
     {SB_GAUGE, P "leading", "Whether this daemon leads.", AT(leading)},
     {SB_GAUGE, P "term", "Term in which this daemon leads or led last.", AT(term)},
@@ -71,6 +78,13 @@ static const struct sb_metric metrics[] = {
     {SB_COUNTER, P "webhook_failures_total", "Attempts that it did not take.",
      AT(webhook_failures)},
     {SB_COUNTER, P "webhook_given_up_total", "Events that it never took.", AT(webhook_given_up)},
+    {SB_GAUGE, P "probe_endpoints", "Endpoints that can be probed.", AT(probe_endpoints)},
+    {SB_COUNTER, P "probes_total", "Probes that ended, by what they say of the endpoint.",
+     AT(probes), .label = "verdict", .label_value = probe_verdict},
+    {SB_COUNTER, P "probes_put_off_total", "Probes that the budget or the database did not allow.",
+     AT(probes_put_off)},
+    {SB_GAUGE, P "probe_spent_usd", "What the probes of this day (UTC) may have cost at most.",
+     AT(probe_spent), .scale = 1000000},
 };
 
 int cp_stats_write(const struct cp_stats *stats, struct sb_buf *page)

@@ -13,6 +13,13 @@
 
 struct sb_buf;
 
+enum cp_probe_stat {
+    CP_PROBE_STAT_SUCCESS,
+    CP_PROBE_STAT_FAULT,
+    CP_PROBE_STAT_OTHER, /* speaks neither for nor against the endpoint */
+    CP_PROBE_STATS
+};
+
 struct cp_stats {
     int64_t leading; /* 1 or 0 */
     int64_t term;
@@ -32,6 +39,9 @@ struct cp_stats {
     uint64_t events[CP_EVENT_KINDS];
     uint64_t webhook_posts, webhook_failures, webhook_given_up;
     int64_t events_waiting;
+    int64_t probe_endpoints; /* that can be probed */
+    uint64_t probes[CP_PROBE_STATS], probes_put_off;
+    int64_t probe_spent; /* micro-USD of this day */
 };
 
 #define cp_stat_add(stats, member, n)                                                              \

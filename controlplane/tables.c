@@ -295,6 +295,13 @@ static void on_mail(void *ctx, struct sb_mail *mail)
     case CP_ASK_TABLES:
         on_ask(tables, container_of(mail, struct cp_ask_tables, ask.mail));
         return;
+    case CP_ASK_PULSE: {
+        struct cp_ask_pulse *ask = container_of(mail, struct cp_ask_pulse, ask.mail);
+
+        sb_ask_reply(&ask->ask, cp_windows_pulse(tables->windows, sb_reactor_now(tables->reactor),
+                                                 ask->arena, &ask->pulses, &ask->n));
+        return;
+    }
     default:
         break;
     }

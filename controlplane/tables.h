@@ -33,6 +33,6 @@ int cp_tables_start(const struct cp_tables_conf *conf, struct cp_tables **ret,
                     struct sb_errmsg *err) SB_MUSTCHECK;
 void cp_tables_stop(struct cp_tables **tables);
 /* Takes CP_MAIL_LEAD, CP_MAIL_BEAT, CP_MAIL_SAMPLES, CP_MAIL_ROWS,
- * CP_MAIL_PAST, the question CP_ASK_TABLES, and CP_MAIL_ATTACH of the
+ * CP_MAIL_PAST, the questions CP_ASK_TABLES and CP_ASK_PULSE, and CP_MAIL_ATTACH of the
  * publisher, who gets CP_MAIL_SEND of TABLES. */
 struct sb_mailbox *cp_tables_mailbox(const struct cp_tables *tables);

@@ -706,3 +706,25 @@ int cp_windows_json(struct cp_windows *windows, const uint64_t *ids, size_t n, s
     sb_json_close_array(&json);
     return rc == SB_OK ? sb_json_end(&json) : rc;
 }
+
+/* --- pulse ------------------------------------------------------------------------------ */
+
+int cp_windows_pulse(const struct cp_windows *windows, sb_msec now, struct sb_arena *arena,
+                     struct cp_pulse **ret_pulses, size_t *ret_n)
+{
+    struct cp_pulse *pulses = sb_arena_try(arena, (HASH_COUNT(windows->all) + 1) * sizeof(*pulses));
+    struct window *window, *next;
+    size_t n = 0;
+
+    if (pulses == NULL)
+        return SB_ENOMEM;
+    HASH_ITER(hh, windows->all, window, next)
+    {
+        pulses[n++] = (struct cp_pulse){.endpoint = window->endpoint,
+                                        .age = now - window->heard,
+                                        .is_down = window->outage.is_out};
+    }
+    *ret_pulses = pulses;
+    *ret_n = n;
+    return SB_OK;
+}

@@ -83,3 +83,21 @@ void cp_windows_minutes(struct cp_windows *windows, bool flush, sb_msec now, sb_
  * of, in their order. */
 int cp_windows_json(struct cp_windows *windows, const uint64_t *ids, size_t n, sb_msec now,
                     struct sb_buf *out) SB_MUSTCHECK;
+
+/* How one endpoint is, in short. */
+struct cp_pulse {
+    uint64_t endpoint;
+    sb_msec age; /* of the newest news */
+    bool is_down;
+};
+/* Gives that of every endpoint, in arena, in no order.  SB_ENOMEM. */
+int cp_windows_pulse(const struct cp_windows *windows, sb_msec now, struct sb_arena *arena,
+                     struct cp_pulse **ret_pulses, size_t *ret_n) SB_MUSTCHECK;
+
+/* The question CP_ASK_PULSE. */
+struct cp_ask_pulse {
+    struct sb_ask ask;
+    struct sb_arena *arena; /* of the answer */
+    struct cp_pulse *pulses;
+    size_t n;
+};

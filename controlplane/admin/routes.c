@@ -80,6 +80,15 @@ static const struct cp_route_param audit_changes_params[] = {
     {"revision", CP_PARAM_OF_NUMBER, "the one that changed it", NULL},
     NO_MORE_PARAMS,
 };
+static const char *const probe_kinds[] = {"completion", "models", NULL};
+static const struct cp_route_param probes_params[] = {
+    VIEW_PARAMS,
+    {"kind", CP_PARAM_OF_TEXT, "of a completion, or of the list of models", probe_kinds},
+    {"provider", CP_PARAM_OF_TEXT, "slug", NULL},
+    {"endpoint", CP_PARAM_OF_TEXT, "tag, or model@tag", NULL},
+    {"outcome", CP_PARAM_OF_TEXT, "one or several, with commas between: success,reset", NULL},
+    NO_MORE_PARAMS,
+};
 
 static const struct cp_route_param events_params[] = {
     VIEW_PARAMS,
@@ -224,6 +233,13 @@ const struct cp_route cp_routes[] = {
      .answer = CP_ANSWER_OBJECT,
      .id = "get_flags",
      .summary = "What was believed about an endpoint at some time, and why"},
+    {.method = "GET",
+     .path = V1 "probes",
+     .serve = cp_serve_probes,
+     .params = probes_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "list_probes",
+     .summary = "Probes of providers, what came of them and what they cost; newest first"},
     {.method = "POST",
      .path = V1 "explain",
      .serve = cp_serve_explain,

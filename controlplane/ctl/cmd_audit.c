@@ -1,4 +1,4 @@
-/* controlplane/ctl/cmd_audit.c - audit query, audit changes, events. */
+/* controlplane/ctl/cmd_audit.c - audit query, audit changes, events, probes. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -41,6 +41,20 @@ static const struct ctl_field event_fields[] = {
     {"ID", "id", CTL_SHOW_VERSION, false},           {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},
     {"SEVERITY", "severity", CTL_SHOW_STATE, false}, {"EVENT", "kind", CTL_SHOW_TEXT, false},
     {"SUBJECT", "subject", CTL_SHOW_NAME, true},     {"WHAT", "text", CTL_SHOW_TEXT, true},
+};
+
+static const struct ctl_field probe_fields[] = {
+    {"STARTED (UTC)", "started_at", CTL_SHOW_TIME, false},
+    {"PROVIDER", "provider", CTL_SHOW_NAME, false},
+    {"ENDPOINT", "endpoint", CTL_SHOW_TEXT, true},
+    {"KIND", "kind", CTL_SHOW_TEXT, false},
+    {"REASON", "reason", CTL_SHOW_TEXT, false},
+    {"OUTCOME", "outcome", CTL_SHOW_STATE, false},
+    {"STATUS", "status", CTL_SHOW_COUNT, false},
+    {"CONNECT", "connect_ms", CTL_SHOW_MSEC, false},
+    {"FIRST", "first_token_ms", CTL_SHOW_MSEC, false},
+    {"TOK/S", "tokens_per_second", CTL_SHOW_RATE, false},
+    {"COST $", "cost", CTL_SHOW_DECIMAL, false},
 };
 
 /* --- filters ------------------------------------------------------------------------ */
@@ -185,4 +199,15 @@ int ctl_run_events(struct ctl *ctl)
     return status == CTL_DONE
                ? list(ctl, "/admin/v1/events", &query, event_fields, SB_ARRAY_LEN(event_fields))
                : status;
+}
+
+int ctl_run_probes(struct ctl *ctl)
+{
+    static const char *const names[] = {"kind", "provider", "endpoint", "outcome", NULL};
+    struct ctl_query query = {.ctl = ctl};
+    int status = make_query(&query, names);
+
+    return status == CTL_DONE ? list(ctl, "/admin/v1/probes", &query, probe_fields,
+                                     SB_ARRAY_LEN(probe_fields))
+                              : status;
 }

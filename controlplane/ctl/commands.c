@@ -132,6 +132,15 @@ static const struct ctl_flag flags_flags[] = {
     {"at", 0, "TIME", "as of then: 2026-01-31, 2026-01-31T12:00:00Z, or 30d (ago)"},
     NO_MORE_FLAGS,
 };
+static const struct ctl_flag probes_flags[] = {
+    MOMENT_FLAGS,
+    {"kind", 0, "KIND", "completion or models"},
+    {"provider", 0, "SLUG", "who was asked"},
+    {"endpoint", 0, "TAG", "or MODEL@TAG"},
+    {"outcome", 0, "WORDS", "success, reset, ...; several with commas between"},
+    LIST_FLAGS,
+    NO_MORE_FLAGS,
+};
 
 static const char kinds[] =
     "KIND is one of providers, models, endpoints, tenants, keys, policies, credentials, in the\n"
@@ -177,6 +186,10 @@ const struct ctl_command ctl_commands[] = {
      "For each claim: what it counts as in routing, what was said, the evidence, and who changed "
      "it\nlast.  Evidence that had expired by then counts as unknown.\n",
      ctl_run_flags},
+    {"probes", "", 0, 0, probes_flags, "how providers answered when nobody else asked them",
+     "A probe without an outcome is under way, or its daemon died; then it counts with the most\n"
+     "that it could cost.\n",
+     ctl_run_probes},
     {"explain", "", 0, 0, explain_flags, "what a live worker would do with a request",
      "Shows which rule removes which endpoint, what would have to be relaxed, and the order in\n"
      "which the others would be tried.  Nothing is sent.  Exit status 1: it would be refused.\n",

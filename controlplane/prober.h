@@ -1,0 +1,50 @@
+/* controlplane/prober.h - asks providers how they are when traffic does not say.
+ *
+ * An actor, of which only the leader's does anything.  It knows from the tables
+ * actor what was heard of which endpoint (a question every CP_PROBER_PULSE),
+ * plans whose turn it is (controlplane/probe_plan.h), has each probe allowed
+ * and recorded by the ledger (controlplane/probe.h), sends it
+ * (controlplane/fetch.h), and hands what it measured to the tables actor as a
+ * sample and to the ledger as a record.
+ *
+ * A probe: a streamed chat completion of CP_PROBER_TOKENS tokens with the
+ * house's key, on a connection of its own.  Endpoints that do not chat, whose
+ * dialect is not spoken here, or that only tenants have keys for, are not
+ * probed.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "common/attr.h"
+#include "common/clock.h"
+#include "common/err.h"
+
+struct cp_prober;
+struct cp_stats;
+struct sb_keyring;
+struct sb_mailbox;
+
+enum {
+    CP_PROBER_PULSE = 2000,
+    CP_PROBER_TOKENS = 16,
+    CP_PROBER_CONNECT_LIMIT = 5000,
+    CP_PROBER_FIRST_LIMIT = 30000, /* until the first byte of an answer */
+    CP_PROBER_LIMIT = 60000,
+    CP_PROBER_NO_MONEY = 60000, /* pause of what the budget did not allow */
+};
+
+struct cp_prober_conf {
+    sb_msec interval;                   /* how old news of an endpoint may be; 0: no probes */
+    unsigned concurrency;               /* at once, over all providers; at least 1 */
+    const struct sb_keyring *keyring;   /* borrowed */
+    struct sb_mailbox *ledger, *tables; /* borrowed */
+    struct cp_stats *stats;             /* borrowed */
+};
+
+int cp_prober_start(const struct cp_prober_conf *conf, struct cp_prober **ret,
+                    struct sb_errmsg *err) SB_MUSTCHECK;
+/* What is under way is given up, its record stays at the worst case. */
+void cp_prober_stop(struct cp_prober **prober);
+/* Takes CP_MAIL_LEAD, and of the ledger CP_MAIL_CATALOG and CP_MAIL_PROBES. */
+struct sb_mailbox *cp_prober_mailbox(const struct cp_prober *prober);
