@@ -67,6 +67,10 @@ static const struct sb_conf_item items[] = {
      "USD that probes may cost in a day (UTC); with 0 only what is free is probed", NULL},
     {"probe-concurrency", SB_CONF_INT, AT(probe_concurrency), 1, 1024, "32", 0, "Probes",
      "probes at once, over all providers", NULL},
+    {"models-interval", SB_CONF_MSEC, AT(models_interval), 0, 30 * DAY, "1h", 0, "Probes",
+     "read each provider's list of models so often, for prices; 0 never", NULL},
+    {"price-rise-limit", SB_CONF_INT, AT(price_rise_limit), 0, 10000, "20", 0, "Probes",
+     "per cent; a price that rose by more is reported and never applied by itself", NULL},
 
     {"admin", SB_CONF_STRING, AT(admin), 3, 256, "127.0.0.1:9090", 0, "Administration",
      "address of the admin API and console: HOST:PORT", NULL},

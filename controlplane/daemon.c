@@ -210,8 +210,11 @@ static int start_probes(struct cp_daemon *daemon, struct sb_errmsg *err)
     const struct cp_ledger_conf ledger = {.conninfo = conf->database,
                                           .name = daemon->name,
                                           .budget = conf->probe_budget_amount,
+                                          .rise_limit = (unsigned)conf->price_rise_limit,
+                                          .keyring = daemon->keyring,
                                           .stats = &daemon->stats};
     struct cp_prober_conf prober = {.interval = conf->probe_interval,
+                                    .list_interval = conf->models_interval,
                                     .concurrency = (unsigned)conf->probe_concurrency,
                                     .keyring = daemon->keyring,
                                     .tables = cp_tables_mailbox(daemon->tables),
@@ -219,7 +222,7 @@ static int start_probes(struct cp_daemon *daemon, struct sb_errmsg *err)
     struct sb_mailbox *leader = cp_leader_mailbox(daemon->leader);
     int rc;
 
-    if (conf->probe_interval == 0)
+    if (conf->probe_interval == 0 && conf->models_interval == 0)
         return SB_OK;
     rc = cp_ledger_start(&ledger, &daemon->ledger, err);
     if (rc != SB_OK)

@@ -5,6 +5,7 @@
 #include "common/check.h"
 #include "common/mem.h"
 #include "controlplane/probe.h"
+#include "controlplane/sightings.h"
 #include "proto/limits.h"
 
 static void *mail_new(size_t size, enum cp_mail_kind kind)
@@ -217,6 +218,9 @@ void cp_mail_free(struct sb_mail *mail)
         break;
     case CP_MAIL_SEND:
         release_send(container_of(mail, struct cp_send, mail));
+        break;
+    case CP_MAIL_SIGHTINGS:
+        sb_arena_destroy(&container_of(mail, struct cp_sightings, mail)->arena);
         break;
     case CP_ASK_FLEET:
     case CP_ASK_METRICS:

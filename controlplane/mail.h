@@ -6,7 +6,7 @@
  *      publisher --BEAT---> tables    --SEND--> publisher      TABLES
  *      prober --SAMPLES---> tables                             what probes saw
  *      tables --MINUTES, VERDICTS--> chronicle --PAST--> tables  see controlplane/chronicle.h
- *      prober <-PROBES, CATALOG-> ledger                       see controlplane/probe.h
+ *      prober <-PROBES, CATALOG, SIGHTINGS-> ledger            see controlplane/probe.h
  *      publisher --ROWS---> tables    --SEND--> publisher      all TABLES to one worker
  *      publisher --QUERY--> answers   --SEND--> publisher      ANSWER
  *      publisher -SUSPECT-> leader                             a worker knows more than we do
@@ -48,6 +48,7 @@ enum cp_mail_kind {
     CP_MAIL_SEND,
     CP_MAIL_PROBES,
     CP_MAIL_CATALOG,
+    CP_MAIL_SIGHTINGS,
     /* Questions (struct sb_ask), by way of controlplane/hub.h: */
     CP_ASK_FLEET,
     CP_ASK_METRICS,

@@ -11,6 +11,7 @@
  *      prober --PROBES, DONE----> ledger      what they were like
  *      prober --SAMPLES---------> tables      the same as they count for routing
  *      ledger --CATALOG---------> prober      what there is to probe
+ *      prober --SIGHTINGS-------> ledger      what a list of models says otherwise
  */
 #pragma once
 

@@ -14,7 +14,9 @@
 #include "controlplane/mail.h"
 #include "controlplane/pace.h"
 #include "controlplane/probe_store.h"
+#include "controlplane/sightings.h"
 #include "controlplane/stats.h"
+#include "controlplane/store.h"
 
 enum {
     ANSWER = 10000,               /* ms that the database may take */
@@ -30,6 +32,7 @@ struct cp_ledger {
     struct sb_reactor_timer poll;
     struct cp_observers observers; /* the prober */
     struct cp_db *db;
+    struct cp_store *store; /* for changes; NULL until one is due */
     bool told_lost, told_short;
     bool leading;
     uint64_t term, sequence;
@@ -50,13 +53,18 @@ static void post(struct cp_ledger *ledger, struct sb_mail *mail)
 
 /* --- the connection ------------------------------------------------------------------ */
 
+static struct cp_db_conf db_conf(const struct cp_ledger *ledger)
+{
+    return (struct cp_db_conf){.conninfo = ledger->conf.conninfo,
+                               .application = ledger->application,
+                               .role = CP_DB_SERVICE_ROLE,
+                               .connect_timeout = 2000,
+                               .query_timeout = ANSWER};
+}
+
 static bool connect_db(struct cp_ledger *ledger)
 {
-    const struct cp_db_conf conf = {.conninfo = ledger->conf.conninfo,
-                                    .application = ledger->application,
-                                    .role = CP_DB_SERVICE_ROLE,
-                                    .connect_timeout = 2000,
-                                    .query_timeout = ANSWER};
+    const struct cp_db_conf conf = db_conf(ledger);
     struct sb_errmsg err;
     int rc;
 
@@ -218,6 +226,33 @@ static void on_done(struct cp_ledger *ledger, struct cp_probes *probes)
     write_down(ledger);
 }
 
+/* --- prices -------------------------------------------------------------------------------------
+ */
+
+static void act(struct cp_ledger *ledger, const struct cp_sightings *sightings)
+{
+    const struct cp_store_conf conf = {
+        .db = db_conf(ledger), .keyring = ledger->conf.keyring, .clock = &sb_clock_system};
+    struct sb_errmsg err = {.text = ""};
+    int rc = SB_OK;
+
+    if (!ledger->leading || sightings->term != ledger->term)
+        return;
+    if (ledger->store == NULL)
+        rc = cp_store_new(&conf, &ledger->store, &err);
+    if (rc == SB_OK)
+        rc = cp_sightings_act(ledger->store, sightings, ledger->conf.rise_limit, &err);
+    if (rc == SB_ECONFLICT)
+        sb_log_debug(PROBE,
+                     "the configuration changed, leaving prices to the next look provider=%s",
+                     sightings->provider.p);
+    else if (rc != SB_OK && rc != SB_ENOTLEADER)
+        sb_log_warn(PROBE, "cannot act on the list of models provider=%s code=%s: %s",
+                    sightings->provider.p, sb_err_name(rc), err.text);
+    if (ledger->store != NULL && !cp_db_is_alive(cp_store_db(ledger->store)))
+        cp_store_destroy(&ledger->store);
+}
+
 /* --- the actor ---------------------------------------------------------------------------------
  */
 
@@ -254,6 +289,9 @@ static void on_mail(void *ctx, struct sb_mail *mail)
         return;
     case CP_MAIL_LEAD:
         on_lead(ledger, container_of(mail, struct cp_lead, mail));
+        break;
+    case CP_MAIL_SIGHTINGS:
+        act(ledger, container_of(mail, struct cp_sightings, mail));
         break;
     case CP_MAIL_PROBES: {
         struct cp_probes *probes = container_of(mail, struct cp_probes, mail);
@@ -292,6 +330,7 @@ static void on_stop(void *ctx)
         forget_first(ledger);
     cp_observers_release(&ledger->observers);
     cp_db_destroy(&ledger->db);
+    cp_store_destroy(&ledger->store);
 }
 
 static const struct sb_actor_ops ops = {

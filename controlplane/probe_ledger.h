@@ -1,7 +1,8 @@
 /* controlplane/probe_ledger.h - the prober's side that talks to the database.
  *
  * An actor: it gives the prober the configuration when that has changed, lets
- * probes go that the budget allows, and writes down what they cost.  It is
+ * probes go that the budget allows, writes down what they cost, and acts on
+ * prices that were seen (controlplane/sightings.h).  It is
  * apart from the prober so that a database that does not answer never makes a
  * provider look slow.  Without a database nothing is probed.
  *
@@ -18,6 +19,7 @@
 
 struct cp_ledger;
 struct cp_stats;
+struct sb_keyring;
 struct sb_mailbox;
 
 enum {
@@ -29,13 +31,15 @@ enum {
 
 struct cp_ledger_conf {
     const char *conninfo, *name;
-    int64_t budget;         /* of a day (UTC), 1e-15 USD */
-    struct cp_stats *stats; /* borrowed */
+    int64_t budget;                   /* of a day (UTC), 1e-15 USD */
+    unsigned rise_limit;              /* per cent that a price may rise to be applied by itself */
+    const struct sb_keyring *keyring; /* borrowed */
+    struct cp_stats *stats;           /* borrowed */
 };
 
 int cp_ledger_start(const struct cp_ledger_conf *conf, struct cp_ledger **ret,
                     struct sb_errmsg *err) SB_MUSTCHECK;
 void cp_ledger_stop(struct cp_ledger **ledger);
-/* Takes CP_MAIL_LEAD, CP_MAIL_PROBES (wanted, done), and CP_MAIL_ATTACH of the
+/* Takes CP_MAIL_LEAD, CP_MAIL_PROBES (wanted, done), CP_MAIL_SIGHTINGS, and CP_MAIL_ATTACH of the
  * prober, who gets CP_MAIL_CATALOG and CP_MAIL_PROBES (granted). */
 struct sb_mailbox *cp_ledger_mailbox(const struct cp_ledger *ledger);

@@ -17,11 +17,13 @@
 #include "common/timefmt.h"
 #include "controlplane/fetch.h"
 #include "controlplane/mail.h"
+#include "controlplane/models_list.h"
 #include "controlplane/probe_answer.h"
 #include "controlplane/probe_cost.h"
 #include "controlplane/probe_plan.h"
 #include "controlplane/probe_request.h"
 #include "controlplane/probe_sample.h"
+#include "controlplane/sightings.h"
 #include "controlplane/stats.h"
 #include "controlplane/windows.h"
 #include "proto/bill.h"
@@ -51,9 +53,11 @@ struct cp_prober {
     struct cp_catalog_mail *catalog; /* NULL: not known yet */
     struct place *places;            /* sorted; of what can be probed */
     size_t n_places;
-    struct cp_plan *plan;
-    struct sb_list jobs; /* under way */
-    unsigned n_open;     /* those, and those that the ledger has */
+    struct cp_plan *plan;  /* by id of the endpoint; NULL: none is probed */
+    struct cp_plan *lists; /* by list_id() of the provider; likewise */
+    struct sb_list jobs;   /* under way */
+    unsigned n_open;       /* completions: those, and those that the ledger has */
+    unsigned n_lists;      /* lists of models, likewise */
 };
 
 /* One probe under way. */
@@ -64,7 +68,8 @@ struct job {
     struct msg_prices prices;
     size_t request_bytes;
     struct cp_fetch *fetch;
-    struct cp_probe_answer answer;
+    struct cp_probe_answer answer; /* of a completion */
+    struct sb_buf list;            /* of models, as it comes */
 };
 
 static void look(struct cp_prober *prober);
@@ -103,6 +108,51 @@ static bool can_probe(const struct msg_snapshot *snapshot, const struct msg_endp
 {
     return cp_probe_is_chat(endpoint) && has_key[endpoint->provider] &&
            cp_probe_dialect_find(snapshot->providers[endpoint->provider].dialect) != NULL;
+}
+
+/* Providers have no number of their own. */
+static uint64_t list_id(struct sb_slice slug)
+{
+    static const uint8_t key[SB_SHORT_KEY_BYTES];
+
+    return sb_hash_short(key, slug);
+}
+
+/* MSG_NONE: it is gone. */
+static uint32_t provider_of(const struct msg_snapshot *snapshot, uint64_t id)
+{
+    for (size_t i = 0; i < snapshot->n_providers; i++)
+        if (list_id(snapshot->providers[i].slug) == id)
+            return (uint32_t)i;
+    return MSG_NONE;
+}
+
+static int plan_lists(struct cp_prober *prober)
+{
+    const struct msg_snapshot *snapshot = prober->catalog->snapshot;
+    size_t room = snapshot->n_providers + 1, n = 0;
+    uint64_t *ids = sb_arena_try(prober->catalog->arena, room * sizeof(*ids));
+    const struct msg_credential *credential;
+
+    if (prober->lists == NULL)
+        return SB_OK;
+    if (ids == NULL)
+        return SB_ENOMEM;
+    for (size_t i = 0; i < snapshot->n_providers; i++) {
+        const struct msg_provider *provider = &snapshot->providers[i];
+
+        if (cp_probe_dialect_find(provider->dialect) != NULL &&
+            cp_probe_credential(snapshot, (uint32_t)i, &credential))
+            ids[n++] = list_id(provider->slug);
+    }
+    return cp_plan_set(prober->lists, ids, n, sb_reactor_now(prober->reactor));
+}
+
+static int plan_completions(struct cp_prober *prober, const uint64_t *ids)
+{
+    if (prober->plan == NULL)
+        return SB_OK;
+    return cp_plan_set(prober->plan, ids, prober->n_places, sb_reactor_now(prober->reactor));
 }
 
 /* Fills places, and gives the ids for the plan. */
@@ -147,19 +197,13 @@ static void on_catalog(struct cp_prober *prober, struct cp_catalog_mail *catalog
     forget_catalog(prober);
     prober->catalog = catalog;
     ids = find_places(prober);
-    if (ids == NULL ||
-        cp_plan_set(prober->plan, ids, prober->n_places, sb_reactor_now(prober->reactor)) != SB_OK)
+    if (ids == NULL || plan_completions(prober, ids) != SB_OK || plan_lists(prober) != SB_OK)
         sb_log_error(PROBE, "no memory to plan probes of all endpoints");
     cp_stat_set(prober->conf.stats, probe_endpoints, (int64_t)prober->n_places);
     look(prober);
 }
 
 /* --- wanting ----------------------------------------------------------------------------- */
-
-static const char *path_of(const struct msg_provider *provider)
-{
-    return cp_probe_dialect_find(provider->dialect)->completion_path;
-}
 
 static struct sb_slice body_of(const struct msg_provider *provider,
                                const struct msg_endpoint *endpoint, struct sb_arena *arena)
@@ -192,6 +236,64 @@ static bool want(struct cp_prober *prober, uint64_t id, enum cp_probe_reason rea
     return true;
 }
 
+/* False: it is gone. */
+static bool want_list(struct cp_prober *prober, uint64_t id, struct cp_probe *ret_probe)
+{
+    const struct msg_snapshot *snapshot = prober->catalog->snapshot;
+    uint32_t provider = provider_of(snapshot, id);
+    struct cp_probe probe = {.kind = CP_PROBE_MODELS, .reason = CP_PROBE_SCHEDULED};
+
+    if (provider == MSG_NONE || !sb_slice_copy_text(snapshot->providers[provider].slug,
+                                                    probe.provider, sizeof(probe.provider)))
+        return false;
+    *ret_probe = probe;
+    return true;
+}
+
+/* Adds one, and posts what is full. */
+static void add_wanted(struct cp_prober *prober, const struct cp_probe *probe,
+                       struct cp_probes **wanted)
+{
+    if (*wanted == NULL)
+        *wanted = cp_probes_new(CP_PROBES_WANTED, prober->term);
+    (*wanted)->probes[(*wanted)->n++] = *probe;
+    if ((*wanted)->n < CP_PROBES_MAX)
+        return;
+    (void)sb_mailbox_post(prober->conf.ledger, &(*wanted)->mail);
+    *wanted = NULL;
+}
+
+static void want_completions(struct cp_prober *prober, sb_msec now, struct cp_probes **wanted)
+{
+    enum cp_probe_reason reason;
+    struct cp_probe probe;
+    uint64_t id;
+
+    while (prober->n_open < prober->conf.concurrency &&
+           cp_plan_take(prober->plan, now, &id, &reason)) {
+        if (!want(prober, id, reason, &probe)) {
+            cp_plan_put_off(prober->plan, id, CP_PLAN_PAUSE_MAX, now);
+            continue;
+        }
+        prober->n_open++;
+        add_wanted(prober, &probe, wanted);
+    }
+}
+
+static void want_lists(struct cp_prober *prober, sb_msec now, struct cp_probes **wanted)
+{
+    enum cp_probe_reason reason;
+    struct cp_probe probe;
+    uint64_t id;
+
+    while (prober->n_lists < CP_PROBER_LISTS && cp_plan_take(prober->lists, now, &id, &reason)) {
+        if (!want_list(prober, id, &probe))
+            continue; /* the next catalogue forgets it, too */
+        prober->n_lists++;
+        add_wanted(prober, &probe, wanted);
+    }
+}
+
 static void on_next(struct sb_reactor_timer *timer)
 {
     look(container_of(timer, struct cp_prober, next));
@@ -200,32 +302,21 @@ static void on_next(struct sb_reactor_timer *timer)
 /* Asks for all whose turn it is, and sets the clock for the next. */
 static void look(struct cp_prober *prober)
 {
-    sb_msec now = sb_reactor_now(prober->reactor), wait;
+    sb_msec now = sb_reactor_now(prober->reactor), wait = LONGEST_WAIT;
     struct cp_probes *wanted = NULL;
-    enum cp_probe_reason reason;
-    uint64_t id;
 
     if (!prober->leading || prober->catalog == NULL || !prober->has_pulse)
         return;
-    while (prober->n_open < prober->conf.concurrency &&
-           cp_plan_take(prober->plan, now, &id, &reason)) {
-        if (wanted == NULL)
-            wanted = cp_probes_new(CP_PROBES_WANTED, prober->term);
-        if (!want(prober, id, reason, &wanted->probes[wanted->n])) {
-            cp_plan_put_off(prober->plan, id, CP_PLAN_PAUSE_MAX, now);
-            continue;
-        }
-        prober->n_open++;
-        if (++wanted->n == CP_PROBES_MAX) {
-            (void)sb_mailbox_post(prober->conf.ledger, &wanted->mail);
-            wanted = NULL;
-        }
+    if (prober->plan != NULL) {
+        want_completions(prober, now, &wanted);
+        wait = cp_plan_wait(prober->plan, now, wait);
     }
-    if (wanted != NULL && wanted->n > 0)
+    if (prober->lists != NULL) {
+        want_lists(prober, now, &wanted);
+        wait = cp_plan_wait(prober->lists, now, wait);
+    }
+    if (wanted != NULL)
         (void)sb_mailbox_post(prober->conf.ledger, &wanted->mail);
-    else if (wanted != NULL)
-        cp_mail_free(&wanted->mail);
-    wait = cp_plan_wait(prober->plan, now, LONGEST_WAIT);
     sb_reactor_timer_start(prober->reactor, &prober->next,
                            wait > SHORTEST_WAIT ? wait : SHORTEST_WAIT, 0, on_next);
 }
@@ -238,6 +329,8 @@ static bool on_body(void *ctx, unsigned status, struct sb_slice bytes)
 
     if (status != 200) /* an error's text is of no use, and may hold a key */
         return false;
+    if (job->probe.kind == CP_PROBE_MODELS)
+        return sb_buf_append(&job->list, bytes) == SB_OK;
     return cp_probe_answer_take(&job->answer, bytes, cp_fetch_age(job->fetch)) == SB_OK;
 }
 
@@ -251,11 +344,17 @@ static void count(struct cp_stats *stats, enum msg_outcome outcome)
         cp_stat_add(stats, probes[CP_PROBE_STAT_OTHER], 1);
 }
 
+static unsigned *open_of(struct cp_prober *prober, enum cp_probe_kind kind)
+{
+    return kind == CP_PROBE_MODELS ? &prober->n_lists : &prober->n_open;
+}
+
 static void release(struct job *job)
 {
     sb_list_remove(&job->link);
-    job->prober->n_open--;
+    *open_of(job->prober, job->probe.kind) -= 1;
     cp_probe_answer_release(&job->answer);
+    sb_buf_release(&job->list);
     sb_mem_free(job);
 }
 
@@ -264,29 +363,72 @@ static int64_t unix_second(void)
     return (int64_t)(sb_clock_wall(&sb_clock_system) / SB_USEC_PER_SEC);
 }
 
+static void tell_tables(const struct cp_prober *prober, const struct cp_probe *probe)
+{
+    if (probe->outcome != MSG_OUTCOME_INTERNAL) /* it was sent, or tried to be */
+        (void)sb_mailbox_post(prober->conf.tables, &cp_probe_sample(probe, unix_second())->mail);
+}
+
 /* Tells everybody; takes job. */
 static void finish(struct job *job)
 {
     struct cp_prober *prober = job->prober;
     struct cp_probes *done = cp_probes_new(CP_PROBES_DONE, prober->term);
     const struct cp_probe *probe = &job->probe;
+    bool has_failed = probe->outcome != MSG_OUTCOME_SUCCESS;
+    sb_msec now = sb_reactor_now(prober->reactor);
 
     done->probes[done->n++] = *probe;
     (void)sb_mailbox_post(prober->conf.ledger, &done->mail);
-    if (probe->outcome != MSG_OUTCOME_INTERNAL) /* it was sent, or tried to be */
-        (void)sb_mailbox_post(prober->conf.tables, &cp_probe_sample(probe, unix_second())->mail);
     count(prober->conf.stats, probe->outcome);
-    sb_log_debug(PROBE,
-                 "probed endpoint=%s outcome=%s status=%u first_token_us=%" PRIu32 " cost=%" PRId64,
-                 probe->name, msg_outcome_name(probe->outcome), probe->status, probe->first_token,
-                 probe->cost);
+    sb_log_debug(
+        PROBE,
+        "probed kind=%s provider=%s endpoint=%s outcome=%s status=%u first_token_us=%" PRIu32
+        " cost=%" PRId64,
+        cp_probe_kind_name(probe->kind), probe->provider, probe->name,
+        msg_outcome_name(probe->outcome), probe->status, probe->first_token, probe->cost);
     if (probe->cost > probe->reserved)
         sb_log_warn(PROBE, "a probe cost more than it could endpoint=%s, no more of it today",
                     probe->name);
-    cp_plan_done(prober->plan, probe->endpoint, probe->outcome != MSG_OUTCOME_SUCCESS,
-                 sb_reactor_now(prober->reactor));
+    if (probe->kind == CP_PROBE_MODELS) {
+        cp_plan_done(prober->lists, list_id(sb_slice_of(probe->provider)), has_failed, now);
+    } else {
+        tell_tables(prober, probe);
+        cp_plan_done(prober->plan, probe->endpoint, has_failed, now);
+    }
     release(job);
     look(prober);
+}
+
+/* Reads the list, and tells the ledger what is there otherwise. */
+static enum msg_outcome conclude_list(struct cp_prober *prober, const struct job *job,
+                                      const struct cp_fetch_end *end)
+{
+    const struct msg_snapshot *snapshot = prober->catalog->snapshot;
+    uint32_t provider = provider_of(snapshot, list_id(sb_slice_of(job->probe.provider)));
+    struct cp_sightings *sightings;
+    struct cp_listed *models;
+    struct sb_errmsg err = {.text = ""};
+    size_t n;
+
+    if (end->status != 0 && end->status != 200)
+        return cp_probe_outcome_of_status(end->status);
+    if (end->outcome != MSG_OUTCOME_SUCCESS)
+        return end->outcome;
+    sightings = cp_sightings_new(prober->term);
+    if (cp_models_read(sb_buf_slice(&job->list), sightings->arena, &models, &n, &err) != SB_OK) {
+        sb_log_info(PROBE, "the list of models cannot be read provider=%s: %s", job->probe.provider,
+                    err.text);
+        cp_mail_free(&sightings->mail);
+        return MSG_OUTCOME_BAD_ANSWER;
+    }
+    if (provider != MSG_NONE)
+        cp_sightings_compare(sightings, snapshot, provider, models, n);
+    if (sightings->n > 0)
+        (void)sb_mailbox_post(prober->conf.ledger, &sightings->mail);
+    else
+        cp_mail_free(&sightings->mail);
+    return MSG_OUTCOME_SUCCESS;
 }
 
 static void on_end(void *ctx, const struct cp_fetch_end *end)
@@ -295,54 +437,91 @@ static void on_end(void *ctx, const struct cp_fetch_end *end)
     struct cp_probe *probe = &job->probe;
 
     job->fetch = NULL;
-    cp_probe_conclude(probe, end, &job->answer, job->request_bytes, &job->prices);
+    if (probe->kind == CP_PROBE_COMPLETION) {
+        cp_probe_conclude(probe, end, &job->answer, job->request_bytes, &job->prices);
+    } else {
+        probe->outcome = conclude_list(job->prober, job, end);
+        probe->status = (uint16_t)end->status;
+        probe->connect = end->connect;
+        probe->took = end->took;
+    }
     finish(job);
 }
 
 static const struct cp_fetch_reader reader = {.on_body = on_body, .on_end = on_end};
 
 /* Sends it.  The key is unsealed for as long as that takes. */
-static int send(struct job *job, const struct msg_endpoint *endpoint, struct sb_errmsg *err)
+static int send(struct job *job, uint32_t index, const char *path, struct sb_slice body,
+                struct sb_errmsg *err)
 {
     struct cp_prober *prober = job->prober;
     const struct msg_snapshot *snapshot = prober->catalog->snapshot;
-    const struct msg_provider *provider = &snapshot->providers[endpoint->provider];
     SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(SCRATCH);
     SB_CLEANUP(sb_secret_destroy) struct sb_secret *auth = NULL;
-    struct sb_slice body = body_of(provider, endpoint, arena);
     const struct msg_credential *credential;
     struct cp_fetch_request request;
     int rc;
 
-    if (!cp_probe_credential(snapshot, endpoint->provider, &credential))
+    if (!cp_probe_credential(snapshot, index, &credential))
         return sb_err_set(err, SB_ENOENT, "the house has no key any more");
-    rc = cp_probe_request_make(provider, credential, prober->conf.keyring, path_of(provider), body,
-                               arena, &request, &auth, err);
+    rc = cp_probe_request_make(&snapshot->providers[index], credential, prober->conf.keyring, path,
+                               body, arena, &request, &auth, err);
     if (rc != SB_OK)
         return rc;
     request.connect_limit = CP_PROBER_CONNECT_LIMIT;
     request.first_limit = CP_PROBER_FIRST_LIMIT;
     request.limit = CP_PROBER_LIMIT;
-    request.bytes_limit = CP_PROBE_ANSWER_MAX;
+    request.bytes_limit =
+        job->probe.kind == CP_PROBE_MODELS ? CP_MODELS_BYTES_MAX : CP_PROBE_ANSWER_MAX;
     job->request_bytes = body.n;
-    memcpy(job->prices.at, endpoint->price, sizeof(job->prices.at));
     rc = cp_fetch_start(prober->fetcher, &request, &reader, job, &job->fetch);
     return rc == SB_OK ? rc : sb_err_set(err, rc, "libcurl does not take the request");
 }
 
+static int send_completion(struct job *job, struct sb_errmsg *err)
+{
+    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(SCRATCH);
+    const struct msg_snapshot *snapshot = job->prober->catalog->snapshot;
+    const struct msg_endpoint *endpoint = endpoint_of(job->prober, job->probe.endpoint);
+    const struct msg_provider *provider;
+
+    if (endpoint == NULL)
+        return sb_err_set(err, SB_ENOENT, "it is gone");
+    provider = &snapshot->providers[endpoint->provider];
+    memcpy(job->prices.at, endpoint->price, sizeof(job->prices.at));
+    return send(job, endpoint->provider, cp_probe_dialect_find(provider->dialect)->completion_path,
+                body_of(provider, endpoint, arena), err);
+}
+
+static int send_list(struct job *job, struct sb_errmsg *err)
+{
+    const struct msg_snapshot *snapshot = job->prober->catalog->snapshot;
+    uint32_t index = provider_of(snapshot, list_id(sb_slice_of(job->probe.provider)));
+    const struct cp_probe_dialect *dialect;
+
+    if (index == MSG_NONE)
+        return sb_err_set(err, SB_ENOENT, "it is gone");
+    dialect = cp_probe_dialect_find(snapshot->providers[index].dialect);
+    return dialect == NULL ? sb_err_set(err, SB_EUNSUPPORTED, "its dialect changed")
+                           : send(job, index, dialect->models_path, SB_SLICE_NONE, err);
+}
+
 static void begin(struct cp_prober *prober, const struct cp_probe *probe)
 {
-    const struct msg_endpoint *endpoint = endpoint_of(prober, probe->endpoint);
     struct job *job = sb_mem_new(sizeof(*job));
-    struct sb_errmsg err = {.text = "it is gone"};
+    struct sb_errmsg err = {.text = ""};
+    int rc;
 
     job->prober = prober;
     job->probe = *probe;
     cp_probe_answer_init(&job->answer);
+    sb_buf_init(&job->list, CP_MODELS_BYTES_MAX);
     sb_list_add_tail(&prober->jobs, &job->link);
-    if (endpoint != NULL && send(job, endpoint, &err) == SB_OK)
+    rc = probe->kind == CP_PROBE_MODELS ? send_list(job, &err) : send_completion(job, &err);
+    if (rc == SB_OK)
         return;
-    sb_log_warn(PROBE, "cannot probe endpoint=%s: %s", probe->name, err.text);
+    sb_log_warn(PROBE, "cannot probe provider=%s endpoint=%s: %s", probe->provider, probe->name,
+                err.text);
     job->probe.outcome = MSG_OUTCOME_INTERNAL; /* says nothing of the endpoint, costs nothing */
     finish(job);
 }
@@ -363,8 +542,12 @@ static void on_granted(struct cp_prober *prober, struct cp_probes *probes)
             begin(prober, probe);
             continue;
         }
-        prober->n_open--;
-        cp_plan_put_off(prober->plan, probe->endpoint, CP_PROBER_NO_MONEY, now);
+        *open_of(prober, probe->kind) -= 1;
+        if (probe->kind == CP_PROBE_MODELS)
+            cp_plan_put_off(prober->lists, list_id(sb_slice_of(probe->provider)),
+                            CP_PROBER_NO_MONEY, now);
+        else
+            cp_plan_put_off(prober->plan, probe->endpoint, CP_PROBER_NO_MONEY, now);
     }
     cp_mail_free(&probes->mail);
     look(prober);
@@ -400,7 +583,7 @@ static void on_pulse(struct cp_prober *prober, struct cp_ask_pulse *pulse)
 
     prober->is_asking = false;
     if (pulse->ask.rc == SB_OK && prober->leading) {
-        for (size_t i = 0; i < pulse->n; i++)
+        for (size_t i = 0; prober->plan != NULL && i < pulse->n; i++)
             cp_plan_heard(prober->plan, pulse->pulses[i].endpoint, pulse->pulses[i].age,
                           pulse->pulses[i].is_down, now);
         prober->has_pulse = true;
@@ -424,7 +607,9 @@ static void give_up(struct cp_prober *prober)
     sb_reactor_timer_stop(&prober->pulse);
     forget_catalog(prober);
     cp_plan_destroy(&prober->plan);
+    cp_plan_destroy(&prober->lists);
     prober->n_open = 0;
+    prober->n_lists = 0;
     prober->has_pulse = false;
     prober->leading = false;
 }
@@ -433,8 +618,7 @@ static void on_lead(struct cp_prober *prober, const struct cp_lead *lead)
 {
     uint64_t seed;
 
-    if (prober->conf.interval == 0 ||
-        (lead->leading == prober->leading && lead->term == prober->term))
+    if (lead->leading == prober->leading && lead->term == prober->term)
         return;
     if (prober->leading)
         give_up(prober);
@@ -443,7 +627,10 @@ static void on_lead(struct cp_prober *prober, const struct cp_lead *lead)
         return;
     sb_random_bytes(&seed, sizeof(seed));
     prober->leading = true;
-    prober->plan = cp_plan_new(prober->conf.interval, seed);
+    if (prober->conf.interval > 0)
+        prober->plan = cp_plan_new(prober->conf.interval, seed);
+    if (prober->conf.list_interval > 0)
+        prober->lists = cp_plan_new(prober->conf.list_interval, ~seed);
     sb_reactor_timer_start(prober->reactor, &prober->pulse, 0, CP_PROBER_PULSE, on_pulse_timer);
 }
 

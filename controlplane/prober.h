@@ -11,6 +11,10 @@
  * house's key, on a connection of its own.  Endpoints that do not chat, whose
  * dialect is not spoken here, or that only tenants have keys for, are not
  * probed.
+ *
+ * Besides, it reads the list of models of every provider that has endpoints
+ * (controlplane/models_list.h) and tells the ledger what is there otherwise
+ * than in the catalogue (controlplane/sightings.h).
  */
 #pragma once
 
@@ -31,11 +35,13 @@ enum {
     CP_PROBER_CONNECT_LIMIT = 5000,
     CP_PROBER_FIRST_LIMIT = 30000, /* until the first byte of an answer */
     CP_PROBER_LIMIT = 60000,
+    CP_PROBER_LISTS = 4,        /* of models that are read at once: they may be big */
     CP_PROBER_NO_MONEY = 60000, /* pause of what the budget did not allow */
 };
 
 struct cp_prober_conf {
     sb_msec interval;                   /* how old news of an endpoint may be; 0: no probes */
+    sb_msec list_interval;              /* between two looks at a list of models; 0: none */
     unsigned concurrency;               /* at once, over all providers; at least 1 */
     const struct sb_keyring *keyring;   /* borrowed */
     struct sb_mailbox *ledger, *tables; /* borrowed */

@@ -89,6 +89,14 @@ static const struct cp_route_param probes_params[] = {
     {"outcome", CP_PARAM_OF_TEXT, "one or several, with commas between: success,reset", NULL},
     NO_MORE_PARAMS,
 };
+static const char *const price_verdicts[] = {"applied", "reported", "held", NULL};
+static const struct cp_route_param prices_params[] = {
+    VIEW_PARAMS,
+    {"endpoint", CP_PARAM_OF_TEXT, "model@tag", NULL},
+    {"verdict", CP_PARAM_OF_TEXT, "applied; only reported; or held, since it rose too much",
+     price_verdicts},
+    NO_MORE_PARAMS,
+};
 
 static const struct cp_route_param events_params[] = {
     VIEW_PARAMS,
@@ -240,6 +248,13 @@ const struct cp_route cp_routes[] = {
      .answer = CP_ANSWER_LIST,
      .id = "list_probes",
      .summary = "Probes of providers, what came of them and what they cost; newest first"},
+    {.method = "GET",
+     .path = V1 "prices",
+     .serve = cp_serve_prices,
+     .params = prices_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "list_prices",
+     .summary = "What endpoints cost, and what providers said they would; newest first"},
     {.method = "POST",
      .path = V1 "explain",
      .serve = cp_serve_explain,

@@ -80,6 +80,8 @@ cp_serve_cb cp_serve_workers, cp_serve_explain;
 cp_serve_cb cp_serve_tables;
 cp_serve_cb cp_serve_events;
 cp_serve_cb cp_serve_flags;
+/* prices.c */
+cp_serve_cb cp_serve_prices;
 /* probes.c */
 cp_serve_cb cp_serve_probes;
 /* audit_requests.c */

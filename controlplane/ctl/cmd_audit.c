@@ -1,4 +1,5 @@
-/* controlplane/ctl/cmd_audit.c - audit query, audit changes, events, probes. */
+/* controlplane/ctl/cmd_audit.c - audit query, audit changes, events, probes,
+ * prices. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -55,6 +56,17 @@ static const struct ctl_field probe_fields[] = {
     {"FIRST", "first_token_ms", CTL_SHOW_MSEC, false},
     {"TOK/S", "tokens_per_second", CTL_SHOW_RATE, false},
     {"COST $", "cost", CTL_SHOW_DECIMAL, false},
+};
+
+static const struct ctl_field price_fields[] = {
+    {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},
+    {"ENDPOINT", "endpoint", CTL_SHOW_NAME, true},
+    {"WHO", "author", CTL_SHOW_TEXT, false},
+    {"VERDICT", "verdict", CTL_SHOW_STATE, false},
+    {"WAS $/M IN", "before.prompt", CTL_SHOW_DECIMAL, false},
+    {"OUT", "before.completion", CTL_SHOW_DECIMAL, false},
+    {"IS $/M IN", "after.prompt", CTL_SHOW_DECIMAL, false},
+    {"OUT", "after.completion", CTL_SHOW_DECIMAL, false},
 };
 
 /* --- filters ------------------------------------------------------------------------ */
@@ -210,4 +222,15 @@ int ctl_run_probes(struct ctl *ctl)
     return status == CTL_DONE ? list(ctl, "/admin/v1/probes", &query, probe_fields,
                                      SB_ARRAY_LEN(probe_fields))
                               : status;
+}
+
+int ctl_run_prices(struct ctl *ctl)
+{
+    static const char *const names[] = {"endpoint", "verdict", NULL};
+    struct ctl_query query = {.ctl = ctl};
+    int status = make_query(&query, names);
+
+    return status == CTL_DONE
+               ? list(ctl, "/admin/v1/prices", &query, price_fields, SB_ARRAY_LEN(price_fields))
+               : status;
 }

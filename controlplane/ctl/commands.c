@@ -142,6 +142,14 @@ static const struct ctl_flag probes_flags[] = {
     NO_MORE_FLAGS,
 };
 
+static const struct ctl_flag prices_flags[] = {
+    MOMENT_FLAGS,
+    {"endpoint", 0, "MODEL@TAG", "whose prices"},
+    {"verdict", 0, "WORD", "applied, reported or held"},
+    LIST_FLAGS,
+    NO_MORE_FLAGS,
+};
+
 static const char kinds[] =
     "KIND is one of providers, models, endpoints, tenants, keys, policies, credentials, in the\n"
     "singular or plural.  An endpoint is named MODEL@TAG.\n";
@@ -190,6 +198,10 @@ const struct ctl_command ctl_commands[] = {
      "A probe without an outcome is under way, or its daemon died; then it counts with the most\n"
      "that it could cost.\n",
      ctl_run_probes},
+    {"prices", "", 0, 0, prices_flags, "what endpoints cost, and were said to cost",
+     "reported: a provider lists it, and the catalogue is as it was.  held: it rose by more than\n"
+     "--price-rise-limit of the daemon.\n",
+     ctl_run_prices},
     {"explain", "", 0, 0, explain_flags, "what a live worker would do with a request",
      "Shows which rule removes which endpoint, what would have to be relaxed, and the order in\n"
      "which the others would be tried.  Nothing is sent.  Exit status 1: it would be refused.\n",

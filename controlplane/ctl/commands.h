@@ -26,7 +26,8 @@ ctl_run_cb ctl_run_explain;
 /* cmd_simulate.c */
 ctl_run_cb ctl_run_simulate;
 /* cmd_audit.c */
-ctl_run_cb ctl_run_audit_query, ctl_run_audit_changes, ctl_run_events, ctl_run_probes;
+ctl_run_cb ctl_run_audit_query, ctl_run_audit_changes, ctl_run_events, ctl_run_probes,
+    ctl_run_prices;
 /* cmd_flags.c */
 ctl_run_cb ctl_run_flags;
 /* cmd_files.c */

@@ -71,3 +71,32 @@ $$;
 REVOKE ALL ON FUNCTION make_partition(text, date) FROM PUBLIC;
 
 GRANT SELECT, INSERT, UPDATE ON probes, probe_days TO switchboard_service;
+
+-- A price that a provider lists and the catalogue does not have: those that
+-- were not applied.  Applied ones are revisions.
+CREATE TABLE price_sightings (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at       timestamptz NOT NULL DEFAULT now(),
+    endpoint text NOT NULL COLLATE "C",
+    verdict  text NOT NULL CHECK (verdict IN ('reported', 'held')), -- held: it rose too much
+    revision bigint NOT NULL, -- it was compared with
+    term     bigint NOT NULL,
+    have     jsonb NOT NULL,  -- what differs, in the form of the catalogue
+    seen     jsonb NOT NULL
+);
+CREATE INDEX price_sightings_endpoint ON price_sightings (endpoint, at);
+
+-- Every price that an endpoint had, or was said to have.
+CREATE VIEW price_history AS
+SELECT r.at, c.name AS endpoint, r.revision, r.author, 'applied' AS verdict,
+       c.before -> 'pricing' AS before, c.after -> 'pricing' AS after
+  FROM audit_changes c
+  JOIN revisions r USING (revision)
+ WHERE c.kind = 'endpoints' AND c.before -> 'pricing' IS DISTINCT FROM c.after -> 'pricing'
+UNION ALL
+SELECT s.at, s.endpoint, s.revision, 'prober', s.verdict, s.have, s.seen
+  FROM price_sightings s;
+
+GRANT SELECT, INSERT ON price_sightings TO switchboard_service;
+GRANT SELECT ON price_history TO switchboard_service;
+GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA switchboard TO switchboard_service;

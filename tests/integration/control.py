@@ -93,7 +93,7 @@ class Control:
                        "--publish", self.publish, "--admin", f"127.0.0.1:{self.port}",
                        "--admin-token-file", str(self.home.token_file),
                        "--keyring", str(self.home.keyring), "--log-level", "debug",
-                       "--probe-interval", "0", *self.flags]  # providers count their requests
+                       "--probe-interval", "0", "--models-interval", "0", *self.flags]  # providers count their requests
             if self.owner:
                 command += ["--owner-database", self.database.owner]
             self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -1,4 +1,5 @@
 """Providers are asked how they are when no traffic tells, and it costs no more than it may."""
+import json
 from decimal import Decimal
 
 import pytest
@@ -7,7 +8,7 @@ import requests
 import traffic
 from program import PATIENCE, wait_until
 
-FAST = ("--probe-interval", "300ms")
+FAST = ("--probe-interval", "300ms", "--models-interval", "0")
 TOKENS = 16  # CP_PROBER_TOKENS
 FREE = {"prompt": "0", "completion": "0"}
 PRICED = {"prompt": "1", "completion": "10"}
@@ -195,3 +196,108 @@ def test_a_new_leader_goes_on_with_the_days_budget(start, site, database):
     wait_until(lambda: len(ended(standby)) == len(probes(standby)) - 1, "all others have ended")
     assert sum(Decimal(probe["cost"]) for probe in probes(standby)) <= Decimal("0.02")
     check_sums(database)
+
+# --- lists of models -----------------------------------------------------------------------------
+
+LISTS = ("--probe-interval", "0", "--models-interval", "300ms")
+
+
+def listing(**pricing):
+    """What OpenRouter would say of the one model; USD per token."""
+    return json.dumps({"data": [{"id": "lab/one", "context_length": 1000, "pricing": pricing}]})
+
+
+def events(database, kind):
+    return database.rows("SELECT subject, detail FROM events WHERE kind = %s ORDER BY id", kind)
+
+
+def pricing(control):
+    return control.get("endpoints/lab/one@p0")["pricing"]
+
+
+def test_a_list_of_models_is_read_and_recorded(start, sim, database):
+    sim.behave(models_body=listing(prompt="0.000001", completion="0.00001"))
+    control = start(catalog(sim, pricing=PRICED), flags=LISTS)
+    probe = wait_probes(control, 2, kind="models")[0]
+    assert (probe["outcome"], probe["provider"], probe["endpoint"], probe["cost"]) == (
+        "success", "p0", None, "0")
+    request = sim.requests()[0]
+    assert request["target"] == "/v1/models" and request["headers"]["authorization"] == "Bearer house-1"
+    assert probes(control, kind="completion") == []
+    assert database.rows("SELECT count(*) FROM events") == [(0,)]
+
+
+def test_a_price_is_applied_where_the_operator_chose_so(start, sim, database, site):
+    sim.behave(models_body=listing(prompt="0.0000005", completion="0.00001", input_cache_read="1e-7"))
+    control = start(catalog(sim, pricing=PRICED, price_updates="apply"), flags=LISTS)
+    wait_until(lambda: pricing(control)["prompt"] == "0.5", "the price is in the catalogue")
+    assert pricing(control) == {"prompt": "0.5", "completion": "10", "cache_read": "0.1"}
+    change = control.get("audit/changes", params={"author": "prober"})["data"]
+    assert [one["name"] for one in change] == ["lab/one@p0"]
+    wait_until(lambda: events(database, "price_changed"), "the event is there")
+    assert events(database, "price_changed")[0][1]["seen"] == {"prompt": "0.5", "cache_read": "0.1"}
+    history = control.get("prices", params={"endpoint": "lab/one@p0"})["data"]
+    assert [(one["author"], one["verdict"]) for one in history] == [
+        ("prober", "applied"), ("admin", "applied")]
+    assert history[0]["before"]["prompt"] == "1" and history[0]["after"]["prompt"] == "0.5"
+    shown = site.ctl("prices", "--endpoint", "lab/one@p0", control=control).stdout
+    assert "prober" in shown and "applied" in shown
+
+
+def test_a_price_is_only_reported_unless_the_operator_chose_otherwise(start, sim, database):
+    sim.behave(models_body=listing(prompt="0.0000005", completion="0.00001"))
+    control = start(catalog(sim, pricing=PRICED), flags=LISTS)
+    wait_until(lambda: events(database, "price_differs"), "it is reported")
+    seen = len(ended(control, kind="models"))
+    wait_probes(control, seen + 3, kind="models")
+    assert len(events(database, "price_differs")) == 1  # once, not at every look
+    assert pricing(control)["prompt"] == "1"
+    history = control.get("prices", params={"endpoint": "lab/one@p0"})["data"]
+    assert (history[0]["verdict"], history[0]["after"]) == ("reported", {"prompt": "0.5"})
+
+
+def test_a_price_that_rose_too_much_is_never_applied(start, sim, database):
+    sim.behave(models_body=listing(prompt="0.0000013", completion="0.00001"))
+    document = catalog(sim, pricing=PRICED, price_updates="apply")
+    control = start(document, flags=(*LISTS, "--price-rise-limit", "25"))
+    wait_until(lambda: events(database, "price_rose"), "it is reported")
+    assert pricing(control)["prompt"] == "1"
+    sim.behave(models_body=listing(prompt="0.00000125", completion="0.00001"))
+    wait_until(lambda: pricing(control)["prompt"] == "1.25", "what is within the limit is applied")
+    verdicts = [one["verdict"] for one in control.get("prices")["data"]]
+    assert verdicts == ["applied", "held", "applied"]
+
+
+def test_a_model_that_is_gone_and_another_context_are_events(start, sim, database):
+    sim.behave(models_body='{"data": [{"id": "lab/other"}]}')
+    control = start(catalog(sim), flags=LISTS)
+    wait_until(lambda: events(database, "model_missing"), "it is missed")
+    sim.behave(models_body='{"data": [{"id": "lab/one", "max_model_len": 500}]}')
+    wait_until(lambda: events(database, "context_differs"), "the context differs")
+    assert events(database, "context_differs")[0][1] == {"have": 1000, "seen": 500}
+    assert control.get("endpoints/lab/one@p0")["model"] == "lab/one"
+
+
+@pytest.mark.parametrize("knobs, outcome", [
+    ({"models_body": "x" * 1000, "models_times": 50_000}, "bad_answer"),
+    ({"models_body": "[" * 1000, "models_times": 1000}, "bad_answer"),
+    ({"models_body": "<html>"}, "bad_answer"),
+    ({"fail": 500}, "server_error"),
+    ({"fail": 404}, "not_offered"),
+    ({"reset": True}, "reset"),
+])
+def test_nonsense_instead_of_a_list_does_nothing(start, site, sim, database, knobs, outcome):
+    bad = site.sim()
+    bad.behave(**knobs)
+    control = start(catalog(bad, sim, pricing=PRICED), flags=LISTS)
+    wait_probes(control, kind="models", provider="p0")
+    assert {p["outcome"] for p in ended(control, kind="models", provider="p0")} == {outcome}
+    wait_probes(control, 3, kind="models", provider="p1", outcome="success")
+    assert database.rows("SELECT count(*) FROM events WHERE subject LIKE '%%@p0'") == [(0,)]
+
+
+def test_a_silent_list_holds_up_nobody(start, site, sim):
+    silent = site.sim("--hang", "1")
+    control = start(catalog(silent, sim), flags=LISTS)
+    wait_probes(control, 3, kind="models", provider="p1", outcome="success")
+    assert ended(control, kind="models", provider="p0") == []

@@ -53,6 +53,8 @@ struct sim_fail {
     X(role_only_first, BOOL, "false", 0, 0, "Answers", "the first delta has a role, no content")   \
     X(early_head, BOOL, "false", 0, 0, "Time", "send the head of a stream at once")                \
     X(sse_comments, INT, "0", 0, 100000, "Answers", "comments before the first token")             \
+    X(models_body, TEXT, "", 0, 0, "Answers", "instead of the usual list of models: prices, say")  \
+    X(models_times, INT, "1", 0, 100000000, "Answers", "that body so often in one answer")         \
     X(fail, FAIL, "", 0, 0, "Failures", "STATUS:RATE, an error instead of an answer")              \
     X(retry_after, INT, "-1", -1, 86400, "Failures", "seconds to tell with 429 and 503")           \
     X(error_message, TEXT, "", 0, 0, "Failures", "instead of the usual text of errors")            \

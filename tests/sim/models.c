@@ -1,8 +1,10 @@
 /* tests/sim/models.c */
 #include "tests/sim/models.h"
 
+#include "common/buf.h"
 #include "common/err.h"
 #include "common/json.h"
+#include "tests/sim/behaviour.h"
 #include "tests/sim/error.h"
 #include "tests/sim/world.h"
 
@@ -31,12 +33,24 @@ static bool next_name(struct sb_slice *list, struct sb_slice *ret_name)
     return true;
 }
 
-int sim_models_write_list(const struct sim_world *world, struct sb_buf *out,
-                          struct sim_error *error)
+/* What a test wants said, as often as it wants. */
+static int write_given(const struct sim_behaviour *behaviour, struct sb_buf *out,
+                       struct sim_error *error)
+{
+    for (int64_t i = 0; i < behaviour->models_times; i++)
+        if (sb_buf_append_text(out, behaviour->models_body) != SB_OK)
+            return sim_error_set(error, 500, NULL, "Out of memory.");
+    return 0;
+}
+
+int sim_models_write_list(const struct sim_world *world, const struct sim_behaviour *behaviour,
+                          struct sb_buf *out, struct sim_error *error)
 {
     struct sb_slice list = sb_slice_of(world->models), name;
     struct sb_json json;
 
+    if (behaviour->models_body != NULL && behaviour->models_body[0] != '\0')
+        return write_given(behaviour, out, error);
     sb_json_init(&json, out);
     sb_json_open_object(&json);
     sb_json_add_text(&json, "object", SB_SLICE_LIT("list"));

@@ -319,7 +319,7 @@ static int write_answer(struct sim_reply *reply, struct sb_buf *body)
     case SIM_EMBEDDINGS:
         return sim_embedding_write(&reply->request, reply->behaviour, body, &reply->error);
     case SIM_MODEL_LIST:
-        return sim_models_write_list(reply->world, body, &reply->error);
+        return sim_models_write_list(reply->world, reply->behaviour, body, &reply->error);
     case SIM_MODEL_ENTRY:
         return sim_models_write_one(reply->world, reply->model, body, &reply->error);
     case SIM_NO_KIND:

@@ -1,0 +1,116 @@
+/* controlplane/admin/prices.c - GET prices: what every endpoint cost, and was said
+ * to cost. */
+#include "common/timefmt.h"
+#include "controlplane/admin/call.h"
+#include "controlplane/admin/csv.h"
+#include "controlplane/admin/filter.h"
+#include "controlplane/admin/routes.h"
+#include "controlplane/admin/view.h"
+
+enum column { COL_AT, COL_ENDPOINT, COL_REVISION, COL_AUTHOR, COL_VERDICT, COL_BEFORE, COL_AFTER };
+
+static const char sql[] =
+    "SELECT at, endpoint, revision, author, verdict, before::text, after::text FROM price_history"
+    " WHERE ($1::timestamptz IS NULL OR at >= $1)"
+    " AND ($2::timestamptz IS NULL OR at < $2)"
+    " AND ($3::text IS NULL OR endpoint = $3)"
+    " AND ($4::text IS NULL OR verdict = $4)"
+    " AND ($5::timestamptz IS NULL OR (at, endpoint) < ($5, $6::text COLLATE \"C\"))"
+    " ORDER BY at DESC, endpoint DESC LIMIT $7";
+enum { N_FILTERS = 4, N_CURSOR = 2 };
+
+static size_t format_time(const struct cp_rows *rows, size_t row, char text[SB_TIME_TEXT_MAX])
+{
+    return sb_time_format((sb_usec)cp_rows_usec(rows, row, COL_AT), 6, text);
+}
+
+static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struct sb_arena *arena)
+{
+    char at[SB_TIME_TEXT_MAX];
+    size_t n = format_time(rows, row, at);
+
+    return sb_arena_printf(arena, "%.*s~%.*s", (int)n, at,
+                           SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_ENDPOINT)));
+}
+
+static int read_cursor(struct sb_slice cursor, struct cp_param *params)
+{
+    struct sb_slice at = sb_slice_make(cursor.p, sb_slice_find(cursor, '~'));
+    sb_usec wall;
+
+    params[0] = params[1] = CP_P_NULL;
+    if (cursor.n == 0)
+        return SB_OK;
+    if (at.n == cursor.n || sb_time_parse(at, &wall) != SB_OK)
+        return SB_EINVAL;
+    params[0] = CP_P_TEXT(at);
+    params[1] = CP_P_TEXT(sb_slice_from(cursor, at.n + 1));
+    return SB_OK;
+}
+
+static void add_object(struct sb_json *json, const char *name, const struct cp_rows *rows,
+                       size_t row, enum column column)
+{
+    if (cp_rows_is_null(rows, row, (int)column))
+        sb_json_add_null(json, name);
+    else
+        sb_json_add_raw(json, name, cp_rows_bytes(rows, row, (int)column));
+}
+
+static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t row)
+{
+    char at[SB_TIME_TEXT_MAX];
+    size_t n = format_time(rows, row, at);
+
+    sb_json_open_object(json);
+    sb_json_add_text(json, "at", sb_slice_make(at, n));
+    sb_json_add_text(json, "endpoint", cp_rows_bytes(rows, row, COL_ENDPOINT));
+    sb_json_add_i64(json, "revision", cp_rows_i64(rows, row, COL_REVISION));
+    sb_json_add_text(json, "author", cp_rows_bytes(rows, row, COL_AUTHOR));
+    sb_json_add_text(json, "verdict", cp_rows_bytes(rows, row, COL_VERDICT));
+    add_object(json, "before", rows, row, COL_BEFORE);
+    add_object(json, "after", rows, row, COL_AFTER);
+    sb_json_close_object(json);
+}
+
+static const char *const titles[] = {"at",      "endpoint", "revision", "author",
+                                     "verdict", "before",   "after",    NULL};
+
+static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
+                    struct sb_arena *arena)
+{
+    char at[SB_TIME_TEXT_MAX];
+    size_t n = format_time(rows, row, at);
+
+    (void)arena;
+    cp_csv_text(csv, sb_slice_make(at, n));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_ENDPOINT));
+    cp_csv_i64(csv, cp_rows_i64(rows, row, COL_REVISION));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_AUTHOR));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_VERDICT));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_BEFORE));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_AFTER));
+}
+
+static const struct cp_view view = {
+    .sql = sql,
+    .n_filters = N_FILTERS,
+    .n_cursor = N_CURSOR,
+    .read_cursor = read_cursor,
+    .cursor = make_cursor,
+    .titles = titles,
+    .put_json = put_json,
+    .put_csv = put_csv,
+};
+
+int cp_serve_prices(struct cp_call *call)
+{
+    const struct cp_param filters[N_FILTERS] = {
+        cp_filter_time(call, "from"),
+        cp_filter_time(call, "to"),
+        cp_filter_text(call, "endpoint"),
+        cp_filter_text(call, "verdict"),
+    };
+
+    return cp_view_reply(call, &view, filters);
+}
