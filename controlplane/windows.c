@@ -722,7 +722,7 @@ int cp_windows_pulse(const struct cp_windows *windows, sb_msec now, struct sb_ar
     {
         pulses[n++] = (struct cp_pulse){.endpoint = window->endpoint,
                                         .age = now - window->heard,
-                                        .is_down = window->outage.is_out};
+                                        .is_down = is_out(window, now)};
     }
     *ret_pulses = pulses;
     *ret_n = n;

@@ -219,9 +219,9 @@ int ctl_run_probes(struct ctl *ctl)
     struct ctl_query query = {.ctl = ctl};
     int status = make_query(&query, names);
 
-    return status == CTL_DONE ? list(ctl, "/admin/v1/probes", &query, probe_fields,
-                                     SB_ARRAY_LEN(probe_fields))
-                              : status;
+    return status == CTL_DONE
+               ? list(ctl, "/admin/v1/probes", &query, probe_fields, SB_ARRAY_LEN(probe_fields))
+               : status;
 }
 
 int ctl_run_prices(struct ctl *ctl)
