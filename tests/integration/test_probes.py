@@ -88,8 +88,10 @@ def test_a_probe_is_sent_recorded_and_seen_in_the_tables(start, sim, database, s
     assert Decimal(probe["cost"]) == Decimal("0.000080")  # 30 of 1 and 5 of 10 USD per million
     assert Decimal(probe["cost"]) <= Decimal(probe["reserved"])
     assert probe["connect_ms"] > 0 and probe["first_token_ms"] > 0
-    wait_until(lambda: tables(control)["p0"]["samples"] > 0, "the tables have the probe")
+    wait_until(lambda: tables(control)["p0"].get("probes"), "the tables have the probe")
+    assert tables(control)["p0"]["samples"] == 0  # nobody asked but us
     assert tables(control)["p0"]["latency_ms"]["p50"] is not None
+    assert tables(control)["p0"]["sources"] == ["probes"]
     shown = site.ctl("probes", "--outcome", "success", control=control).stdout
     assert "lab/one@p0" in shown and "completion" in shown
     csv = control.call("GET", "probes", params={"format": "csv"}).text
