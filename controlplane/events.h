@@ -17,7 +17,7 @@
 #include "common/attr.h"
 #include "common/err.h"
 #include "common/slice.h"
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
 
 struct cp_db;
 

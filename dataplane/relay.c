@@ -57,6 +57,7 @@ void dp_relay_settle(struct dp_request *req, enum msg_outcome outcome)
 {
     struct dp_incoming *in = &req->attempt.incoming;
     bool own = req->record.credential_kind == MSG_CREDENTIAL_KIND_OWN;
+    int64_t charged;
     struct msg_bill bill;
 
     dp_usage_estimate(&in->usage, req->prompt_tokens, in->content_bytes);
