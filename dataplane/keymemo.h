@@ -24,7 +24,7 @@ struct dp_keymemo {
 };
 
 /* sb_apikey_hash(), or what it gave for the same key before.  Good until the
- * next call.  hash_key: the same for the life of the memo. */
+ * next call.  hash_key: the same until the memo is cleared. */
 const uint8_t *dp_keymemo_hash(struct dp_keymemo *memo, const struct sb_secret *hash_key,
                                struct sb_slice apikey);
 /* Wipes it. */

@@ -21,6 +21,7 @@
 #include "dataplane/conf.h"
 #include "dataplane/courier.h"
 #include "dataplane/explain.h"
+#include "dataplane/keymemo.h"
 #include "dataplane/listener.h"
 #include "dataplane/outlet.h"
 #include "dataplane/pool.h"
@@ -349,6 +350,8 @@ static void reload_keyring(struct dp_worker *worker)
         return;
     }
     sb_keyring_replace(worker->keyring, &newer);
+    /* what clients' keys were hashed with may be another one now */
+    sb_list_for_each(link, &worker->clients) dp_keymemo_clear(dp_client_key(dp_client_of(link)));
     sb_log_info(MAIN, "the keyring was read again");
 }
 

@@ -68,3 +68,22 @@ def test_every_line_of_a_json_log_is_an_object(site):
         assert events, name
         for event in events:
             assert {"time", "level", "program", "pid", "group", "msg"} <= event.keys(), event
+
+
+def test_a_kept_connection_forgets_how_its_key_was_hashed(site):
+    """A worker remembers the hash of the key that a connection showed last."""
+    master, hashing = key(), key()
+    write_keyring(site.home.keyring, new=master, api_key_hash=hashing)
+    own = site.home.path / "worker.keyring"
+    write_keyring(own, new=master, api_key_hash=hashing)
+    control = site.control()
+    traffic.wait_admin(control)
+    sim = site.sim(*traffic.SIM_FLAGS)
+    worker = site.worker([control], "--keyring", str(own))
+    secret = traffic.apply(control, worker, sim)
+    with worker.client(secret) as client:
+        assert [traffic.ask(client).status for _ in range(2)] == [200, 200]
+        write_keyring(own, new=master, api_key_hash=key())
+        worker.signal(signal.SIGHUP)
+        worker.log.wait('"the keyring was read again"')
+        assert traffic.ask(client).status == 401
