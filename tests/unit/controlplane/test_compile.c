@@ -236,6 +236,8 @@ static void forget_the_store(struct msg_snapshot *stored, const struct msg_snaps
     stored->n_keys = stored->n_credentials = 0;
     stored->tenants = written->tenants;
     stored->n_tenants = written->n_tenants;
+    for (size_t i = 0; i < stored->n_providers; i++) /* whose credentials it leaves aside */
+        stored->providers[i].wants_key = false;
     for (size_t i = 0; i < stored->n_models; i++)
         forget_default(&stored->models[i].distillable, &written->models[i].distillable);
     for (size_t i = 0; i < stored->n_endpoints; i++) {
