@@ -94,7 +94,7 @@ int sb_busaddr_check(const char *addr, bool is_secure, struct sb_errmsg *err)
 int sb_busaddr_check_list(const char *list, bool is_secure, unsigned max, struct sb_errmsg *err)
 {
     static const char separators[] = ", "; /* as the data plane's link splits */
-    char one[SB_BUSADDR_MAX], resolved[SB_BUSADDR_MAX];
+    char one[SB_BUSADDR_MAX] = "", resolved[SB_BUSADDR_MAX];
     unsigned found = 0;
 
     for (const char *at = list + strspn(list, separators); *at != '\0';

@@ -20,7 +20,7 @@ enum {
     WAIT_MAX = 5000, /* the longest Retry-After that is waited for */
     WAITS_MAX = 2,
     MODELS_BYTES_MAX = 64 * 1024, /* names of those that were asked for, as JSON */
-    RETRY_AFTER_MSEC = 1000, /* of our own limits */
+    RETRY_AFTER_MSEC = 1000,      /* of our own limits */
 };
 
 #define NOWHERE UINT32_MAX

@@ -64,6 +64,8 @@ static int open_slot(struct supervisor *sup, unsigned i, struct sb_errmsg *err)
     return dp_listen(sup->conf->status, i, false, &slot->status_fd, err);
 }
 
+static const int watched[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+
 /* In the child: the descriptors get their numbers, all else is closed by
  * exec. */
 static void run_worker(const struct supervisor *sup, const struct slot *slot, const char *number)
@@ -71,6 +73,10 @@ static void run_worker(const struct supervisor *sup, const struct slot *slot, co
     sigset_t none;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* nobody would restart or stop it */
+    /* What we are told before the worker listens must end it: our own handler
+     * would take the signal and forget it with exec. */
+    for (size_t i = 0; i < SB_ARRAY_LEN(watched); i++)
+        (void)signal(watched[i], SIG_DFL);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     /* out of the way first: 3 and 4 may be the other one's number */
@@ -174,11 +180,11 @@ static bool take_signal(int signum)
  * So what they are told twice counts once; only we say that it is urgent. */
 static void end_workers(struct supervisor *sup)
 {
+    close_listeners(sup); /* first: a worker that has stopped to listen is the last to do so */
     pass_on(sup, sup->ending ? DP_HURRY_SIGNAL : SIGTERM);
     if (!sup->ending)
         sb_log_info(SUPER, "ending, the workers drain; a second signal ends them at once");
     sup->ending = true;
-    close_listeners(sup);
 }
 
 static void take_signals(struct supervisor *sup)
@@ -211,7 +217,6 @@ static sb_msec start_due(struct supervisor *sup, sb_msec now)
 
 static void run(struct supervisor *sup)
 {
-    static const int watched[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
     const struct sigaction action = {.sa_handler = on_signal};
     sigset_t blocked, open;
 

@@ -36,7 +36,7 @@ static bool escaped_text_is(struct sb_slice written, const char *word)
 static inline bool text_is(struct sb_slice written, struct sb_slice word)
 {
     if (written.n == word.n)
-        return memcmp(written.p, word.p, word.n) == 0;
+        return sb_slice_eq(written, word);
     return written.n > word.n && memchr(written.p, '\\', written.n) != NULL &&
            escaped_text_is(written, word.p);
 }
