@@ -125,6 +125,17 @@ def rss_kib(pid):
     raise Failure(f"no Rss of {pid}")
 
 
+def step_back(pids):
+    """All threads there are give way to others; those made later inherit it."""
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            os.setpriority(os.PRIO_PROCESS, int(task), 19)
+        # where sessions share a core evenly, priority counts inside of a session only
+        autogroup = pathlib.Path(f"/proc/{pid}/autogroup")
+        if autogroup.exists():
+            autogroup.write_text("19")
+
+
 def pin(pids, core):
     """All threads there are; those made later inherit it."""
     for pid in pids:

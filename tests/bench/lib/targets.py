@@ -272,6 +272,10 @@ class Switchboard(Target):
         postmaster = int((self.home / "pg" / "data" / "postmaster.pid").read_text().split()[0])
         self.beside = {"control": lambda: procs.tree(self.pid_of("control")),
                        "postgresql": lambda: procs.tree(postmaster)}
+        # They share the load's core, and elsewhere would have one of their own: first comes the
+        # load, so that all proxies are asked alike.
+        for pids in self.beside.values():
+            procs.step_back(pids())
 
     def start_again_with_prefix(self, status):
         """The worker alone, by the command that deploy/up has noted."""
