@@ -40,7 +40,7 @@ static inline struct sb_slice sb_slice_make(const void *p, size_t n)
 
 static inline bool sb_slice_eq(struct sb_slice a, struct sb_slice b)
 {
-    return a.n == b.n && (b.n == 0 || memcmp(a.p, b.p, b.n) == 0); /* b is mostly a literal */
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, b.n) == 0); /* b is mostly a literal */
 }
 
 /* ASCII letters compare without case; other bytes as they are. */

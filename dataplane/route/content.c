@@ -152,10 +152,10 @@ static void end_message(struct dp_content *content, struct sb_slice message)
     }
     if (content->role.p == NULL)
         note_stranger(content, ".role: must be a string, such as \"user\"");
-    if (content->first_user.n == 0 && TEXT_IS(content->role, "user"))
+    else if (content->first_user.n == 0 && TEXT_IS(content->role, "user"))
         content->first_user = content->said;
-    if (content->first_system.n == 0 &&
-        (TEXT_IS(content->role, "system") || TEXT_IS(content->role, "developer")))
+    else if (content->first_system.n == 0 &&
+             (TEXT_IS(content->role, "system") || TEXT_IS(content->role, "developer")))
         content->first_system = content->said;
     content->messages++;
 }
