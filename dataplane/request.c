@@ -131,6 +131,21 @@ static bool is_enabled(const struct sb_http1_head *head, const char *base, struc
     return sb_slice_eq_nocase(sb_http1_value(head, base, name), SB_SLICE_LIT("enabled"));
 }
 
+/* The one field that says who asks.  Of two, a proxy in front may have looked
+ * at the other. */
+static struct sb_slice find_authorization(struct dp_request *req, const struct sb_http1_head *head,
+                                          const char *base)
+{
+    static const struct sb_slice name = SB_SLICE_INIT("authorization");
+    const struct sb_http1_field *field = sb_http1_find(head, base, name, NULL);
+
+    if (field == NULL)
+        return SB_SLICE_NONE;
+    if (sb_http1_find(head, base, name, field) != NULL)
+        refuse_text(req, 400, "invalid_request", "Authorization: there is more than one; send one");
+    return sb_http1_slice(base, field->value);
+}
+
 /* Who asks: the key of "Authorization: Bearer sb-...". */
 static void authenticate(struct dp_request *req, struct sb_slice field)
 {
@@ -275,7 +290,7 @@ static void read_head(struct dp_request *req, const struct sb_http1_head *head, 
         dp_cors_look(req, head, base);
     if (req->api == NULL || !req->api->needs_key)
         return;
-    authenticate(req, sb_http1_value(head, base, SB_SLICE_LIT("authorization")));
+    authenticate(req, find_authorization(req, head, base));
     if (req->refusal.status != 0)
         return;
     note_key(req);

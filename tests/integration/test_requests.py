@@ -247,6 +247,16 @@ def test_a_wrong_key_is_401(world, name):
     assert world.received() == [0, 0, 0]
 
 
+def test_two_keys_are_400_whichever_is_good(world):
+    good, bad = f"Authorization: Bearer {KEYS['test']}", "Authorization: Bearer sb-unknown"
+    for fields in [(good, bad), (bad, good), (good, good)]:
+        with world.worker.wire() as wire:
+            wire.post(CHAT, chat(STEADY), *fields)
+            answer = wire.answer()
+            assert answer.status == 400 and "more than one" in answer.json()["error"]["message"]
+    assert world.received() == [0, 0, 0]
+
+
 # name: body, what the message says
 BODIES = {
     "empty": (b"", "byte 0"),
