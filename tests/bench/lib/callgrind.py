@@ -2,14 +2,17 @@
 
 The program runs under callgrind twice, for few and for many requests; the difference is what the
 requests cost, without the start and the end."""
+import json
 import os
 import pathlib
+import platform
 import re
 
 from . import load, procs
 from .procs import Failure
 
 FEW, MANY = 100, 600
+ALLOWED = 0.03  # growth of Switchboard's own, against instructions.json
 
 
 def instructions(folder):
@@ -58,10 +61,30 @@ def measure(make_target, world, scenario):
             "instructions": (counts[1] - counts[0]) / (MANY - FEW)}
 
 
+def expected():
+    """What they were when somebody last wrote it down, on this release of the system: libraries
+    count, too.  {} where nobody did."""
+    release = platform.freedesktop_os_release()
+    known = json.loads((pathlib.Path(__file__).resolve().parent.parent / "instructions.json")
+                       .read_text())
+    return known.get(f"{release.get('ID')}-{release.get('VERSION_ID')}", {})
+
+
 def print_rows(rows):
+    """Gives how many of Switchboard's own have grown beyond what is allowed."""
+    known, grown = expected(), 0
     print("\nUser-space instructions per request (callgrind)")
     for row in rows:
-        print(f"{row['scenario']:18} {row['target']:12} {row['instructions']:>12.0f}")
+        line = f"{row['scenario']:18} {row['target']:12} {row['instructions']:>12.0f}"
+        limit = known.get(row["scenario"]) if row["target"] == "switchboard" else None
+        if limit:
+            change = row["instructions"] / limit - 1
+            line += f"   {change:+.1%} of {limit}"
+            if change > ALLOWED:
+                grown += 1
+                line += f": more than {ALLOWED:.0%}; mend it, or say why in instructions.json's commit"
+        print(line)
+    return grown
 
 
 def is_there():
