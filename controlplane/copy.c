@@ -77,15 +77,16 @@ int cp_copy_numeric(struct sb_buf *buf, int64_t value)
 {
     enum { BASE = 10000, DIGITS_MAX = 5, HEAD = 8 /* bytes */ };
     uint16_t digits[DIGITS_MAX];
-    int n = 0, rc;
+    uint64_t n = 0;
+    int rc;
 
     for (; value > 0; value /= BASE)
         digits[n++] = (uint16_t)(value % BASE);
-    rc = put_number(buf, (uint64_t)(HEAD + 2 * n), 4);
+    rc = put_number(buf, HEAD + 2 * n, 4);
     if (rc == SB_OK)
-        rc = put_number(buf, (uint64_t)n, 2);
+        rc = put_number(buf, n, 2);
     if (rc == SB_OK)
-        rc = put_number(buf, (uint64_t)(n > 0 ? n - 1 : 0), 2);
+        rc = put_number(buf, n > 0 ? n - 1 : 0, 2);
     if (rc == SB_OK)
         rc = put_number(buf, 0, 4); /* positive, no digits behind the point */
     while (rc == SB_OK && n > 0)

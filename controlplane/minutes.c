@@ -200,7 +200,7 @@ static int store_all(struct cp_db *db, struct store *store)
     size_t first = 0;
     int rc = SB_OK;
 
-    qsort(store->minutes, store->n, sizeof(store->minutes[0]), by_minute);
+    qsort(store->minutes, store->n, sizeof(struct cp_minute *), by_minute);
     while (rc == SB_OK && first < store->n) {
         size_t last = first + 1;
 

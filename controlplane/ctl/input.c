@@ -121,6 +121,7 @@ int ctl_input_secret(struct ctl *ctl, const char *file, const char *variable, st
     if (status != CTL_DONE)
         return status;
     secret = sb_buf_slice(text);
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a buffer with bytes has a block */
     while (secret.n > 0 && (secret.p[secret.n - 1] == '\n' || secret.p[secret.n - 1] == '\r'))
         secret.n--;
     sb_buf_truncate(text, secret.n);

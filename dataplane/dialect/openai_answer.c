@@ -247,7 +247,7 @@ static int mend(struct revision *r, const struct dp_incoming *in, bool streamed,
 int dp_openai_write_answer(struct dp_incoming *in, struct sb_buf *out)
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf mended;
-    struct sb_slice metadata = SB_SLICE_NONE;
+    struct sb_slice metadata;
     const struct sb_splice_member *member;
     struct dp_openai_index index;
     struct revision r;

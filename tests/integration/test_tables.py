@@ -151,7 +151,9 @@ def test_sort_by_latency_goes_to_the_faster_one(stage):
         wait_until(lambda: [one["endpoint"] for one in stage.order(provider={"sort": "latency"})]
                    == ["beta", "acme"], "the order is by latency")
         limit = {"provider": {"preferred_max_latency": 1.5}}
-        assert [one["misses_preference"] for one in stage.order(**limit)] == [False, True]
+        # on a busy machine the first attempts at the faster one may have been slow, too
+        wait_until(lambda: [one["misses_preference"] for one in stage.order(**limit)]
+                   == [False, True], "the slower one alone misses the preference")
     clients.check_none_failed()
 
 
