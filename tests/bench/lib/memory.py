@@ -104,6 +104,8 @@ def measure(make_target, world):
         target = make_target(world)
         sim = world.sims[scenario.tls]
         try:
+            for one in world.sims.values():
+                one.behave()  # what starts asks for an answer at once
             target.start()
             if measured is None:
                 return procs.rss_kib(target.main_pid)
