@@ -54,6 +54,7 @@ static const struct sb_metric metrics[] = {
     {SB_COUNTER, P "records_quarantined_total", "Records that the database refused, kept aside.",
      AT(records_quarantined)},
     {SB_COUNTER, P "record_gaps_total", "Holes in the sequence of a worker.", AT(record_gaps)},
+    {SB_GAUGE, P "log_size", "Entries of the audit log, as this daemon left it.", AT(log_size)},
     {SB_GAUGE, P "batches_waiting", "Batches not stored yet.", AT(batches_waiting)},
     {SB_COUNTER, P "batches_turned_away_total", "Batches that found the queue full.",
      AT(batches_turned_away)},

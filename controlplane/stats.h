@@ -31,6 +31,7 @@ struct cp_stats {
     uint64_t bus_received, bus_refused, bus_unsent;
     uint64_t batches, batch_transactions, batch_usec;
     uint64_t records_stored, records_skipped, records_quarantined, record_gaps;
+    int64_t log_size; /* entries */
     int64_t batches_waiting;
     uint64_t batches_turned_away, store_failures;
     uint64_t queries, queries_failed, explained;
