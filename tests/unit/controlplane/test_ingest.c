@@ -2,7 +2,7 @@
 #include "controlplane/ingest.h"
 
 #include "controlplane/stats.h"
-#include "tests/lib/ingest_fixture.h"
+#include "tests/lib/log_check.h"
 
 static struct cp_db *db, *owner;
 static struct cp_stats stats;
@@ -20,9 +20,14 @@ static int set_up(void **state)
     return 0;
 }
 
+/* Whatever a test did: the log is whole afterwards. */
 static int tear_down(void **state)
 {
+    struct sb_arena *arena = sb_arena_new(65536);
+
     (void)state;
+    (void)log_check(owner, arena);
+    sb_arena_destroy(&arena);
     cp_db_destroy(&db);
     cp_db_destroy(&owner);
     sb_buf_release(&bulk);
@@ -51,6 +56,11 @@ static int64_t stored(void)
     return fixture_number(db, "SELECT count(*) FROM audit_requests");
 }
 
+static int64_t log_size(void)
+{
+    return fixture_number(db, "SELECT size FROM log_head");
+}
+
 static void what_is_not_newer_is_skipped(void **state)
 {
     (void)state;
@@ -59,6 +69,8 @@ static void what_is_not_newer_is_skipped(void **state)
     assert_int_equal(store(1), 5);
     assert_int_equal(store(4), 8);
     assert_int_equal(stored(), 8);
+    assert_int_equal(log_size(), 8);
+    assert_int_equal(stats.log_size, 8);
     assert_int_equal(stats.records_stored, 8);
     assert_int_equal(stats.records_skipped, 7);
     assert_int_equal(stats.record_gaps, 0);
@@ -129,6 +141,11 @@ static void refused_records_are_found_wherever_they_are(void **state)
     }
     assert_int_equal(store(1), N);
     assert_int_equal(stored(), N - n_bad);
+    assert_int_equal(log_size(), N); /* and they are in their order */
+    assert_int_equal(fixture_number(db, "SELECT count(*) FROM (SELECT sequence, leaf FROM"
+                                        " audit_requests UNION ALL SELECT sequence, leaf FROM"
+                                        " quarantine) AS r WHERE leaf = sequence - 1"),
+                     N);
     assert_int_equal(stats.records_quarantined, n_bad);
     assert_int_equal(fixture_number(db, "SELECT count(*) FROM quarantine WHERE code = '23514'"
                                         " AND sequence IN (1, 18, 19, 37)"),
@@ -192,6 +209,7 @@ static void another_term_stores_nothing(void **state)
     assert_int_equal(cp_ingest(db, FIXTURE_TERM - 1, &batch, 1, &stats), SB_ENOTLEADER);
     assert_int_equal(cp_ingest(db, FIXTURE_TERM + 1, &batch, 1, &stats), SB_ENOTLEADER);
     assert_int_equal(stored(), 0);
+    assert_int_equal(log_size(), 0);
     assert_int_equal(batch.last, 999);
     assert_int_equal(stats.records_stored, 0);
 }
