@@ -165,6 +165,50 @@ static inline int64_t world_price(yyjson_val *value, double unit)
     return value != NULL ? llround(yyjson_get_num(value) * unit) : -1;
 }
 
+/* "22:30" as minutes of the day. */
+static inline uint16_t world_minute(yyjson_val *object, const char *name)
+{
+    struct sb_slice text = world_text(object, name, "00:00");
+
+    assert_int_equal(text.n, 5);
+    return (uint16_t)(((text.p[0] - '0') * 10 + text.p[1] - '0') * 60 + (text.p[3] - '0') * 10 +
+                      text.p[4] - '0');
+}
+
+/* [{'min': 1000, 'from': '22:30', 'until': '06:00', 'days': ['friday'],
+ * 'price': [2, null], 'cache_read': 0.1}] */
+static inline void world_overrides(struct world *world, yyjson_val *list, struct msg_endpoint *row)
+{
+    struct msg_override *all =
+        sb_arena_alloc(world->arena, yyjson_arr_size(list) * sizeof(*all) + 1);
+    yyjson_val *props;
+    size_t i, n;
+
+    yyjson_arr_foreach(list, i, n, props)
+    {
+        yyjson_val *price = yyjson_obj_get(props, "price");
+
+        all[i] = (struct msg_override){
+            .min_prompt_tokens = (uint32_t)world_number(props, "min", 0),
+            .from = world_minute(props, "from"),
+            .until = world_minute(props, "until"),
+            .days = (uint8_t)world_bits(props, "days", msg_day_parse, 0),
+        };
+        for (int kind = 0; kind < MSG_PRICE_COUNT; kind++)
+            all[i].price[kind] = -1;
+        for (int at = 0; at < 2; at++) {
+            yyjson_val *one = yyjson_arr_get(price, (size_t)at);
+
+            all[i].price[at] = world_price(yyjson_is_null(one) ? NULL : one, 1e9);
+        }
+        all[i].price[MSG_PRICE_REQUEST] = world_price(yyjson_obj_get(props, "request"), 1e15);
+        all[i].price[MSG_PRICE_IMAGE] = world_price(yyjson_obj_get(props, "image"), 1e15);
+        all[i].price[MSG_PRICE_CACHE_READ] = world_price(yyjson_obj_get(props, "cache_read"), 1e9);
+    }
+    row->overrides = all;
+    row->n_overrides = yyjson_arr_size(list);
+}
+
 static inline void world_endpoint(struct world *world, yyjson_val *props)
 {
     const uint32_t text_only = 1U << MSG_MODALITY_TEXT;
@@ -204,6 +248,7 @@ static inline void world_endpoint(struct world *world, yyjson_val *props)
     row->price[MSG_PRICE_IMAGE] = world_price(yyjson_obj_get(props, "image"), 1e15);
     row->price[MSG_PRICE_AUDIO] = world_price(yyjson_obj_get(props, "audio"), 1e15);
     row->price[MSG_PRICE_CACHE_READ] = world_price(yyjson_obj_get(props, "cache_read"), 1e9);
+    world_overrides(world, yyjson_obj_get(props, "overrides"), row);
     row->claim[MSG_CLAIM_EU_RESIDENT] = world_claim(props, "eu_resident");
     row->claim[MSG_CLAIM_ZDR] = world_claim(props, "zdr");
     row->claim[MSG_CLAIM_NO_TRAINING] = world_claim(props, "no_training");
