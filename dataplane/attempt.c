@@ -21,7 +21,6 @@
 #include "dataplane/tail.h"
 #include "dataplane/telemetry.h"
 #include "dataplane/worker.h"
-#include "proto/bill.h"
 
 enum {
     READ_ROUNDS = 8,          /* of the scratch buffer per event */
@@ -74,15 +73,14 @@ static void settle(struct dp_attempt *a, enum msg_outcome outcome)
     worker->stats.bad_events += a->incoming.bad_events;
     if (a->first_token_us > 0) /* the provider may bill what it has sent */
         dp_usage_estimate(&a->incoming.usage, req->prompt_tokens, a->incoming.content_bytes);
-    dp_telemetry_add(worker->telemetry,
-                     &(struct dp_telemetry_entry){
-                         .attempt = note,
-                         .usage = &a->incoming.usage,
-                         .cost = msg_bill_make(&req->prices, &a->incoming.usage).total,
-                         .verdict = meaning->verdict,
-                         .retry_after = a->retry_after,
-                         .streamed = req->facts != NULL && req->facts->stream,
-                     });
+    dp_telemetry_add(worker->telemetry, &(struct dp_telemetry_entry){
+                                            .attempt = note,
+                                            .usage = &a->incoming.usage,
+                                            .cost = dp_bill(req, &a->incoming.usage).total,
+                                            .verdict = meaning->verdict,
+                                            .retry_after = a->retry_after,
+                                            .streamed = req->facts != NULL && req->facts->stream,
+                                        });
     if (outcome != MSG_OUTCOME_SUCCESS)
         dp_log_attempt(req, note);
 }
