@@ -26,7 +26,7 @@
 #include "controlplane/sightings.h"
 #include "controlplane/stats.h"
 #include "controlplane/windows.h"
-#include "proto/bill.h"
+#include "proto/tariff.h"
 
 enum {
     LONGEST_WAIT = 1000, /* ms between two looks at the plan */
@@ -65,7 +65,10 @@ struct job {
     struct cp_prober *prober;
     struct sb_list link;
     struct cp_probe probe;
+    struct msg_tariff
+        tariff; /* of the copies below: the catalogue may go before the answer comes */
     struct msg_prices prices;
+    struct msg_override overrides[MSG_OVERRIDES_MAX];
     size_t request_bytes;
     struct cp_fetch *fetch;
     struct cp_probe_answer answer; /* of a completion */
@@ -438,7 +441,7 @@ static void on_end(void *ctx, const struct cp_fetch_end *end)
 
     job->fetch = NULL;
     if (probe->kind == CP_PROBE_COMPLETION) {
-        cp_probe_conclude(probe, end, &job->answer, job->request_bytes, &job->prices);
+        cp_probe_conclude(probe, end, &job->answer, job->request_bytes, &job->tariff);
     } else {
         probe->outcome = conclude_list(job->prober, job, end);
         probe->status = (uint16_t)end->status;
@@ -478,6 +481,15 @@ static int send(struct job *job, uint32_t index, const char *path, struct sb_sli
     return rc == SB_OK ? rc : sb_err_set(err, rc, "libcurl does not take the request");
 }
 
+static void keep_tariff(struct job *job, const struct msg_endpoint *endpoint)
+{
+    memcpy(job->prices.at, endpoint->price, sizeof(job->prices.at));
+    for (size_t i = 0; i < endpoint->n_overrides; i++)
+        job->overrides[i] = endpoint->overrides[i];
+    job->tariff = (struct msg_tariff){
+        .price = job->prices.at, .overrides = job->overrides, .n_overrides = endpoint->n_overrides};
+}
+
 static int send_completion(struct job *job, struct sb_errmsg *err)
 {
     SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(SCRATCH);
@@ -488,7 +500,7 @@ static int send_completion(struct job *job, struct sb_errmsg *err)
     if (endpoint == NULL)
         return sb_err_set(err, SB_ENOENT, "it is gone");
     provider = &snapshot->providers[endpoint->provider];
-    memcpy(job->prices.at, endpoint->price, sizeof(job->prices.at));
+    keep_tariff(job, endpoint);
     return send(job, endpoint->provider, cp_probe_dialect_find(provider->dialect)->completion_path,
                 body_of(provider, endpoint, arena), err);
 }
