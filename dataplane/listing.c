@@ -301,15 +301,18 @@ static void put_measured(struct sb_json *json, const struct dp_request *req,
                          const struct dp_endpoint *endpoint)
 {
     const struct dp_row *row = dp_tables_find(req->worker->tables, req->snapshot, endpoint);
-    bool fresh = dp_row_is_fresh(row, sb_loop_now(req->worker->loop));
+    sb_msec now = sb_loop_now(req->worker->loop);
+    bool fresh = dp_row_is_fresh(row, now);
+    bool half_hour = row != NULL && now < row->half_hour_until;
+    bool day = row != NULL && now < row->day_until;
 
-    sb_json_add_i64(json, "status",
-                    row != NULL && row->outage_until > sb_loop_now(req->worker->loop) ? -2 : 0);
+    sb_json_add_i64(json, "status", row != NULL && row->outage_until > now ? -2 : 0);
     add_uptime(json, "uptime_last_5m", fresh ? row->uptime : MSG_NO_DATA);
-    add_uptime(json, "uptime_last_30m", fresh ? row->uptime_half_hour : MSG_NO_DATA);
-    add_uptime(json, "uptime_last_1d", fresh ? row->uptime_day : MSG_NO_DATA);
-    add_percentiles(json, "latency_last_30m", fresh ? row->first_token : NULL, 1);
-    add_percentiles(json, "throughput_last_30m", fresh ? row->throughput : NULL, 1000);
+    add_uptime(json, "uptime_last_30m", half_hour ? row->uptime_half_hour : MSG_NO_DATA);
+    add_uptime(json, "uptime_last_1d", day ? row->uptime_day : MSG_NO_DATA);
+    add_percentiles(json, "latency_last_30m", half_hour ? row->first_token_half_hour : NULL, 1);
+    add_percentiles(json, "throughput_last_30m", half_hour ? row->throughput_half_hour : NULL,
+                    1000);
 }
 
 /* The catalogue knows whether an endpoint takes the parameter, not which values. */
