@@ -49,6 +49,6 @@ struct msg_bill msg_bill_make_at(const struct msg_tariff *tariff, int64_t unix_s
 {
     struct msg_prices prices;
 
-    (void)msg_tariff_at(tariff, usage->prompt_tokens, unix_seconds, &prices);
+    (void)msg_tariff_at(tariff, usage->prompt_tokens, msg_moment_of(unix_seconds), &prices);
     return msg_bill_make(&prices, usage);
 }

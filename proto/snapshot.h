@@ -105,7 +105,7 @@ struct msg_endpoint {
     int64_t price[MSG_PRICE_COUNT]; /* 1e-15 USD per token, request or piece; -1 not offered */
     struct msg_claim claim[MSG_ENDPOINT_CLAIMS]; /* by enum msg_claim_kind; the provider's own
                                                     where the endpoint has none */
-    const struct msg_override *overrides; /* of the prices; later ones win */
+    const struct msg_override *overrides;        /* of the prices; later ones win */
     size_t n_overrides;
 };
 

@@ -40,12 +40,30 @@ static inline struct msg_tariff msg_endpoint_tariff(const struct msg_endpoint *e
                                .n_overrides = endpoint->n_overrides};
 }
 
-bool msg_override_applies(const struct msg_override *override, uint64_t prompt_tokens,
-                          int64_t unix_seconds);
+/* A moment as overrides see it, worked out once for many of them. */
+struct msg_moment {
+    uint16_t minute; /* of the UTC day */
+    uint8_t day;     /* bit 1 << enum msg_day */
+};
+struct msg_moment msg_moment_of(int64_t unix_seconds);
+
+static inline bool msg_override_applies(const struct msg_override *override, uint64_t prompt_tokens,
+                                        struct msg_moment moment)
+{
+    bool is_behind = moment.minute >= override->from, is_before = moment.minute < override->until;
+
+    if (override->min_prompt_tokens > 0 && prompt_tokens <= override->min_prompt_tokens)
+        return false;
+    if (override->days != 0 && (override->days & moment.day) == 0)
+        return false;
+    if (override->from < override->until)
+        return is_behind && is_before;
+    return override->from == override->until || is_behind || is_before;
+}
 
 /* The prices in force.  Returns which overrides apply: bits 1 << their index. */
 uint32_t msg_tariff_at(const struct msg_tariff *tariff, uint64_t prompt_tokens,
-                       int64_t unix_seconds, struct msg_prices *ret_prices);
+                       struct msg_moment moment, struct msg_prices *ret_prices);
 
 /* For each price the dearest that can ever be in force. */
 void msg_tariff_dearest(const struct msg_tariff *tariff, struct msg_prices *ret_prices);

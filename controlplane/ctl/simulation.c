@@ -92,7 +92,8 @@ static int price_of(const struct dp_endpoint *endpoint, const struct ctl_workloa
     sb_money prompt, completion;
     int rc;
 
-    (void)msg_tariff_at(&tariff, workload->prompt_tokens, workload->unix_seconds, &prices);
+    (void)msg_tariff_at(&tariff, workload->prompt_tokens, msg_moment_of(workload->unix_seconds),
+                        &prices);
     rc = sb_money_mul(charged(&prices, MSG_PRICE_PROMPT), workload->prompt_tokens, &prompt);
     if (rc == SB_OK)
         rc = sb_money_mul(charged(&prices, MSG_PRICE_COMPLETION), workload->completion_tokens,

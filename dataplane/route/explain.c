@@ -41,7 +41,7 @@ static void try_all(struct trial *trial, const struct dp_route *route,
         .plan = &decision->plan,
         .tenant = route->key->tenant,
         .now = route->now,
-        .unix_seconds = route->unix_seconds,
+        .moment = msg_moment_of(route->unix_seconds),
         .today = decision->today,
     };
     trial->n = 0;

@@ -99,7 +99,7 @@ static bool fails_max_price(const struct dp_filter *filter, const struct dp_endp
 {
     const struct dp_plan *plan = filter->plan;
 
-    if (SB_UNLIKELY(endpoint->has_overrides)) {
+    if (SB_UNLIKELY(endpoint->n_overrides > 0)) {
         struct msg_prices prices;
 
         (void)dp_prices_in_force(filter, endpoint, &prices);

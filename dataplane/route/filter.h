@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "dataplane/route/policy.h"
+#include "proto/tariff.h"
 
 struct dp_endpoint;
 struct dp_requirements;
@@ -77,8 +78,8 @@ struct dp_filter {
     const struct dp_plan *plan;
     const struct dp_tenant *tenant;
     sb_msec now;
-    int64_t unix_seconds; /* when the request was received */
-    int32_t today;        /* days since 1970 UTC */
+    struct msg_moment moment; /* when the request was received */
+    int32_t today;            /* days since 1970 UTC */
 };
 
 /* The first step that the endpoint fails, or DP_STEP_PASSED. */

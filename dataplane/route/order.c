@@ -61,7 +61,7 @@ static double cost_at(const struct dp_order *order, const struct dp_endpoint *en
     uint32_t applied = 0;
     double cost;
 
-    if (SB_UNLIKELY(endpoint->has_overrides))
+    if (SB_UNLIKELY(endpoint->n_overrides > 0))
         cost = dp_prices_cost(order->filter, endpoint, prompt, completion, &applied);
     else if (order->sticky)
         cost = endpoint->base;

@@ -22,27 +22,36 @@ uint32_t dp_prices_in_force(const struct dp_filter *filter, const struct dp_endp
 {
     const struct msg_tariff tariff = msg_endpoint_tariff(endpoint->row);
 
-    return msg_tariff_at(&tariff, estimate(filter, endpoint), filter->unix_seconds, ret_prices);
+    return msg_tariff_at(&tariff, estimate(filter, endpoint), filter->moment, ret_prices);
 }
 
-static double charged(const struct msg_prices *prices, enum msg_price kind)
-{
-    return prices->at[kind] > 0 ? (double)prices->at[kind] : 0;
-}
-
+/* The same for the three prices that a decision weighs every endpoint by. */
 double dp_prices_cost(const struct dp_filter *filter, const struct dp_endpoint *endpoint,
                       double prompt, double completion, uint32_t *ret_applied)
 {
-    struct msg_prices prices;
+    int64_t price[] = {endpoint->prompt, endpoint->completion, endpoint->request};
+    const struct msg_override *override = endpoint->row->overrides;
+    const uint64_t tokens = estimate(filter, endpoint);
+    uint32_t applied = 0;
     double cost;
 
-    *ret_applied = dp_prices_in_force(filter, endpoint, &prices);
-    cost = (prompt * charged(&prices, MSG_PRICE_PROMPT) +
-            completion * charged(&prices, MSG_PRICE_COMPLETION) +
-            charged(&prices, MSG_PRICE_REQUEST)) *
+    for (uint32_t i = 0; i < endpoint->n_overrides; i++, override++) {
+        if (!msg_override_applies(override, tokens, filter->moment))
+            continue;
+        applied |= UINT32_C(1) << i;
+        for (int kind = 0; kind <= MSG_PRICE_REQUEST; kind++) {
+            if (override->price[kind] >= 0)
+                price[kind] = override->price[kind];
+        }
+    }
+    *ret_applied = applied;
+    cost = (prompt * (double)price[MSG_PRICE_PROMPT] +
+            completion * (double)price[MSG_PRICE_COMPLETION] + (double)price[MSG_PRICE_REQUEST]) *
            1e-15;
     return cost > DP_COST_MIN ? cost : DP_COST_MIN;
 }
+_Static_assert(MSG_PRICE_PROMPT == 0 && MSG_PRICE_COMPLETION == 1 && MSG_PRICE_REQUEST == 2,
+               "the order of the prices above");
 
 /* --- at most ---------------------------------------------------------------------------- */
 
@@ -85,14 +94,14 @@ static sb_money worst_of_all(const struct dp_filter *filter, const struct dp_end
     struct msg_prices prices;
     sb_money worst;
 
-    (void)msg_tariff_at(&tariff, prompt, filter->unix_seconds, &prices);
+    (void)msg_tariff_at(&tariff, prompt, filter->moment, &prices);
     worst = worst_at(prices.at, filter->ask, prompt, completion);
     for (size_t i = 0; i < tariff.n_overrides; i++) {
         uint64_t before = tariff.overrides[i].min_prompt_tokens;
 
         if (before == 0 || before >= prompt)
             continue;
-        (void)msg_tariff_at(&tariff, before, filter->unix_seconds, &prices);
+        (void)msg_tariff_at(&tariff, before, filter->moment, &prices);
         worst = dearer(worst, worst_at(prices.at, filter->ask, before, completion));
     }
     return worst;
@@ -111,8 +120,8 @@ sb_money dp_prices_worst(const struct dp_filter *filter, const struct dp_endpoin
         completion = endpoint->context_length;
     if (__builtin_mul_overflow(completion, (uint64_t)ask->n, &completion))
         return SB_MONEY_MAX;
-    return endpoint->has_overrides ? worst_of_all(filter, endpoint, prompt, completion)
-                                   : worst_at(endpoint->row->price, ask, prompt, completion);
+    return endpoint->n_overrides > 0 ? worst_of_all(filter, endpoint, prompt, completion)
+                                     : worst_at(endpoint->row->price, ask, prompt, completion);
 }
 
 /* --- shown -------------------------------------------------------------------------------- */

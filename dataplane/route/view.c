@@ -177,7 +177,7 @@ static void build_endpoint(struct dp_endpoint *endpoint, const struct msg_endpoi
         .region = region_number(row->region),
         .quantization = row->quantization,
         .cheaper_cached = has_cheaper_cached(row),
-        .has_overrides = row->n_overrides > 0,
+        .n_overrides = (uint8_t)row->n_overrides,
         .input_modalities = (uint16_t)row->input_modalities,
         .output_modalities = (uint16_t)row->output_modalities,
     };

@@ -49,7 +49,7 @@ struct dp_endpoint {
     uint8_t house;       /* kind of the house's candidates: HOUSE, or NONE where nobody needs a
                             key; meaningful when has_house */
     bool cheaper_cached; /* a cached prompt costs less than a fresh one, or may under an override */
-    bool has_overrides;  /* the prices above are not always those in force: prices.h */
+    uint8_t n_overrides; /* of the prices above; with any, prices.h knows those in force */
     bool dialect_known;  /* this worker speaks its provider's */
     bool has_house;      /* house candidates are possible: the operator has a key, or nobody
                             needs one */

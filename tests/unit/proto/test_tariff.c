@@ -9,12 +9,17 @@
 static const int64_t base[MSG_PRICE_COUNT] = {100, 300, NONE};
 
 /* Seconds of an RFC 3339 time. */
-static int64_t at(const char *text)
+static int64_t seconds(const char *text)
 {
     sb_usec wall = 0;
 
     assert_int_equal(sb_time_parse(sb_slice_of(text), &wall), SB_OK);
     return (int64_t)(wall / SB_USEC_PER_SEC);
+}
+
+static struct msg_moment at(const char *text)
+{
+    return msg_moment_of(seconds(text));
 }
 
 /* "HH:MM" as minutes. */
@@ -28,10 +33,10 @@ static void a_long_prompt_has_more_tokens_than_the_threshold(void **state)
     const struct msg_override override = {.min_prompt_tokens = 128000, .price = {200, -1, NONE}};
 
     (void)state;
-    assert_false(msg_override_applies(&override, 0, 0));
-    assert_false(msg_override_applies(&override, 128000, 0));
-    assert_true(msg_override_applies(&override, 128001, 0));
-    assert_true(msg_override_applies(&override, UINT64_MAX, 0));
+    assert_false(msg_override_applies(&override, 0, at("2026-12-01T00:00:00Z")));
+    assert_false(msg_override_applies(&override, 128000, at("2026-12-01T00:00:00Z")));
+    assert_true(msg_override_applies(&override, 128001, at("2026-12-01T00:00:00Z")));
+    assert_true(msg_override_applies(&override, UINT64_MAX, at("2026-12-01T00:00:00Z")));
 }
 
 static void hours_begin_with_their_first_second_and_end_before_their_last(void **state)
@@ -72,9 +77,10 @@ static void a_day_is_that_of_the_moment_itself(void **state)
         const struct msg_override one = {.days = (uint8_t)(1u << day)};
 
         for (int on = 0; on < MSG_DAY_COUNT; on++)
-            assert_int_equal(msg_override_applies(&one, 0,
-                                                  at("2026-11-30T12:00:00Z") + on * SB_SEC_PER_DAY),
-                             on == day);
+            assert_int_equal(
+                msg_override_applies(
+                    &one, 0, msg_moment_of(seconds("2026-11-30T12:00:00Z") + on * SB_SEC_PER_DAY)),
+                on == day);
     }
     assert_false(msg_override_applies(&weekend, 0, at("2026-12-04T23:59:59Z")));
     assert_true(msg_override_applies(&weekend, 0, at("2026-12-05T00:00:00Z")));
@@ -92,10 +98,11 @@ static void a_clock_before_1970_has_days_and_hours_too(void **state)
         .from = minute(23, 59), .until = minute(0, 0), .days = 1u << MSG_DAY_WEDNESDAY};
 
     (void)state;
-    assert_true(msg_override_applies(&wednesday, 0, -1));
-    assert_false(msg_override_applies(&wednesday, 0, -61));
-    assert_false(msg_override_applies(&wednesday, 0, 0));
-    (void)msg_override_applies(&wednesday, 0, INT64_MAX);
+    assert_true(msg_override_applies(&wednesday, 0, msg_moment_of(-1)));
+    assert_false(msg_override_applies(&wednesday, 0, msg_moment_of(-61)));
+    assert_false(msg_override_applies(&wednesday, 0, msg_moment_of(0)));
+    (void)msg_moment_of(INT64_MAX);
+    (void)msg_moment_of(INT64_MIN);
 }
 
 static void all_conditions_of_one_must_hold(void **state)
@@ -142,7 +149,7 @@ static void an_override_may_offer_what_the_base_does_not_and_make_it_free(void *
     struct msg_prices prices;
 
     (void)state;
-    assert_int_equal(msg_tariff_at(&tariff, 1, 0, &prices), 1);
+    assert_int_equal(msg_tariff_at(&tariff, 1, msg_moment_of(0), &prices), 1);
     assert_int_equal(prices.at[MSG_PRICE_PROMPT], 0);
     assert_int_equal(prices.at[MSG_PRICE_COMPLETION], 300);
     assert_int_equal(prices.at[MSG_PRICE_CACHE_READ], 5);
@@ -163,7 +170,7 @@ static void the_dearest_is_no_less_than_any_that_is_ever_in_force(void **state)
     assert_int_equal(dearest.at[MSG_PRICE_COMPLETION], 700);
     for (uint64_t tokens = 99; tokens < 103; tokens++) {
         for (int64_t second = 0; second < SB_SEC_PER_DAY; second += 1800) {
-            (void)msg_tariff_at(&tariff, tokens, second, &prices);
+            (void)msg_tariff_at(&tariff, tokens, msg_moment_of(second), &prices);
             for (int kind = 0; kind < MSG_PRICE_COUNT; kind++)
                 assert_true(prices.at[kind] <= dearest.at[kind]);
         }
@@ -182,11 +189,15 @@ static void a_bill_is_made_by_the_tokens_that_were_counted(void **state)
         .prompt_tokens = 101, .cached_tokens = 90, .completion_tokens = 10};
 
     (void)state;
-    assert_int_equal(msg_bill_make_at(&tariff, at("2026-12-01T00:29:59Z"), &usual).total, 13000);
-    assert_int_equal(msg_bill_make_at(&tariff, at("2026-12-01T00:30:00Z"), &usual).total, 11000);
+    assert_int_equal(msg_bill_make_at(&tariff, seconds("2026-12-01T00:29:59Z"), &usual).total,
+                     13000);
+    assert_int_equal(msg_bill_make_at(&tariff, seconds("2026-12-01T00:30:00Z"), &usual).total,
+                     11000);
     /* cached tokens are tokens of the prompt */
-    assert_int_equal(msg_bill_make_at(&tariff, at("2026-12-01T00:29:59Z"), &longer).total, 23200);
-    assert_int_equal(msg_bill_make_at(&tariff, at("2026-12-01T00:30:00Z"), &longer).prompt, 20200);
+    assert_int_equal(msg_bill_make_at(&tariff, seconds("2026-12-01T00:29:59Z"), &longer).total,
+                     23200);
+    assert_int_equal(msg_bill_make_at(&tariff, seconds("2026-12-01T00:30:00Z"), &longer).prompt,
+                     20200);
 }
 
 int main(void)
