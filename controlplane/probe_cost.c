@@ -22,15 +22,15 @@ int cp_probe_worst(const struct msg_endpoint *endpoint, size_t request_bytes, ui
     const struct msg_tariff tariff = msg_endpoint_tariff(endpoint);
     struct msg_prices dearest;
     const int64_t *price = dearest.at;
-    sb_money prompt, completion, worst;
+    sb_money prompt, completion = 0, worst;
     int rc;
 
     msg_tariff_dearest(&tariff, &dearest); /* it may be sent at another hour than it is planned */
-    if (price[MSG_PRICE_PROMPT] < 0 || price[MSG_PRICE_COMPLETION] < 0)
+    if (price[MSG_PRICE_PROMPT] < 0 || (price[MSG_PRICE_COMPLETION] < 0 && max_tokens > 0))
         return SB_EINVAL;
     rc = sb_money_mul(dearer(price, MSG_PRICE_PROMPT, MSG_PRICE_CACHE_WRITE),
                       request_bytes + TEMPLATE_TOKENS, &prompt);
-    if (rc == SB_OK)
+    if (rc == SB_OK && max_tokens > 0)
         rc = sb_money_mul(dearer(price, MSG_PRICE_COMPLETION, MSG_PRICE_REASONING), max_tokens,
                           &completion);
     if (rc == SB_OK)

@@ -73,14 +73,16 @@ static void settle(struct dp_attempt *a, enum msg_outcome outcome)
     worker->stats.bad_events += a->incoming.bad_events;
     if (a->first_token_us > 0) /* the provider may bill what it has sent */
         dp_usage_estimate(&a->incoming.usage, req->prompt_tokens, a->incoming.content_bytes);
-    dp_telemetry_add(worker->telemetry, &(struct dp_telemetry_entry){
-                                            .attempt = note,
-                                            .usage = &a->incoming.usage,
-                                            .cost = dp_bill(req, &a->incoming.usage).total,
-                                            .verdict = meaning->verdict,
-                                            .retry_after = a->retry_after,
-                                            .streamed = req->facts != NULL && req->facts->stream,
-                                        });
+    dp_telemetry_add(worker->telemetry,
+                     &(struct dp_telemetry_entry){
+                         .attempt = note,
+                         .usage = &a->incoming.usage,
+                         .cost = dp_bill(req, &a->incoming.usage).total,
+                         .verdict = meaning->verdict,
+                         .retry_after = a->retry_after,
+                         .streamed = req->facts != NULL &&
+                                     (req->facts->stream || req->facts->api == MSG_API_EMBEDDINGS),
+                     });
     if (outcome != MSG_OUTCOME_SUCCESS)
         dp_log_attempt(req, note);
 }

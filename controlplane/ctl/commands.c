@@ -135,7 +135,7 @@ static const struct ctl_flag flags_flags[] = {
 };
 static const struct ctl_flag probes_flags[] = {
     MOMENT_FLAGS,
-    {"kind", 0, "KIND", "completion or models"},
+    {"kind", 0, "KIND", "completion, embedding or models"},
     {"provider", 0, "SLUG", "who was asked"},
     {"endpoint", 0, "TAG", "or MODEL@TAG"},
     {"outcome", 0, "WORDS", "success, reset, ...; several with commas between"},

@@ -67,6 +67,10 @@ static void what_is_free_costs_nothing_and_what_has_no_price_is_not_probed(void 
     assert_int_equal(cp_probe_worst(&one, 100, 16, &worst), SB_EINVAL);
     one = endpoint(0, -1);
     assert_int_equal(cp_probe_worst(&one, 100, 16, &worst), SB_EINVAL);
+    one = endpoint(2, -1); /* an embedding has no completion */
+    assert_int_equal(cp_probe_worst(&one, 100, 0, &worst), SB_OK);
+    assert_int_equal(worst, 2 * (100 + 256));
+    worst = -7;
     one = endpoint(INT64_MAX, 1);
     assert_int_equal(cp_probe_worst(&one, 100, 16, &worst), SB_ETOOBIG);
     assert_int_equal(worst, -7);
