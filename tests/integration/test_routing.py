@@ -166,6 +166,8 @@ def test_switchboardctl_says_it_in_a_table(world, tmp_path):
     done = world.site.ctl(*words, control=world.control, check=False)
     assert done.returncode == 1
     assert "is not the request's pin" in done.stdout
+    assert any(line.split() == ["switchboard.pin", "→", "p0,", "p1,", "p2"]
+               for line in done.stdout.splitlines()), done.stdout
     assert 'warning: switchboard.pin: "p9" is not in the catalogue' in done.stdout
 
 
