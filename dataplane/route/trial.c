@@ -6,9 +6,20 @@
 #include "dataplane/route/own_keys.h"
 #include "dataplane/route/view.h"
 
+/* What is asked for by nothing but the path: an embedding, or a text. */
+static bool is_of_another_kind(const struct dp_requirements *ask,
+                               const struct dp_endpoint *endpoint)
+{
+    const struct sb_splice_member *said = dp_requirements_member(ask, DP_MEMBER_MODALITIES);
+
+    return (said == NULL || said->type == SB_SPLICE_NULL) &&
+           (ask->output_modalities & ~(uint32_t)endpoint->output_modalities) != 0;
+}
+
 static bool is_hopeless(const struct dp_filter *filter, const struct dp_endpoint *endpoint)
 {
-    return !endpoint->dialect_known || !dp_has_key(filter, endpoint);
+    return !endpoint->dialect_known || !dp_has_key(filter, endpoint) ||
+           is_of_another_kind(filter->ask, endpoint);
 }
 
 static struct dp_judged judge(const struct dp_trial *trial, const struct dp_endpoint *endpoint)
