@@ -66,6 +66,18 @@ static bool is_charged(enum msg_outcome outcome)
            outcome == MSG_OUTCOME_DEADLINE;
 }
 
+/* For whoever asked; and for whoever got a comment before anyone served: the
+ * head could not say endpoint and attempts, so the last chunk does. */
+static void put_metadata(struct dp_request *req)
+{
+    struct dp_incoming *in = &req->attempt.incoming;
+
+    if (req->metadata_name == NULL && !req->comment_sent)
+        return;
+    in->metadata_name = req->metadata_name != NULL ? req->metadata_name : "switchboard_metadata";
+    in->metadata_json = dp_metadata_json(req);
+}
+
 /* What the answer cost; known once all of it is there. */
 void dp_relay_settle(struct dp_request *req, enum msg_outcome outcome)
 {
@@ -83,10 +95,7 @@ void dp_relay_settle(struct dp_request *req, enum msg_outcome outcome)
     req->record.finish_reason = in->finish_reason;
     sb_buf_reset(&req->worker->usage);
     in->usage_json = dp_usage_json(&in->usage, &bill, charged, own, &req->worker->usage);
-    if (req->metadata_name != NULL) {
-        in->metadata_name = req->metadata_name;
-        in->metadata_json = dp_metadata_json(req);
-    }
+    put_metadata(req);
 }
 
 /* --- writing --------------------------------------------------------------- */
@@ -225,10 +234,7 @@ void dp_relay_error(struct dp_request *req, enum msg_outcome outcome, const stru
     SB_CLEANUP(sb_buf_release) struct sb_buf json;
 
     sb_buf_init(&json, 1 << 20);
-    if (req->metadata_name != NULL) {
-        attempt->incoming.metadata_name = req->metadata_name;
-        attempt->incoming.metadata_json = dp_metadata_json(req);
-    }
+    put_metadata(req);
     if (dp_error_write_inner(error, &json) != SB_OK ||
         dialect->fail(&attempt->incoming, sb_buf_slice(&json), out) != SB_OK)
         req->keep_alive = false;

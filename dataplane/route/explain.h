@@ -28,7 +28,8 @@ enum { DP_EXPLAIN_NAMED = 100 };
 void dp_explain_add_funnel(struct sb_json *json, const struct dp_route *route,
                            const struct dp_decision *decision, struct sb_arena *arena);
 /* "relax": the fewest rules that would have to go, and whom that lets in:
- * [{rules [...], endpoints [...]}], easiest first. */
+ * [{rules [...], endpoints [...]}], easiest first.  A rule of the key's policy
+ * is named as one: "policy.zdr". */
 void dp_explain_add_relax(struct sb_json *json, const struct dp_route *route,
                           const struct dp_decision *decision, struct sb_arena *arena);
 /* "order": the candidates with their credential, health, group, cost, weight
