@@ -563,9 +563,9 @@ int ctl_verify_feed(struct ctl_verify *verify, struct sb_slice piece)
         }
         if (rc == SB_OK)
             rc = take_line(verify, line);
+        sb_buf_reset(&verify->partial);
         if (rc != SB_OK)
             return rc;
-        sb_buf_reset(&verify->partial);
         piece = sb_slice_from(piece, n + 1);
     }
     return SB_OK;
