@@ -95,9 +95,9 @@ static struct sb_slice what_was_asked(const struct cp_call *call)
     size_t n = call->target.path.n < TOLD_PATH ? call->target.path.n : TOLD_PATH;
 
     for (size_t i = 0; i < n; i++) {
-        char c = call->target.path.p[i];
-
-        path[i] = c > ' ' && c < 0x7f ? c : '?';
+        path[i] = call->target.path.p[i];
+        if (path[i] <= ' ' || path[i] >= 0x7f)
+            path[i] = '?';
     }
     path[n] = '\0';
     return sb_arena_printf(call->arena, "%s %s", call->request->method, path);
