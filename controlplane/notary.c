@@ -246,7 +246,7 @@ static bool connect_db(struct cp_notary *notary)
 {
     const struct cp_db_conf conf = {.conninfo = notary->conf.conninfo,
                                     .application = notary->application,
-                                    .role = CP_DB_SERVICE_ROLE,
+                                    .role = CP_DB_COLLECTOR_ROLE,
                                     .connect_timeout = 2000,
                                     .query_timeout = 10000};
     struct sb_errmsg err;

@@ -200,7 +200,7 @@ static int connect_db(struct cp_witness *witness, struct sb_errmsg *err)
 {
     const struct cp_db_conf conf = {.conninfo = witness->conf.conninfo,
                                     .application = witness->application,
-                                    .role = CP_DB_SERVICE_ROLE,
+                                    .role = CP_DB_COLLECTOR_ROLE,
                                     .connect_timeout = 2000,
                                     .query_timeout = 10000};
 

@@ -23,11 +23,13 @@ enum column {
     COL_BEFORE,
     COL_AFTER,
     COL_SECRET,
+    COL_ROLE,
+    COL_ADDRESS,
 };
 
 static const char sql[] =
     "SELECT c.revision, r.epoch, r.at, r.author, r.action, r.note, r.forced, c.kind, c.name,"
-    " c.before::text, c.after::text, c.secret_changed"
+    " c.before::text, c.after::text, c.secret_changed, r.role, host(r.address)"
     " FROM audit_changes c JOIN revisions r USING (revision)"
     " WHERE ($1::timestamptz IS NULL OR r.at >= $1)"
     " AND ($2::timestamptz IS NULL OR r.at < $2)"
@@ -35,10 +37,12 @@ static const char sql[] =
     " AND ($4::text IS NULL OR c.kind = $4)"
     " AND ($5::text IS NULL OR c.name = $5)"
     " AND ($6::bigint IS NULL OR c.revision = $6)"
-    " AND ($7::bigint IS NULL OR c.revision < $7"
-    "      OR (c.revision = $7 AND (c.kind, c.name) > ($8::text, $9::text)))"
-    " ORDER BY c.revision DESC, c.kind, c.name LIMIT $10";
-enum { N_FILTERS = 6, N_CURSOR = 3 };
+    " AND ($7::text IS NULL OR r.role = $7)"
+    " AND ($8::inet IS NULL OR r.address <<= $8)"
+    " AND ($9::bigint IS NULL OR c.revision < $9"
+    "      OR (c.revision = $9 AND (c.kind, c.name) > ($10::text, $11::text)))"
+    " ORDER BY c.revision DESC, c.kind, c.name LIMIT $12";
+enum { N_FILTERS = 8, N_CURSOR = 3 };
 
 /* A name may hold anything but this. */
 #define SEPARATOR '~'
@@ -92,6 +96,15 @@ static void add_object(struct sb_json *json, const char *name, const struct cp_r
         sb_json_add_raw(json, name, cp_rows_bytes(rows, row, (int)column));
 }
 
+static void add_text(struct sb_json *json, const char *name, const struct cp_rows *rows, size_t row,
+                     enum column column)
+{
+    if (cp_rows_is_null(rows, row, (int)column))
+        sb_json_add_null(json, name);
+    else
+        sb_json_add_text(json, name, cp_rows_bytes(rows, row, (int)column));
+}
+
 static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t row)
 {
     char at[SB_TIME_TEXT_MAX];
@@ -101,12 +114,11 @@ static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t ro
     sb_json_add_i64(json, "revision", cp_rows_i64(rows, row, COL_REVISION));
     sb_json_add_i64(json, "epoch", cp_rows_i64(rows, row, COL_EPOCH));
     sb_json_add_text(json, "at", sb_slice_make(at, n));
-    sb_json_add_text(json, "author", cp_rows_bytes(rows, row, COL_AUTHOR));
-    sb_json_add_text(json, "by", cp_rows_bytes(rows, row, COL_ACTION));
-    if (cp_rows_is_null(rows, row, COL_NOTE))
-        sb_json_add_null(json, "note");
-    else
-        sb_json_add_text(json, "note", cp_rows_bytes(rows, row, COL_NOTE));
+    add_text(json, "author", rows, row, COL_AUTHOR);
+    add_text(json, "role", rows, row, COL_ROLE);
+    add_text(json, "address", rows, row, COL_ADDRESS);
+    add_text(json, "by", rows, row, COL_ACTION);
+    add_text(json, "note", rows, row, COL_NOTE);
     sb_json_add_bool(json, "forced", cp_rows_bool(rows, row, COL_FORCED));
     sb_json_add_text(json, "kind", cp_rows_bytes(rows, row, COL_KIND));
     sb_json_add_text(json, "name", cp_rows_bytes(rows, row, COL_NAME));
@@ -117,9 +129,9 @@ static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t ro
     sb_json_close_object(json);
 }
 
-static const char *const titles[] = {"revision",       "epoch", "at",   "author", "by",     "note",
-                                     "forced",         "kind",  "name", "action", "before", "after",
-                                     "secret_changed", NULL};
+static const char *const titles[] = {
+    "revision", "epoch",  "at",    "author",         "by",   "note",    "forced", "kind", "name",
+    "action",   "before", "after", "secret_changed", "role", "address", NULL};
 
 static void put_flag(struct cp_csv *csv, bool flag)
 {
@@ -146,6 +158,8 @@ static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
     cp_csv_text(csv, cp_rows_bytes(rows, row, COL_BEFORE));
     cp_csv_text(csv, cp_rows_bytes(rows, row, COL_AFTER));
     put_flag(csv, cp_rows_bool(rows, row, COL_SECRET));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_ROLE));
+    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_ADDRESS));
 }
 
 static const struct cp_view view = {
@@ -166,6 +180,7 @@ int cp_serve_audit_changes(struct cp_call *call)
         cp_filter_time(call, "from"),   cp_filter_time(call, "to"),
         cp_filter_text(call, "author"), CP_P_NULL,
         cp_filter_text(call, "name"),   cp_filter_number(call, "revision"),
+        cp_filter_role(call, "role"),   cp_filter_network(call, "client"),
     };
 
     if (kind.p != NULL) {

@@ -72,9 +72,16 @@ static const struct cp_route_param audit_requests_params[] = {
     {"client", CP_PARAM_OF_TEXT, "address of the client, or a network: 192.0.2.0/24", NULL},
     NO_MORE_PARAMS,
 };
+static const char *const role_choices[] = {
+#define X(name, label, has) label,
+    CP_ROLE_MAP(X)
+#undef X
+        NULL};
 static const struct cp_route_param audit_changes_params[] = {
     VIEW_PARAMS,
     {"author", CP_PARAM_OF_TEXT, "who changed it", NULL},
+    {"role", CP_PARAM_OF_TEXT, "that the author had", role_choices},
+    {"client", CP_PARAM_OF_TEXT, "address it came from, or a network: 192.0.2.0/24", NULL},
     {"kind", CP_PARAM_OF_TEXT, "of the object", NULL},
     {"name", CP_PARAM_OF_TEXT, "of the object", NULL},
     {"revision", CP_PARAM_OF_NUMBER, "the one that changed it", NULL},
@@ -102,6 +109,17 @@ static const struct cp_route_param consistency_params[] = {
     NO_MORE_PARAMS,
 };
 static const char *const probe_kinds[] = {"completion", "embedding", "models", NULL};
+static const char *const actions[] = {"token_created", "token_revoked", "refused", NULL};
+static const struct cp_route_param audit_actions_params[] = {
+    VIEW_PARAMS,
+    {"author", CP_PARAM_OF_TEXT, "who did it, or was not let", NULL},
+    {"role", CP_PARAM_OF_TEXT, "that the author had", role_choices},
+    {"action", CP_PARAM_OF_TEXT, "what was done; refused: was attempted, by a valid token",
+     actions},
+    {"subject", CP_PARAM_OF_TEXT, "the token; of what was refused: method and path", NULL},
+    {"client", CP_PARAM_OF_TEXT, "address it came from, or a network: 192.0.2.0/24", NULL},
+    NO_MORE_PARAMS,
+};
 static const struct cp_route_param probes_params[] = {
     VIEW_PARAMS,
     {"kind", CP_PARAM_OF_TEXT, "of a completion, an embedding, or the list of models", probe_kinds},
@@ -139,6 +157,8 @@ static const struct cp_route_param flags_params[] = {
     {.method = "GET",                                                                              \
      .path = V1 section,                                                                           \
      .serve = cp_serve_list,                                                                       \
+     .needs = CP_MAY_READ,                                                                         \
+     .is_of_kind = true,                                                                           \
      .kind = CP_##NAME,                                                                            \
      .params = page_params,                                                                        \
      .answer = CP_ANSWER_LIST,                                                                     \
@@ -147,6 +167,8 @@ static const struct cp_route_param flags_params[] = {
         {.method = "GET",                                                                          \
          .path = V1 section "/{name...}",                                                          \
          .serve = cp_serve_get,                                                                    \
+         .needs = CP_MAY_READ,                                                                     \
+         .is_of_kind = true,                                                                       \
          .kind = CP_##NAME,                                                                        \
          .params = no_params,                                                                      \
          .answer = CP_ANSWER_OBJECT,                                                               \
@@ -155,6 +177,8 @@ static const struct cp_route_param flags_params[] = {
         {.method = "PUT",                                                                          \
          .path = V1 section "/{name...}",                                                          \
          .serve = cp_serve_put,                                                                    \
+         .needs = CP_MAY_CHANGE,                                                                   \
+         .is_of_kind = true,                                                                       \
          .kind = CP_##NAME,                                                                        \
          .params = change_params,                                                                  \
          .body = CP_BODY_OBJECT,                                                                   \
@@ -164,6 +188,8 @@ static const struct cp_route_param flags_params[] = {
         {.method = "PATCH",                                                                        \
          .path = V1 section "/{name...}",                                                          \
          .serve = cp_serve_patch,                                                                  \
+         .needs = CP_MAY_CHANGE,                                                                   \
+         .is_of_kind = true,                                                                       \
          .kind = CP_##NAME,                                                                        \
          .params = change_params,                                                                  \
          .body = CP_BODY_PATCH,                                                                    \
@@ -173,6 +199,8 @@ static const struct cp_route_param flags_params[] = {
         {.method = "DELETE",                                                                       \
          .path = V1 section "/{name...}",                                                          \
          .serve = cp_serve_delete,                                                                 \
+         .needs = CP_MAY_CHANGE,                                                                   \
+         .is_of_kind = true,                                                                       \
          .kind = CP_##NAME,                                                                        \
          .params = change_params,                                                                  \
          .answer = CP_ANSWER_CHANGE,                                                               \
@@ -193,6 +221,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "status",
      .serve = cp_serve_status,
+     .needs = CP_MAY_READ,
      .params = no_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "status",
@@ -201,6 +230,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "catalog",
      .serve = cp_serve_catalog,
+     .needs = CP_MAY_READ,
      .params = no_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_catalog",
@@ -208,6 +238,7 @@ const struct cp_route cp_routes[] = {
     {.method = "PUT",
      .path = V1 "catalog",
      .serve = cp_serve_apply,
+     .needs = CP_MAY_CHANGE,
      .params = apply_params,
      .body = CP_BODY_DOCUMENT,
      .answer = CP_ANSWER_CHANGE,
@@ -216,6 +247,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "revisions",
      .serve = cp_serve_revisions,
+     .needs = CP_MAY_READ_HISTORY,
      .params = page_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_revisions",
@@ -223,6 +255,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "revisions/{revision}",
      .serve = cp_serve_revision,
+     .needs = CP_MAY_READ_HISTORY,
      .params = revision_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_revision",
@@ -230,6 +263,7 @@ const struct cp_route cp_routes[] = {
     {.method = "POST",
      .path = V1 "revisions/{revision}/rollback",
      .serve = cp_serve_rollback,
+     .needs = CP_MAY_CHANGE,
      .params = change_params,
      .answer = CP_ANSWER_CHANGE,
      .id = "rollback",
@@ -237,6 +271,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "workers",
      .serve = cp_serve_workers,
+     .needs = CP_MAY_READ,
      .params = no_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_workers",
@@ -244,6 +279,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "tables",
      .serve = cp_serve_tables,
+     .needs = CP_MAY_READ,
      .params = tables_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_tables",
@@ -251,6 +287,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "events",
      .serve = cp_serve_events,
+     .needs = CP_MAY_READ,
      .params = events_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_events",
@@ -258,6 +295,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "flags/{name...}",
      .serve = cp_serve_flags,
+     .needs = CP_MAY_READ,
      .params = flags_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_flags",
@@ -265,6 +303,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "probes",
      .serve = cp_serve_probes,
+     .needs = CP_MAY_READ,
      .params = probes_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_probes",
@@ -272,6 +311,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "prices",
      .serve = cp_serve_prices,
+     .needs = CP_MAY_READ,
      .params = prices_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_prices",
@@ -279,6 +319,7 @@ const struct cp_route cp_routes[] = {
     {.method = "POST",
      .path = V1 "explain",
      .serve = cp_serve_explain,
+     .needs = CP_MAY_READ,
      .params = explain_params,
      .body = CP_BODY_REQUEST,
      .answer = CP_ANSWER_OBJECT,
@@ -287,6 +328,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "audit/requests",
      .serve = cp_serve_audit_requests,
+     .needs = CP_MAY_READ_AUDIT,
      .params = audit_requests_params,
      .answer = CP_ANSWER_LIST,
      .id = "audit_requests",
@@ -294,6 +336,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "audit/changes",
      .serve = cp_serve_audit_changes,
+     .needs = CP_MAY_READ_AUDIT,
      .params = audit_changes_params,
      .answer = CP_ANSWER_LIST,
      .id = "audit_changes",
@@ -301,6 +344,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "audit/log",
      .serve = cp_serve_audit_log,
+     .needs = CP_MAY_READ_AUDIT,
      .params = audit_log_params,
      .answer = CP_ANSWER_TEXT,
      .id = "audit_log",
@@ -308,6 +352,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "audit/checkpoints",
      .serve = cp_serve_checkpoints,
+     .needs = CP_MAY_READ_AUDIT,
      .params = page_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_checkpoints",
@@ -315,6 +360,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "audit/checkpoints/latest",
      .serve = cp_serve_latest_checkpoint,
+     .needs = CP_MAY_READ_AUDIT,
      .params = no_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_latest_checkpoint",
@@ -322,6 +368,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "audit/edge",
      .serve = cp_serve_edge,
+     .needs = CP_MAY_READ_AUDIT,
      .params = edge_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_edge",
@@ -329,6 +376,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "audit/proof",
      .serve = cp_serve_proof,
+     .needs = CP_MAY_READ_AUDIT,
      .params = proof_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_proof",
@@ -336,10 +384,52 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "audit/consistency",
      .serve = cp_serve_consistency,
+     .needs = CP_MAY_READ_AUDIT,
      .params = consistency_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_consistency",
      .summary = "That the log of one size continues the log of another: the consistency proof"},
+    {.method = "GET",
+     .path = V1 "audit/actions",
+     .serve = cp_serve_audit_actions,
+     .needs = CP_MAY_READ_AUDIT,
+     .params = audit_actions_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "audit_actions",
+     .summary = "Tokens that were made and revoked, and what tokens were refused"},
+    {.method = "GET",
+     .path = V1 "tokens",
+     .serve = cp_serve_tokens,
+     .needs = CP_MAY_READ_TOKENS,
+     .params = page_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "list_tokens",
+     .summary = "Admin tokens, ended ones as well, by name; never their secrets"},
+    {.method = "POST",
+     .path = V1 "tokens",
+     .serve = cp_serve_token_create,
+     .needs = CP_MAY_MANAGE_TOKENS,
+     .params = no_params,
+     .body = CP_BODY_TOKEN,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "create_token",
+     .summary = "Make an admin token; its secret is shown this once"},
+    {.method = "GET",
+     .path = V1 "tokens/{name}",
+     .serve = cp_serve_token,
+     .needs = CP_MAY_READ_TOKENS,
+     .params = no_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "get_token",
+     .summary = "One admin token, never its secret"},
+    {.method = "DELETE",
+     .path = V1 "tokens/{name}",
+     .serve = cp_serve_token_revoke,
+     .needs = CP_MAY_MANAGE_TOKENS,
+     .params = no_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "revoke_token",
+     .summary = "End an admin token, for good and at once"},
 };
 const size_t cp_routes_n = sizeof(cp_routes) / sizeof(cp_routes[0]);
 

@@ -1,5 +1,5 @@
-/* controlplane/ctl/cmd_audit.c - audit query, audit changes, events, probes,
- * prices. */
+/* controlplane/ctl/cmd_audit.c - audit query, audit changes, audit actions,
+ * events, probes, prices. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -31,11 +31,19 @@ static const struct ctl_field change_fields[] = {
     {"REVISION", "revision", CTL_SHOW_VERSION, false},
     {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},
     {"WHO", "author", CTL_SHOW_NAME, false},
+    {"AS", "role", CTL_SHOW_TEXT, false},
+    {"FROM", "address", CTL_SHOW_TEXT, false},
     {"BY", "by", CTL_SHOW_TEXT, false},
     {"KIND", "kind", CTL_SHOW_TEXT, false},
     {"NAME", "name", CTL_SHOW_TEXT, true},
     {"ACTION", "action", CTL_SHOW_STATE, false},
     {"NOTE", "note", CTL_SHOW_TEXT, true},
+};
+
+static const struct ctl_field action_fields[] = {
+    {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},  {"WHO", "author", CTL_SHOW_NAME, false},
+    {"AS", "role", CTL_SHOW_TEXT, false},        {"FROM", "address", CTL_SHOW_TEXT, false},
+    {"ACTION", "action", CTL_SHOW_STATE, false}, {"SUBJECT", "subject", CTL_SHOW_TEXT, true},
 };
 
 static const struct ctl_field event_fields[] = {
@@ -193,12 +201,24 @@ int ctl_run_audit_query(struct ctl *ctl)
 
 int ctl_run_audit_changes(struct ctl *ctl)
 {
-    static const char *const names[] = {"author", "kind", "name", "revision", NULL};
+    static const char *const names[] = {"author", "role",     "client", "kind",
+                                        "name",   "revision", NULL};
     struct ctl_query query = {.ctl = ctl};
     int status = make_query(&query, names);
 
     return status == CTL_DONE ? list(ctl, "/admin/v1/audit/changes", &query, change_fields,
                                      SB_ARRAY_LEN(change_fields))
+                              : status;
+}
+
+int ctl_run_audit_actions(struct ctl *ctl)
+{
+    static const char *const names[] = {"author", "role", "client", "action", "subject", NULL};
+    struct ctl_query query = {.ctl = ctl};
+    int status = make_query(&query, names);
+
+    return status == CTL_DONE ? list(ctl, "/admin/v1/audit/actions", &query, action_fields,
+                                     SB_ARRAY_LEN(action_fields))
                               : status;
 }
 

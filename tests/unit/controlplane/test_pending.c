@@ -14,7 +14,7 @@ static int set_up(void **state)
 
     (void)state;
     owner = fixture_connect(conninfo, NULL);
-    db = fixture_connect(conninfo, CP_DB_SERVICE_ROLE);
+    db = fixture_connect(conninfo, CP_DB_COLLECTOR_ROLE);
     arena = sb_arena_new(65536);
     cp_appender_init(&appender);
     return 0;
