@@ -1,7 +1,7 @@
 /* controlplane/notary.h - signs checkpoints of the log.
  *
- * An actor of the leader with a connection of its own, of the collector's role.  While the log grows it
- * signs one every `interval`, or after `records` more entries: size and root
+ * An actor of the leader with a connection of its own, of the collector's role.
+ * While the log grows it signs one every `interval`, or after `records` more entries: size and root
  * of the tree that log_head describes, as a note (common/checkpoint.h), into
  * log_checkpoints.  Those who keep checkpoints elsewhere (controlplane/witness.h)
  * read them there.
