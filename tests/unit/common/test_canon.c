@@ -116,7 +116,8 @@ static void what_is_no_json_of_one_meaning_is_refused(void **state)
     assert_int_equal(sb_canon_json(&out, SB_SLICE_LIT("{\"a\":1,\"b\":2,\"a\":1}")), SB_EPARSE);
     memset(deep, '[', SB_JSON_DEPTH + 1);
     memset(deep + SB_JSON_DEPTH + 1, ']', SB_JSON_DEPTH + 1);
-    assert_int_equal(sb_canon_json(&out, sb_slice_make(deep, 2 * (SB_JSON_DEPTH + 1))), SB_ETOOBIG);
+    assert_int_equal(sb_canon_json(&out, sb_slice_make(deep, (size_t)2 * (SB_JSON_DEPTH + 1))),
+                     SB_ETOOBIG);
     out.limit = 10;
     assert_int_equal(sb_canon_json(&out, SB_SLICE_LIT("[12345678]")), SB_ETOOBIG);
     assert_int_equal(sb_canon_json(&out, SB_SLICE_LIT("\"12345678\"")), SB_ETOOBIG);
