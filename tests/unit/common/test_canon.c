@@ -121,7 +121,8 @@ static void what_is_no_json_of_one_meaning_is_refused(void **state)
     out.limit = 10;
     assert_int_equal(sb_canon_json(&out, SB_SLICE_LIT("[12345678]")), SB_ETOOBIG);
     assert_int_equal(sb_canon_json(&out, SB_SLICE_LIT("\"12345678\"")), SB_ETOOBIG);
-    assert_true(sb_slice_is(sb_buf_slice(&out), "before"));
+    assert_int_equal(sb_buf_len(&out), 6);
+    assert_memory_equal(out.data, "before", 6);
 }
 
 static void without_memory_it_fails_cleanly(void **state)
