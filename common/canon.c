@@ -36,7 +36,8 @@ static char *escape(char *to, unsigned char c)
     } else if (c >= '\b' && c <= '\r' && names[c - '\b'] != '\0') {
         *to++ = names[c - '\b'];
     } else {
-        memcpy(to, "u00", 3);
+        to[0] = 'u';
+        to[1] = to[2] = '0';
         to[3] = hex[c >> 4];
         to[4] = hex[c & 15];
         to += 5;

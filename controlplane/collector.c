@@ -206,6 +206,8 @@ static void on_look(struct sb_reactor_timer *timer)
     if (collector->retry > 0 || !connect_db(collector, &err))
         return;
     rc = append_pending(collector);
+    if (rc != SB_OK)
+        cp_stat_add(collector->conf.stats, store_failures, 1);
     if (rc != SB_OK && rc != SB_ENOTLEADER && !collector->told_look)
         sb_log_error(COLLECT, "cannot append changes to the log, trying on code=%s: %s",
                      sb_err_name(rc), cp_db_last_error(collector->db)->text.text);

@@ -172,6 +172,32 @@ static void batches_wait_for_a_database_that_is_away(void **state)
     assert_true(cp_stat_get(&stats, store_failures) > 0);
 }
 
+static int64_t size_of_log(struct cp_db *db)
+{
+    return fixture_number(db, "SELECT size FROM log_head");
+}
+
+static void a_revision_gets_its_leaf_though_no_batch_comes(void **state)
+{
+    SB_CLEANUP(cp_db_destroy) struct cp_db *db = fixture_connect(conninfo, NULL);
+    const struct timespec pause = {.tv_nsec = 5000000};
+
+    (void)state;
+    assert_int_equal(cp_db_script(db, "INSERT INTO revisions (revision, epoch, author, action)"
+                                      " VALUES (1, 1, 'admin', 'put')"),
+                     SB_OK);
+    settle();
+    assert_int_equal(size_of_log(db), 0); /* nobody leads */
+    lead(true, FIXTURE_TERM);
+    while (size_of_log(db) == 0)
+        (void)nanosleep(&pause, NULL);
+    assert_int_equal(fixture_number(db, "SELECT leaf FROM log_changes WHERE revision = 1"), 0);
+    fixture_fill(&bulk, 2);
+    post(FIXTURE_TERM, "a", 1);
+    expect_ok("a", 2);
+    assert_int_equal(size_of_log(db), 3);
+}
+
 static void the_queue_has_a_ceiling_and_is_dropped_with_the_lead(void **state)
 {
     enum { N = CP_COLLECTOR_BYTES / MSG_BATCH_MAX };
@@ -216,6 +242,7 @@ int main(void)
         TEST(nothing_is_taken_without_the_lead_or_of_another_term),
         TEST(a_term_that_is_over_acknowledges_nothing),
         TEST(batches_wait_for_a_database_that_is_away),
+        TEST(a_revision_gets_its_leaf_though_no_batch_comes),
         cmocka_unit_test_setup_teardown(the_queue_has_a_ceiling_and_is_dropped_with_the_lead,
                                         set_up_without, tear_down),
     };
