@@ -22,7 +22,6 @@
 #include "dataplane/tail.h"
 #include "dataplane/telemetry.h"
 #include "dataplane/worker.h"
-#include "proto/bill.h"
 
 enum {
     READ_ROUNDS = 8,         /* of the scratch buffer per event */
@@ -76,10 +75,11 @@ static void settle(struct dp_attempt *a, enum msg_outcome outcome)
                      &(struct dp_telemetry_entry){
                          .attempt = note,
                          .usage = &a->incoming.usage,
-                         .cost = msg_bill_make(&req->prices, &a->incoming.usage).total,
+                         .cost = dp_bill(req, &a->incoming.usage).total,
                          .verdict = meaning->verdict,
                          .retry_after = a->retry_after,
-                         .streamed = req->facts != NULL && req->facts->stream,
+                         .streamed = req->facts != NULL &&
+                                     (req->facts->stream || req->facts->api == MSG_API_EMBEDDINGS),
                      });
     if (outcome != MSG_OUTCOME_SUCCESS)
         dp_log_attempt(req, note);
@@ -630,8 +630,8 @@ static int send_request(struct dp_attempt *a)
         rc = dp_outlets_head(req->snapshot->extra, a->candidate, req->facts->api, &all.list[0],
                              NULL);
     if (rc == SB_OK)
-        rc = put_last_fields(
-            req, bytes_of(all.list + DP_PIECES_HEAD, all.n - DP_PIECES_HEAD), last);
+        rc =
+            put_last_fields(req, bytes_of(all.list + DP_PIECES_HEAD, all.n - DP_PIECES_HEAD), last);
     if (rc != SB_OK)
         return rc;
     all.list[1] = sb_buf_slice(last);

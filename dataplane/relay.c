@@ -13,7 +13,20 @@
 #include "dataplane/route/decide.h"
 #include "dataplane/route/view.h"
 #include "dataplane/worker.h"
-#include "proto/bill.h"
+
+/* The prices outlive the snapshot. */
+static void keep_tariff(struct dp_request *req, const struct msg_endpoint *row)
+{
+    memcpy(req->prices.at, row->price, sizeof(req->prices.at));
+    req->tariff = (struct msg_tariff){.price = req->prices.at, .n_overrides = row->n_overrides};
+    if (SB_UNLIKELY(row->n_overrides > 0)) {
+        size_t bytes = row->n_overrides * sizeof(*row->overrides);
+        struct msg_override *overrides = sb_arena_alloc_raw(req->arena, bytes);
+
+        memcpy(overrides, row->overrides, bytes);
+        req->tariff.overrides = overrides;
+    }
+}
 
 void dp_relay_begin(struct dp_request *req)
 {
@@ -35,7 +48,7 @@ void dp_relay_begin(struct dp_request *req)
     req->worker->stats.spills += req->spilled;
     req->record.provider = sb_arena_dup(req->arena, provider->slug);
     req->record.region = sb_arena_dup(req->arena, row->region);
-    memcpy(req->prices.at, row->price, sizeof(req->prices.at));
+    keep_tariff(req, row);
     dp_request_note_evidence(req, candidate);
     req->record.first_token = (uint32_t)req->attempt.first_token_us;
     req->decision->served = candidate->endpoint;
@@ -74,7 +87,7 @@ void dp_relay_settle(struct dp_request *req, enum msg_outcome outcome)
     struct msg_bill bill;
 
     dp_usage_estimate(&in->usage, req->prompt_tokens, in->content_bytes);
-    bill = msg_bill_make(&req->prices, &in->usage);
+    bill = dp_bill(req, &in->usage);
     req->record.usage = in->usage;
     req->record.upstream_cost = bill.total;
     charged = is_charged(outcome) ? bill.total : 0;

@@ -6,6 +6,7 @@
 #include "dataplane/route/decide.h"
 #include "dataplane/route/draw.h"
 #include "dataplane/route/own_keys.h"
+#include "dataplane/route/prices.h"
 #include "dataplane/route/reason.h"
 #include "dataplane/route/relax.h"
 #include "dataplane/route/trial.h"
@@ -130,6 +131,21 @@ static bool repeats(const struct dp_candidate *first, const struct dp_candidate 
     return at > first && at[-1].endpoint == at->endpoint;
 }
 
+/* Those of its conditional prices that apply, with their place in the catalogue. */
+static void add_overrides(struct sb_json *json, const struct dp_candidate *at)
+{
+    sb_json_add_array(json, "overrides");
+    for (uint32_t left = at->overrides; left != 0; left &= left - 1) {
+        unsigned index = (unsigned)__builtin_ctz(left);
+
+        sb_json_open_object(json);
+        sb_json_add_u64(json, "index", index);
+        dp_prices_add_override(json, &at->endpoint->row->overrides[index]);
+        sb_json_close_object(json);
+    }
+    sb_json_close_array(json);
+}
+
 static void add_candidate(struct sb_json *json, const struct dp_decision *decision,
                           const struct dp_candidate *at, unsigned group, double share)
 {
@@ -148,6 +164,8 @@ static void add_candidate(struct sb_json *json, const struct dp_decision *decisi
     sb_json_add_double(json, "cost", at->cost);
     sb_json_add_double(json, "weight", dp_draw_weight(at->cost));
     sb_json_add_double(json, "share", share);
+    if (at->overrides != 0)
+        add_overrides(json, at);
     if (at->dropped != 0)
         dp_explain_add_dropped(json, at);
     sb_json_close_object(json);

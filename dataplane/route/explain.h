@@ -33,8 +33,9 @@ void dp_explain_add_funnel(struct sb_json *json, const struct dp_route *route,
 void dp_explain_add_relax(struct sb_json *json, const struct dp_route *route,
                           const struct dp_decision *decision, struct sb_arena *arena);
 /* "order": the candidates with their credential, health, group, cost, weight
- * and share of the draw inside the group, and "dropped_parameters" where there
- * are any.  "only_first" when the rules allow no others behind the first. */
+ * and share of the draw inside the group, and where there are any "overrides",
+ * those of its prices that apply [{index, conditions, prices}], and
+ * "dropped_parameters".  "only_first" when the rules allow no others behind the first. */
 void dp_explain_add_order(struct sb_json *json, const struct dp_decision *decision);
 /* "warnings": strings. */
 void dp_explain_add_warnings(struct sb_json *json, const struct dp_decision *decision);

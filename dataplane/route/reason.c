@@ -5,6 +5,7 @@
 
 #include "common/arena.h"
 #include "common/timefmt.h"
+#include "dataplane/route/prices.h"
 #include "dataplane/route/requirements.h"
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
@@ -63,26 +64,45 @@ static struct sb_slice of_claim(const struct ctx *c, const char *name,
     return sb_arena_printf(c->arena, "%s expired on %s", name, date);
 }
 
+/* " (pricing.overrides[1])": the one that set the price, or nothing. */
+static struct sb_slice of_override(const struct ctx *c, uint32_t applied, int kind)
+{
+    struct sb_slice text = SB_SLICE_NONE;
+
+    for (; applied != 0; applied &= applied - 1) {
+        int index = __builtin_ctz(applied);
+
+        if (c->endpoint->row->overrides[index].price[kind] >= 0)
+            text = sb_arena_printf(c->arena, " (pricing.overrides[%d])", index);
+    }
+    return text;
+}
+
 static struct sb_slice of_price(const struct ctx *c)
 {
     const struct dp_plan *plan = c->filter->plan;
+    struct msg_prices prices;
+    uint32_t applied = dp_prices_in_force(c->filter, c->endpoint, &prices);
 
     for (int kind = 0; kind < MSG_PRICE_COUNT; kind++) {
-        int64_t price = c->endpoint->row->price[kind], limit = plan->max_price[kind];
+        int64_t price = prices.at[kind], limit = plan->max_price[kind];
+        struct sb_slice why;
         char is[SB_MONEY_TEXT_MAX], most[SB_MONEY_TEXT_MAX];
 
         if (limit < 0 || price <= limit)
             continue;
+        why = of_override(c, applied, kind);
         if (kind == MSG_PRICE_PROMPT || kind == MSG_PRICE_COMPLETION) {
             (void)sb_money_format_per_million(price, is);
             (void)sb_money_format_per_million(limit, most);
-            return sb_arena_printf(c->arena, "%s costs %s USD per million tokens, the limit is %s",
-                                   msg_price_name(kind), is, most);
+            return sb_arena_printf(c->arena,
+                                   "%s costs %s USD per million tokens%.*s, the limit is %s",
+                                   msg_price_name(kind), is, SB_SLICE_ARGS(why), most);
         }
         (void)sb_money_format(price, is);
         (void)sb_money_format(limit, most);
-        return sb_arena_printf(c->arena, "each %s costs %s USD, the limit is %s",
-                               msg_price_name(kind), is, most);
+        return sb_arena_printf(c->arena, "each %s costs %s USD%.*s, the limit is %s",
+                               msg_price_name(kind), is, SB_SLICE_ARGS(why), most);
     }
     return SB_SLICE_NONE;
 }
@@ -188,10 +208,9 @@ static struct sb_slice of_context(const struct ctx *c)
 
 static struct sb_slice of_cost(const struct ctx *c)
 {
-    uint32_t image_tokens = c->filter->snapshot->models[c->endpoint->model].row->image_tokens;
     char is[SB_MONEY_TEXT_MAX], most[SB_MONEY_TEXT_MAX];
 
-    (void)sb_money_format(dp_filter_worst_cost(c->filter->ask, c->endpoint, image_tokens), is);
+    (void)sb_money_format(dp_prices_worst(c->filter, c->endpoint), is);
     (void)sb_money_format(c->filter->plan->max_cost, most);
     return sb_arena_printf(c->arena, "may cost %s USD, the limit is %s", is, most);
 }

@@ -45,6 +45,7 @@ void dp_trial_make(struct dp_trial *trial, const struct dp_route *route,
         .plan = &decision->plan,
         .tenant = route->key->tenant,
         .now = route->now,
+        .moment = msg_moment_of(route->unix_seconds),
         .today = decision->today,
     };
     dp_blame_init(&trial->blame, &trial->filter);
