@@ -52,8 +52,6 @@ static struct sb_slice as_policys(struct sb_slice text, struct sb_arena *arena)
 
 struct sb_slice dp_blame_name(enum dp_step step, int by, struct sb_arena *arena)
 {
-    if (by == DP_BY_COUNT && step == DP_STEP_CREDENTIAL)
-        return SB_SLICE_LIT("nothing: there is no key for the provider, or it is suspended");
     if (by != DP_BY_POLICY)
         return sb_slice_of(dp_step_relax(step));
     return as_policys(sb_slice_of(dp_step_relax(step)), arena);

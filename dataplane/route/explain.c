@@ -5,6 +5,7 @@
 #include "common/json.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/draw.h"
+#include "dataplane/route/own_keys.h"
 #include "dataplane/route/prices.h"
 #include "dataplane/route/reason.h"
 #include "dataplane/route/relax.h"
@@ -257,14 +258,25 @@ static void add_excluded_by(struct sb_json *json, const struct dp_trial *trial)
     sb_json_close_array(json);
 }
 
-/* The rule that emptied the set: the last step that removed anything.  What
- * the request can relax is named before what only the policy's owner can. */
+/* Who could be told to relax a step: the request before the policy's owner. */
+static struct sb_slice field_of(const struct dp_trial *trial, const struct dp_judged *one,
+                                enum dp_step step, struct sb_arena *arena)
+{
+    int by = DP_BY_COUNT - 1;
+
+    if (step == DP_STEP_CREDENTIAL && !dp_has_key(&trial->filter, one->endpoint))
+        return SB_SLICE_LIT("nothing: there is no key for the provider, or it is suspended");
+    while (by >= 0 && (one->by[by] >> step & 1) == 0)
+        by--;
+    return dp_blame_name(step, by >= 0 ? by : DP_BY_COUNT, arena);
+}
+
+/* The rule that emptied the set: the last step that removed anything. */
 static void add_constraint(struct sb_json *json, const struct dp_trial *trial,
                            struct sb_arena *arena)
 {
     const struct dp_judged *last = NULL;
     enum dp_step step;
-    int by = DP_BY_COUNT - 1;
 
     for (uint32_t i = 0; i < trial->n; i++) {
         if (last == NULL || __builtin_ctz(trial->judged[i].failed) > __builtin_ctz(last->failed))
@@ -273,10 +285,8 @@ static void add_constraint(struct sb_json *json, const struct dp_trial *trial,
     if (last == NULL)
         return;
     step = (enum dp_step)__builtin_ctz(last->failed);
-    while (by >= 0 && (last->by[by] >> step & 1) == 0)
-        by--;
     sb_json_add_object(json, "constraint");
-    sb_json_add_text(json, "field", dp_blame_name(step, by >= 0 ? by : DP_BY_COUNT, arena));
+    sb_json_add_text(json, "field", field_of(trial, last, step, arena));
     sb_json_add_text(json, "detail", dp_reason(&trial->filter, last->endpoint, step, arena));
     sb_json_close_object(json);
 }

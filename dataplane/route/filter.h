@@ -28,8 +28,7 @@ struct dp_tenant;
     X(ONLY, "only", "allowed_providers", "provider.only")                                          \
     X(IGNORE, "ignore", "allowed_providers", "provider.ignore")                                    \
     X(ORDER, "order", "allowed_providers",                                                         \
-      "provider.allow_fallbacks, or more names in "                                                \
-      "provider.order")                                                                            \
+      "provider.allow_fallbacks (or more names in provider.order)")                                \
     X(MAX_PRICE, "max_price", "max_price", "provider.max_price")                                   \
     X(QUANTIZATIONS, "quantizations", "quantization", "provider.quantizations")                    \
     X(DATA_COLLECTION, "data_collection", "data_policy:training", "provider.data_collection")      \
@@ -42,17 +41,14 @@ struct dp_tenant;
     X(OUTPUT_MODALITIES, "output_modalities", "modalities", "modalities")                          \
     X(TOOLS, "tools", "tools", "tools")                                                            \
     X(PARAMETERS, "parameters", "require_parameters",                                              \
-      "provider.require_parameters, or the "                                                       \
-      "parameters")                                                                                \
+      "provider.require_parameters (or the parameters)")                                           \
     X(CONTEXT_LENGTH, "context_length", "context_length", "the length of the prompt")              \
     X(MAX_TOKENS, "max_tokens", "max_tokens", "max_tokens")                                        \
     X(MAX_COST, "max_cost", "max_cost", "switchboard.max_cost")                                    \
     X(MIN_THROUGHPUT, "min_throughput", "min_throughput",                                          \
-      "switchboard.min_throughput, or "                                                            \
-      "switchboard.unknown_ok")                                                                    \
+      "switchboard.min_throughput (or switchboard.unknown_ok)")                                    \
     X(MAX_LATENCY, "max_latency", "max_latency",                                                   \
-      "switchboard.max_latency, or "                                                               \
-      "switchboard.unknown_ok")                                                                    \
+      "switchboard.max_latency (or switchboard.unknown_ok)")                                       \
     X(CREDENTIAL, "credential", "credential", "switchboard.byok")
 
 enum dp_step {

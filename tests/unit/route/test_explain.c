@@ -116,6 +116,33 @@ static void privacy_alone_and_no_endpoints_have_codes_of_their_own(void **state)
     world_free(&world);
 }
 
+static void a_constraint_is_named_as_whoever_set_it_has_it(void **state)
+{
+    struct world *world = world_new("{'endpoints': [{'tag': 'a'}], 'policy': {'zdr': true}}");
+    struct ask *ask = ask_new(world);
+    struct told told;
+
+    (void)state;
+    assert_int_equal(ask_for(ask, "'provider': {'zdr': false}"), SB_ENOENT);
+    told = explain(ask, SB_ENOENT);
+    assert_text(told.root, "/error/availability/constraint/field", "policy.zdr");
+    forget(&told);
+    ask_free(&ask);
+    world_free(&world);
+
+    world = world_new("{'endpoints': [{'tag': 'a'}], 'providers': {'a': {'house': 0, 'suspended': "
+                      "true}}}");
+    ask = ask_new(world);
+    assert_int_equal(ask_for(ask, "'switchboard': {'byok': 'only'}"), SB_ENOENT);
+    told = explain(ask, SB_ENOENT);
+    assert_text(told.root, "/error/availability/constraint/field",
+                "nothing: there is no key for the provider, or it is suspended");
+    assert_int_equal(yyjson_arr_size(at(told.root, "/error/metadata/relax")), 0);
+    forget(&told);
+    ask_free(&ask);
+    world_free(&world);
+}
+
 static void an_order_is_told_with_weights_and_shares(void **state)
 {
     struct world *world =
@@ -268,6 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refusal_says_who_was_removed_why_and_what_to_relax),
         cmocka_unit_test(privacy_alone_and_no_endpoints_have_codes_of_their_own),
+        cmocka_unit_test(a_constraint_is_named_as_whoever_set_it_has_it),
         cmocka_unit_test(an_order_is_told_with_weights_and_shares),
         cmocka_unit_test(what_is_dropped_and_whom_nobody_follows_is_told),
         cmocka_unit_test(errors_are_told_with_their_status),
