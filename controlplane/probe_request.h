@@ -36,12 +36,17 @@ bool cp_probe_credential(const struct msg_snapshot *snapshot, uint32_t provider,
 /* Whether it answers chat completions. */
 bool cp_probe_is_chat(const struct msg_endpoint *endpoint);
 
-/* A request without limits, its texts in arena.  path: one of the dialect's;
- * body: empty for a GET.  *ret_auth is for request->auth, and to be destroyed
- * when it has been sent; NULL without a credential.  Codes of
- * sb_keyring_unseal(); SB_EINVAL: the key cannot be sent. */
-int cp_probe_request_make(const struct msg_provider *provider,
-                          const struct msg_credential *credential, const struct sb_keyring *keyring,
-                          const char *path, struct sb_slice body, struct sb_arena *arena,
-                          struct cp_fetch_request *ret_request, struct sb_secret **ret_auth,
-                          struct sb_errmsg *err) SB_MUSTCHECK;
+/* What is asked of whom; all borrowed. */
+struct cp_probe_call {
+    const struct msg_provider *provider;
+    const struct msg_credential *credential; /* NULL: it wants none */
+    const char *path;                        /* one of the dialect's */
+    struct sb_slice body;                    /* empty: a GET */
+};
+/* A request without limits, its texts in arena.  *ret_auth is for
+ * request->auth, and to be destroyed when it has been sent; NULL without a
+ * credential.  Codes of sb_keyring_unseal(); SB_EINVAL: the key cannot be
+ * sent. */
+int cp_probe_request_make(const struct cp_probe_call *call, const struct sb_keyring *keyring,
+                          struct sb_arena *arena, struct cp_fetch_request *ret_request,
+                          struct sb_secret **ret_auth, struct sb_errmsg *err) SB_MUSTCHECK;

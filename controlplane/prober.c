@@ -458,14 +458,14 @@ static int send(struct job *job, uint32_t index, const char *path, struct sb_sli
     const struct msg_snapshot *snapshot = prober->catalog->snapshot;
     SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(SCRATCH);
     SB_CLEANUP(sb_secret_destroy) struct sb_secret *auth = NULL;
-    const struct msg_credential *credential;
+    struct cp_probe_call call = {
+        .provider = &snapshot->providers[index], .path = path, .body = body};
     struct cp_fetch_request request;
     int rc;
 
-    if (!cp_probe_credential(snapshot, index, &credential))
+    if (!cp_probe_credential(snapshot, index, &call.credential))
         return sb_err_set(err, SB_ENOENT, "the house has no key any more");
-    rc = cp_probe_request_make(&snapshot->providers[index], credential, prober->conf.keyring, path,
-                               body, arena, &request, &auth, err);
+    rc = cp_probe_request_make(&call, prober->conf.keyring, arena, &request, &auth, err);
     if (rc != SB_OK)
         return rc;
     request.connect_limit = CP_PROBER_CONNECT_LIMIT;

@@ -38,11 +38,12 @@ static struct cp_probe probe(int64_t reserved)
 
 static bool grant(int64_t budget, sb_usec wall, struct cp_probe *probes, unsigned n)
 {
-    bool is_short = false;
+    struct cp_probe_grant wanted = {
+        .budget = budget, .wall = wall, .probes = probes, .n = n, .sequence = sequence};
 
-    assert_int_equal(cp_probe_store_grant(db, 0, budget, wall, &sequence, probes, n, &is_short),
-                     SB_OK);
-    return !is_short;
+    assert_int_equal(cp_probe_store_grant(db, &wanted), SB_OK);
+    sequence = wanted.sequence;
+    return !wanted.is_short;
 }
 
 static int64_t spent(sb_usec wall)
@@ -162,12 +163,13 @@ static void a_bill_beyond_reason_ends_the_days_budget_and_nothing_else(void **st
 static void who_does_not_lead_any_more_spends_nothing(void **state)
 {
     struct cp_probe one = probe(10), late = probe(5);
-    bool is_short;
+    struct cp_probe_grant wanted = {
+        .term = 1, .budget = 100, .wall = NOON, .probes = &one, .n = 1, .sequence = 1};
 
     (void)state;
     assert_true(grant(100, NOON, &late, 1));
-    assert_int_equal(cp_probe_store_grant(db, 1, 100, NOON, &sequence, &one, 1, &is_short),
-                     SB_ENOTLEADER);
+    assert_int_equal(cp_probe_store_grant(db, &wanted), SB_ENOTLEADER);
+    assert_int_equal(wanted.sequence, 1);
     assert_false(one.is_granted);
     late.outcome = MSG_OUTCOME_SUCCESS;
     assert_int_equal(cp_probe_store_settle(db, 1, &late, 1), SB_ENOTLEADER);
