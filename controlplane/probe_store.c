@@ -1,9 +1,12 @@
 /* controlplane/probe_store.c */
 #include "controlplane/probe_store.h"
 
+#include "common/arena.h"
 #include "common/err.h"
+#include "common/money.h"
 #include "common/timefmt.h"
 #include "controlplane/db.h"
+#include "controlplane/events.h"
 #include "controlplane/probe_cost.h"
 #include "controlplane/term.h"
 
@@ -42,6 +45,7 @@ struct granting {
     uint64_t sequence;
     int64_t spent; /* of the day */
     bool is_short;
+    const struct cp_probe *unpaid; /* that not even the whole day's budget allows; NULL: none */
 };
 
 /* numeric, since a bill may be any nonsense. */
@@ -70,6 +74,41 @@ static bool is_affordable(const struct granting *granting, const struct cp_probe
 
     return probe->reserved == 0 ||
            (granting->spent <= allowed && probe->reserved <= allowed - granting->spent);
+}
+
+/* With a budget of nothing nothing is spent. */
+static bool is_beyond_the_day(const struct granting *granting, const struct cp_probe *probe)
+{
+    int64_t budget = granting->grant->budget;
+
+    return budget > 0 && (granting->spent > budget || probe->reserved > budget - granting->spent);
+}
+
+static int tell_spent(struct cp_db *db, const struct granting *granting,
+                      const struct moment *moment)
+{
+    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(1024);
+    char spent[SB_MONEY_TEXT_MAX], budget[SB_MONEY_TEXT_MAX];
+    int64_t id;
+    struct cp_event event = {.kind = CP_EVENT_PROBE_BUDGET_SPENT,
+                             .severity = CP_SEVERITY_WARNING,
+                             .subject_kind = CP_PROVIDERS,
+                             .subject = sb_slice_of(granting->unpaid->provider),
+                             .term = granting->grant->term};
+
+    (void)sb_money_format(granting->spent, spent);
+    (void)sb_money_format(granting->grant->budget, budget);
+    event.text =
+        sb_arena_printf(arena,
+                        "probes took %s of the %s USD that they may cost on %s: what is "
+                        "left pays for no probe of %s, nor for any as dear, until tomorrow "
+                        "(UTC)",
+                        spent, budget, moment->day, granting->unpaid->provider);
+    event.detail = sb_arena_printf(arena, "{\"day\":\"%s\",\"spent\":\"%s\",\"budget\":\"%s\"}",
+                                   moment->day, spent, budget);
+    event.once =
+        sb_arena_printf(arena, "%s/%s", cp_event_name(CP_EVENT_PROBE_BUDGET_SPENT), moment->day);
+    return cp_event_record(db, &event, &id);
 }
 
 static int insert(struct cp_db *db, const struct granting *granting, const struct cp_probe *probe,
@@ -106,12 +145,15 @@ static int grant(struct cp_db *db, void *ctx)
     granting->sequence = wanted->sequence;
     granting->spent = before;
     granting->is_short = false;
+    granting->unpaid = NULL;
     for (unsigned i = 0; rc == SB_OK && i < wanted->n; i++) {
         struct cp_probe *probe = &wanted->probes[i];
 
         probe->is_granted = false;
         if (!is_affordable(granting, probe)) {
             granting->is_short = true;
+            if (is_beyond_the_day(granting, probe))
+                granting->unpaid = probe;
             continue;
         }
         rc = insert(db, granting, probe, &moment, &probe->is_granted);
@@ -124,6 +166,8 @@ static int grant(struct cp_db *db, void *ctx)
     if (rc == SB_OK && granting->spent != before)
         rc = cp_db_exec(db, "UPDATE probe_days SET cost = cost + $2::bigint WHERE day = $1::date",
                         CP_PARAMS(CP_P_STR(moment.day), CP_P_I64(granting->spent - before)), NULL);
+    if (rc == SB_OK && granting->unpaid != NULL)
+        rc = tell_spent(db, granting, &moment);
     /* Last: a daemon that is stopped in between must not keep another one from
      * leading. */
     return rc == SB_OK ? cp_term_check(db, wanted->term) : rc;

@@ -27,8 +27,10 @@ struct cp_probe_grant {
 /* Records those that the budget allows at that time, with the most that they
  * can cost, and marks them is_granted with their name: started_at and the next
  * sequence numbers.  What costs nothing is always allowed; an endpoint whose
- * bill of the same day was above what it could be is not.  SB_ENOTLEADER, codes
- * of controlplane/db.h: none is granted, and the numbers stay. */
+ * bill of the same day was above what it could be is not.  When one does
+ * not fit into what is left of the whole day, an event says so, once a day.
+ * SB_ENOTLEADER, codes of controlplane/db.h: none is granted, and the numbers
+ * stay. */
 int cp_probe_store_grant(struct cp_db *db, struct cp_probe_grant *wanted) SB_MUSTCHECK;
 
 /* Records what became of granted ones; one that is settled already stays.

@@ -424,7 +424,7 @@ static enum msg_outcome conclude_list(struct cp_prober *prober, const struct job
     }
     if (provider != MSG_NONE)
         cp_sightings_compare(sightings, snapshot, provider, models, n);
-    if (sightings->n > 0)
+    if (sightings->has_models)
         (void)sb_mailbox_post(prober->conf.ledger, &sightings->mail);
     else
         cp_mail_free(&sightings->mail);
