@@ -16,6 +16,7 @@
 #include "controlplane/herald.h"
 #include "controlplane/hub.h"
 #include "controlplane/leader.h"
+#include "controlplane/locator.h"
 #include "controlplane/mail.h"
 #include "controlplane/migrate.h"
 #include "controlplane/probe_ledger.h"
@@ -45,6 +46,7 @@ struct cp_daemon {
     struct cp_source *source;
     struct cp_ledger *ledger;
     struct cp_prober *prober;
+    struct cp_locator *locator; /* NULL: without a country database */
     struct cp_upkeep *upkeep;
     struct cp_hub *hub;
     struct cp_admin *admin;
@@ -238,6 +240,22 @@ static int start_probes(struct cp_daemon *daemon, struct sb_errmsg *err)
     return SB_OK;
 }
 
+static int start_locator(struct cp_daemon *daemon, struct sb_errmsg *err)
+{
+    const struct cp_locator_conf locator = {.conninfo = daemon->conf->database,
+                                            .name = daemon->name,
+                                            .path = daemon->conf->country_database,
+                                            .keyring = daemon->keyring};
+    int rc;
+
+    if (locator.path == NULL)
+        return SB_OK;
+    rc = cp_locator_start(&locator, &daemon->locator, err);
+    if (rc == SB_OK)
+        attach(cp_leader_mailbox(daemon->leader), cp_locator_mailbox(daemon->locator));
+    return rc;
+}
+
 static int start_upkeep(struct cp_daemon *daemon, struct sb_errmsg *err)
 {
     const struct cp_upkeep_conf upkeep = {.owner_conninfo = daemon->conf->owner_database,
@@ -265,6 +283,8 @@ int cp_daemon_start(const struct cp_conf *conf, struct cp_daemon **ret, struct s
     if (rc == SB_OK)
         rc = start_probes(daemon, err);
     if (rc == SB_OK)
+        rc = start_locator(daemon, err);
+    if (rc == SB_OK)
         rc = start_upkeep(daemon, err);
     if (rc == SB_OK)
         rc = start_admin(daemon, err);
@@ -283,6 +303,8 @@ void cp_daemon_reload(struct cp_daemon *daemon)
 
     if (rc != SB_OK)
         sb_log_error(ADMIN, "keeping the old token code=%s: %s", sb_err_name(rc), err.text);
+    if (daemon->locator != NULL)
+        (void)sb_mailbox_post(cp_locator_mailbox(daemon->locator), &cp_reread_new()->mail);
     if (daemon->auth == NULL)
         return;
     rc = sb_busauth_reload(daemon->auth, &err);
@@ -305,6 +327,7 @@ void cp_daemon_stop(struct cp_daemon **daemonp)
     cp_upkeep_stop(&daemon->upkeep);
     /* First the lead, so that another daemon has it while we clear up. */
     cp_leader_stop(&daemon->leader);
+    cp_locator_stop(&daemon->locator);
     cp_prober_stop(&daemon->prober);
     cp_ledger_stop(&daemon->ledger);
     cp_source_stop(&daemon->source);

@@ -10,6 +10,7 @@
  *      publisher --ROWS---> tables    --SEND--> publisher      all TABLES to one worker
  *      publisher --QUERY--> answers   --SEND--> publisher      ANSWER
  *      publisher -SUSPECT-> leader                             a worker knows more than we do
+ *      daemon ---REREAD---> locator                            SIGHUP
  *
  * Whoever wants to hear from an actor attaches its mailbox to it.  An object
  * that was posted is the receiver's; each has a drop that frees it.
@@ -49,6 +50,7 @@ enum cp_mail_kind {
     CP_MAIL_PROBES,
     CP_MAIL_CATALOG,
     CP_MAIL_SIGHTINGS,
+    CP_MAIL_REREAD,
     /* Questions (struct sb_ask), by way of controlplane/hub.h: */
     CP_ASK_FLEET,
     CP_ASK_METRICS,
@@ -181,7 +183,13 @@ struct cp_send {
     struct sb_buf body, bulk;
 };
 
+/* Read your files again. */
+struct cp_reread {
+    struct sb_mail mail;
+};
+
 /* Zeroed but for kind and drop. */
+struct cp_reread *cp_reread_new(void);
 struct cp_attach *cp_attach_new(struct sb_mailbox *box);
 struct cp_lead *cp_lead_new(bool leading, uint64_t term, uint64_t epoch);
 struct cp_suspect *cp_suspect_new(struct msg_version version, uint64_t term, bool other_bytes);
