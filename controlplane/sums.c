@@ -106,94 +106,96 @@ size_t cp_sums_pack(const struct cp_sums *sums, uint8_t ret_bytes[CP_SUMS_PACKED
     return (size_t)(to - ret_bytes);
 }
 
-static uint64_t take_number(struct sb_slice *rest)
+/* Reading trusts the bytes: nobody but us wrote them. */
+static inline uint64_t take_number(const uint8_t **at)
 {
-    uint64_t number = 0;
-    unsigned shift = 0;
-    size_t i = 0;
+    uint64_t number = *(*at)++;
+    unsigned shift = 7;
 
-    for (; i < rest->n && shift < 64; shift += 7) {
-        uint8_t byte = (uint8_t)rest->p[i++];
+    if (number < 0x80) /* most are */
+        return number;
+    for (number &= 0x7f;; shift += 7) {
+        uint8_t byte = *(*at)++;
 
         number |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80)
-            break;
+            return number;
     }
-    *rest = sb_slice_from(*rest, i);
-    return number;
 }
 
-static double take_float(struct sb_slice *rest)
+static double take_float(const uint8_t **at)
 {
-    float value = 0;
+    float value;
 
-    if (rest->n < sizeof(value))
-        return 0;
-    memcpy(&value, rest->p, sizeof(value));
-    *rest = sb_slice_from(*rest, sizeof(value));
+    memcpy(&value, *at, sizeof(value));
+    *at += sizeof(value);
     return (double)value;
 }
 
-static void take_counts(struct sb_slice *rest, uint32_t *counts, uint32_t n)
+static void take_counts(const uint8_t **at, uint32_t *counts, uint32_t n)
 {
     for (uint32_t i = 0; i < n;) {
-        uint64_t count = take_number(rest), run;
+        uint64_t count = take_number(at), run;
 
         if (count > 0) {
             counts[i++] = (uint32_t)count;
             continue;
         }
-        run = take_number(rest);
-        SB_BUG_ON(run == 0 || run > n - i); /* nobody but us wrote it */
+        run = take_number(at);
+        SB_BUG_ON(run == 0 || run > n - i);
         memset(&counts[i], 0, run * sizeof(*counts));
         i += (uint32_t)run;
     }
 }
 
-static int add_sketch(struct sb_sketch *sketch, struct sb_slice *rest)
+static int add_sketch(struct sb_sketch *sketch, const uint8_t **at)
 {
     uint32_t counts[SB_SKETCH_BUCKETS];
-    struct sb_sketch from = {.counts = counts, .count = take_number(rest)};
+    struct sb_sketch from = {.counts = counts, .count = take_number(at)};
     uint64_t first;
 
     if (from.count == 0)
         return SB_OK;
-    first = take_number(rest);
+    first = take_number(at);
     from.first = first % 2 == 0 ? (int32_t)(first / 2) : -(int32_t)((first + 1) / 2);
-    from.n = (uint32_t)take_number(rest);
+    from.n = (uint32_t)take_number(at);
     SB_BUG_ON(from.n > SB_SKETCH_BUCKETS);
-    from.zeros = take_number(rest);
-    from.min = take_float(rest);
-    from.max = take_float(rest);
-    from.sum = take_float(rest);
-    take_counts(rest, counts, from.n);
+    from.zeros = take_number(at);
+    from.min = take_float(at);
+    from.max = take_float(at);
+    from.sum = take_float(at);
+    take_counts(at, counts, from.n);
     return sb_sketch_merge(sketch, &from);
 }
 
-static void add_numbers(struct cp_sums *sums, struct sb_slice *rest)
+static void add_numbers(struct cp_sums *sums, const uint8_t **at)
 {
-    struct cp_sums more = {.attempts = take_number(rest)};
+    struct cp_sums more = {.attempts = take_number(at)};
 
-    more.successes = take_number(rest);
-    more.faults = take_number(rest);
-    more.rate_limited = take_number(rest);
-    more.prompt_tokens = take_number(rest);
-    more.completion_tokens = take_number(rest);
-    more.cost = (int64_t)take_number(rest);
+    more.successes = take_number(at);
+    more.faults = take_number(at);
+    more.rate_limited = take_number(at);
+    more.prompt_tokens = take_number(at);
+    more.completion_tokens = take_number(at);
+    more.cost = (int64_t)take_number(at);
     cp_sums_add_numbers(sums, &more);
 }
 
 void cp_sums_add_packed_numbers(struct cp_sums *sums, struct sb_slice packed)
 {
-    add_numbers(sums, &packed);
+    const uint8_t *at = (const uint8_t *)packed.p;
+
+    add_numbers(sums, &at);
 }
 
 int cp_sums_add_packed(struct cp_sums *sums, struct sb_slice packed)
 {
+    const uint8_t *at = (const uint8_t *)packed.p;
     int rc, other;
 
-    add_numbers(sums, &packed);
-    rc = add_sketch(&sums->first_token, &packed);
-    other = add_sketch(&sums->throughput, &packed);
+    add_numbers(sums, &at);
+    rc = add_sketch(&sums->first_token, &at);
+    other = add_sketch(&sums->throughput, &at);
+    SB_BUG_ON(at != (const uint8_t *)packed.p + packed.n);
     return rc != SB_OK ? rc : other;
 }
