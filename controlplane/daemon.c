@@ -304,7 +304,7 @@ void cp_daemon_reload(struct cp_daemon *daemon)
     if (rc != SB_OK)
         sb_log_error(ADMIN, "keeping the old token code=%s: %s", sb_err_name(rc), err.text);
     if (daemon->locator != NULL)
-        (void)sb_mailbox_post(cp_locator_mailbox(daemon->locator), &cp_reread_new()->mail);
+        (void)sb_mailbox_post(cp_locator_mailbox(daemon->locator), cp_reread_new());
     if (daemon->auth == NULL)
         return;
     rc = sb_busauth_reload(daemon->auth, &err);

@@ -35,9 +35,9 @@ struct cp_lead *cp_lead_new(bool leading, uint64_t term, uint64_t epoch)
     return lead;
 }
 
-struct cp_reread *cp_reread_new(void)
+struct sb_mail *cp_reread_new(void)
 {
-    return mail_new(sizeof(struct cp_reread), CP_MAIL_REREAD);
+    return mail_new(sizeof(struct sb_mail), CP_MAIL_REREAD);
 }
 
 struct cp_suspect *cp_suspect_new(struct msg_version version, uint64_t term, bool other_bytes)

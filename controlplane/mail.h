@@ -183,13 +183,9 @@ struct cp_send {
     struct sb_buf body, bulk;
 };
 
-/* Read your files again. */
-struct cp_reread {
-    struct sb_mail mail;
-};
-
+/* CP_MAIL_REREAD, which says no more: read your files again. */
+struct sb_mail *cp_reread_new(void);
 /* Zeroed but for kind and drop. */
-struct cp_reread *cp_reread_new(void);
 struct cp_attach *cp_attach_new(struct sb_mailbox *box);
 struct cp_lead *cp_lead_new(bool leading, uint64_t term, uint64_t epoch);
 struct cp_suspect *cp_suspect_new(struct msg_version version, uint64_t term, bool other_bytes);
