@@ -127,6 +127,20 @@ int cp_window_row(const struct window *window, sb_msec now, struct scratch *scra
     return SB_OK;
 }
 
+int cp_window_fill_half_hour(const struct window *window, sb_msec now, struct scratch *scratch,
+                             struct msg_table_row *row)
+{
+    int rc = cp_window_add_up(window, CP_SPAN_HALF_HOUR, now, scratch);
+
+    cp_window_put_latency(
+        cp_window_either(&scratch->traffic.first_token, &scratch->probes.first_token),
+        row->first_token_half_hour);
+    cp_window_put_throughput(
+        cp_window_either(&scratch->traffic.throughput, &scratch->probes.throughput),
+        row->throughput_half_hour);
+    return rc;
+}
+
 /* By 5 % of the larger one, or from or to "no data". */
 static bool has_moved(uint32_t a, uint32_t b)
 {

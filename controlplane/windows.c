@@ -246,11 +246,19 @@ int cp_windows_restore_outage(struct cp_windows *windows, uint64_t endpoint, sb_
 
 /* --- rows ------------------------------------------------------------------------------- */
 
+static bool has_half_hour(const struct msg_table_row *row)
+{
+    return row->first_token_half_hour[0] != MSG_NO_DATA ||
+           row->throughput_half_hour[0] != MSG_NO_DATA;
+}
+
 static bool is_due(const struct window *window, const struct msg_table_row *row, sb_msec now)
 {
     if (!window->is_published || window->verdict_changed ||
         cp_window_has_moved(row, &window->published) ||
         window->cooldown_until > window->cooldown_told)
+        return true;
+    if (now - window->published_at >= CP_WIDE_REFRESH && has_half_hour(&window->published))
         return true;
     return window->heard > window->published_at && now - window->published_at >= CP_ROW_REFRESH;
 }
@@ -277,6 +285,9 @@ static int look(struct cp_windows *windows, struct window *window, sb_msec now,
     window->looked_at = now;
     *ret_due = is_due(window, row, now);
     if (*ret_due) {
+        rc = cp_window_fill_half_hour(window, now, &windows->scratch, row);
+        if (rc != SB_OK)
+            return rc;
         window->published = *row;
         window->published_at = now;
         window->is_published = true;
@@ -335,7 +346,9 @@ static int all_rows(struct cp_windows *windows, sb_msec now, struct msg_table_ro
     HASH_ITER(hh, windows->all, window, next)
     {
         if (rc == SB_OK)
-            rc = cp_window_row(window, now, &windows->scratch, &rows[n++]);
+            rc = cp_window_row(window, now, &windows->scratch, &rows[n]);
+        if (rc == SB_OK)
+            rc = cp_window_fill_half_hour(window, now, &windows->scratch, &rows[n++]);
     }
     *ret_n = n;
     return rc;

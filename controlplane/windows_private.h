@@ -58,6 +58,10 @@ int cp_window_add_up(const struct window *window, enum cp_span span, sb_msec now
 /* The row of an endpoint; scratch holds the last five minutes then. */
 int cp_window_row(const struct window *window, sb_msec now, struct scratch *scratch,
                   struct msg_table_row *row) SB_MUSTCHECK;
+/* Adds the half hour's percentiles, for what goes out: nothing is decided by
+ * them, so they move no row. */
+int cp_window_fill_half_hour(const struct window *window, sb_msec now, struct scratch *scratch,
+                             struct msg_table_row *row) SB_MUSTCHECK;
 bool cp_window_is_out(const struct window *window, sb_msec now);
 /* Whether the row differs so much from what was published that it should be
  * published again. */
