@@ -14,6 +14,7 @@
 #include "common/notekey.h"
 #include "controlplane/admin/token.h"
 #include "controlplane/checkpoint_file.h"
+#include "controlplane/country_db.h"
 
 #ifndef SB_VERSION
 #define SB_VERSION "0.1.0"
@@ -92,6 +93,11 @@ static const struct sb_conf_item items[] = {
      "read each provider's list of models so often, for prices; 0 never", NULL},
     {"price-rise-limit", SB_CONF_INT, AT(price_rise_limit), 0, 10000, "20", 0, "Probes",
      "per cent; a price that rose by more is reported and never applied by itself", NULL},
+    {"country-database", SB_CONF_STRING, AT(country_database), 1, 4000, NULL, SB_CONF_RELOAD,
+     "Probes",
+     "file in MaxMind's format, by which providers' addresses are held against the regions that "
+     "endpoints claim; without one they are not",
+     NULL},
 
     {"admin", SB_CONF_STRING, AT(admin), 3, 256, "127.0.0.1:9090", 0, "Administration",
      "address of the admin API and console: HOST:PORT", NULL},
@@ -166,6 +172,16 @@ static int check(void *target, struct sb_errmsg *err)
     return rc == SB_OK ? check_address("publish", conf->publish, is_secure, err) : rc;
 }
 
+static int inspect_countries(const struct cp_conf *conf, struct sb_errmsg *err)
+{
+    struct cp_country_db *countries = NULL;
+    struct sb_errmsg why;
+    int rc = cp_country_db_new(conf->country_database, &countries, &why);
+
+    cp_country_db_destroy(&countries);
+    return sb_conf_judge("country-database", rc, &why, err);
+}
+
 static int inspect_bus_key(const struct cp_conf *conf, struct sb_errmsg *err)
 {
     struct sb_buskey *key = NULL;
@@ -210,6 +226,8 @@ static int inspect(const void *target, struct sb_errmsg *err)
     }
     if (rc == SB_OK && conf->bus_key != NULL)
         rc = inspect_bus_key(conf, err);
+    if (rc == SB_OK && conf->country_database != NULL)
+        rc = inspect_countries(conf, err);
     return rc == SB_OK && conf->log_key != NULL ? inspect_log_key(conf, err) : rc;
 }
 

@@ -38,8 +38,9 @@ struct cp_conf {
     const char *probe_budget;    /* USD */
     int64_t probe_budget_amount; /* the same in 1e-15 USD, filled in by the check */
     int64_t probe_concurrency;
-    sb_msec models_interval;  /* 0: never */
-    int64_t price_rise_limit; /* per cent */
+    sb_msec models_interval;      /* 0: never */
+    int64_t price_rise_limit;     /* per cent */
+    const char *country_database; /* NULL: addresses are not looked at */
     /* administration */
     const char *admin; /* HOST:PORT */
     const char *admin_token_file;

@@ -17,6 +17,7 @@
 #include "controlplane/herald.h"
 #include "controlplane/hub.h"
 #include "controlplane/leader.h"
+#include "controlplane/locator.h"
 #include "controlplane/mail.h"
 #include "controlplane/migrate.h"
 #include "controlplane/notary.h"
@@ -52,6 +53,7 @@ struct cp_daemon {
     struct cp_source *source;
     struct cp_ledger *ledger;
     struct cp_prober *prober;
+    struct cp_locator *locator; /* NULL: without a country database */
     struct cp_upkeep *upkeep;
     struct cp_hub *hub;
     struct cp_admin *admin;
@@ -309,6 +311,22 @@ static int start_notary(struct cp_daemon *daemon, struct sb_errmsg *err)
     return rc;
 }
 
+static int start_locator(struct cp_daemon *daemon, struct sb_errmsg *err)
+{
+    const struct cp_locator_conf locator = {.conninfo = daemon->conf->database,
+                                            .name = daemon->name,
+                                            .path = daemon->conf->country_database,
+                                            .keyring = daemon->keyring};
+    int rc;
+
+    if (locator.path == NULL)
+        return SB_OK;
+    rc = cp_locator_start(&locator, &daemon->locator, err);
+    if (rc == SB_OK)
+        attach(cp_leader_mailbox(daemon->leader), cp_locator_mailbox(daemon->locator));
+    return rc;
+}
+
 static int start_upkeep(struct cp_daemon *daemon, struct sb_errmsg *err)
 {
     const struct cp_upkeep_conf upkeep = {.owner_conninfo = daemon->conf->owner_database,
@@ -337,6 +355,8 @@ int cp_daemon_start(const struct cp_conf *conf, struct cp_daemon **ret, struct s
         rc = start_probes(daemon, err);
     if (rc == SB_OK)
         rc = start_notary(daemon, err);
+    if (rc == SB_OK)
+        rc = start_locator(daemon, err);
     if (rc == SB_OK)
         rc = start_upkeep(daemon, err);
     if (rc == SB_OK)
@@ -381,6 +401,8 @@ void cp_daemon_reload(struct cp_daemon *daemon)
         sb_log_error(ADMIN, "keeping the old token code=%s: %s", sb_err_name(rc), err.text);
     else
         sb_log_info(ADMIN, "the admin token was read again");
+    if (daemon->locator != NULL)
+        (void)sb_mailbox_post(cp_locator_mailbox(daemon->locator), cp_reread_new());
     if (daemon->auth == NULL)
         return;
     rc = sb_busauth_reload(daemon->auth, &err);
@@ -407,6 +429,7 @@ void cp_daemon_stop(struct cp_daemon **daemonp)
     for (int i = 0; i < CP_WITNESS_KINDS; i++)
         cp_witness_stop(&daemon->witnesses[i]);
     cp_webhook_destroy(&daemon->witness_webhook);
+    cp_locator_stop(&daemon->locator);
     cp_prober_stop(&daemon->prober);
     cp_ledger_stop(&daemon->ledger);
     cp_source_stop(&daemon->source);

@@ -27,15 +27,15 @@ struct cp_db;
     X(OUTAGE_ENDED, "outage_ended")                                                                \
     X(EVIDENCE_EXPIRING, "evidence_expiring")                                                      \
     X(EVIDENCE_EXPIRED, "evidence_expired")                                                        \
-    X(PRICE_CHANGED, "price_changed")           /* seen and applied */                             \
-    X(PRICE_DIFFERS, "price_differs")           /* seen and only reported */                       \
-    X(PRICE_ROSE, "price_rose")                 /* by more than may be applied */                  \
-    X(MODEL_MISSING, "model_missing")           /* the provider does not list it any more */       \
-    X(MODEL_FOUND, "model_found")               /* it does again */                                \
-    X(CONTEXT_DIFFERS, "context_differs")       /* the provider claims another length */           \
-    X(ADDRESS_OUTSIDE, "address_outside")       /* an address is not in the claimed region */      \
-    X(PROBE_BUDGET_SPENT, "probe_budget_spent") /* no more probes today */                         \
-    X(LOG_FORKED, "log_forked")                 /* it contradicts a checkpoint */
+    X(PRICE_CHANGED, "price_changed")            /* seen and applied */                            \
+    X(PRICE_DIFFERS, "price_differs")            /* seen and only reported */                      \
+    X(PRICE_ROSE, "price_rose")                  /* by more than may be applied */                 \
+    X(MODEL_MISSING, "model_missing")            /* the provider does not list it any more */      \
+    X(MODEL_FOUND, "model_found")                /* it does again */                               \
+    X(CONTEXT_DIFFERS, "context_differs")        /* the provider claims another length */          \
+    X(ADDRESS_OUTSIDE, "address_outside_region") /* an address is not in the claimed region */     \
+    X(PROBE_BUDGET_SPENT, "probe_budget_spent")  /* no more probes today */                        \
+    X(LOG_FORKED, "log_forked")                  /* it contradicts a checkpoint */
 
 enum cp_event_kind {
 #define X(name, text) CP_EVENT_##name,

@@ -35,6 +35,11 @@ struct cp_lead *cp_lead_new(bool leading, uint64_t term, uint64_t epoch)
     return lead;
 }
 
+struct sb_mail *cp_reread_new(void)
+{
+    return mail_new(sizeof(struct sb_mail), CP_MAIL_REREAD);
+}
+
 struct cp_suspect *cp_suspect_new(struct msg_version version, uint64_t term, bool other_bytes)
 {
     struct cp_suspect *suspect = mail_new(sizeof(*suspect), CP_MAIL_SUSPECT);
@@ -188,6 +193,7 @@ void cp_mail_free(struct sb_mail *mail)
     case CP_MAIL_SUSPECT:
     case CP_MAIL_ROWS:
     case CP_MAIL_PROBES:
+    case CP_MAIL_REREAD:
         break;
     case CP_MAIL_CATALOG:
         sb_arena_destroy(&container_of(mail, struct cp_catalog_mail, mail)->arena);

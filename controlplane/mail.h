@@ -11,6 +11,7 @@
  *      publisher --ROWS---> tables    --SEND--> publisher      all TABLES to one worker
  *      publisher --QUERY--> answers   --SEND--> publisher      ANSWER
  *      publisher -SUSPECT-> leader                             a worker knows more than we do
+ *      daemon ---REREAD---> locator                            SIGHUP
  *
  * Whoever wants to hear from an actor attaches its mailbox to it.  An object
  * that was posted is the receiver's; each has a drop that frees it.
@@ -50,6 +51,7 @@ enum cp_mail_kind {
     CP_MAIL_PROBES,
     CP_MAIL_CATALOG,
     CP_MAIL_SIGHTINGS,
+    CP_MAIL_REREAD,
     /* Questions (struct sb_ask), by way of controlplane/hub.h: */
     CP_ASK_FLEET,
     CP_ASK_METRICS,
@@ -182,6 +184,8 @@ struct cp_send {
     struct sb_buf body, bulk;
 };
 
+/* CP_MAIL_REREAD, which says no more: read your files again. */
+struct sb_mail *cp_reread_new(void);
 /* Zeroed but for kind and drop. */
 struct cp_attach *cp_attach_new(struct sb_mailbox *box);
 struct cp_lead *cp_lead_new(bool leading, uint64_t term, uint64_t epoch);

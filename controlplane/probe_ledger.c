@@ -144,23 +144,27 @@ static void show_spent(struct cp_ledger *ledger, sb_usec wall)
 
 static int grant(struct cp_ledger *ledger, struct cp_probes *probes)
 {
-    sb_usec wall = sb_clock_wall(&sb_clock_system);
-    bool is_short = false;
+    struct cp_probe_grant wanted = {.term = ledger->term,
+                                    .budget = ledger->conf.budget,
+                                    .wall = sb_clock_wall(&sb_clock_system),
+                                    .probes = probes->probes,
+                                    .n = probes->n,
+                                    .sequence = ledger->sequence};
     int rc;
 
     if (!ledger->leading || probes->term != ledger->term)
         return SB_ENOTLEADER;
     if (!connect_db(ledger))
         return SB_ECONNRESET;
-    rc = cp_probe_store_grant(ledger->db, ledger->term, ledger->conf.budget, wall,
-                              &ledger->sequence, probes->probes, probes->n, &is_short);
+    rc = cp_probe_store_grant(ledger->db, &wanted);
     if (rc != SB_OK) {
         failed(ledger, "cannot record probes, sending none", rc);
         return rc;
     }
-    if (is_short && !ledger->told_short)
+    ledger->sequence = wanted.sequence;
+    if (wanted.is_short && !ledger->told_short)
         sb_log_info(PROBE, "the budget allows no more of the probes that cost money for now");
-    ledger->told_short = is_short;
+    ledger->told_short = wanted.is_short;
     return SB_OK;
 }
 

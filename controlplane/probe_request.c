@@ -218,28 +218,26 @@ static const char *const *make_fields(const struct msg_provider *provider, bool 
     return fields;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): what a request is made of, and two results */
-int cp_probe_request_make(const struct msg_provider *provider,
-                          const struct msg_credential *credential, const struct sb_keyring *keyring,
-                          const char *path, struct sb_slice body, struct sb_arena *arena,
-                          struct cp_fetch_request *ret_request, struct sb_secret **ret_auth,
-                          struct sb_errmsg *err)
+int cp_probe_request_make(const struct cp_probe_call *call, const struct sb_keyring *keyring,
+                          struct sb_arena *arena, struct cp_fetch_request *ret_request,
+                          struct sb_secret **ret_auth, struct sb_errmsg *err)
 {
+    const struct msg_provider *provider = call->provider;
     SB_CLEANUP(sb_secret_destroy) struct sb_secret *key = NULL;
     struct sb_secret *auth = NULL;
     int rc;
 
-    if (credential != NULL) {
-        rc = unseal(provider, credential, keyring, &key, err);
+    if (call->credential != NULL) {
+        rc = unseal(provider, call->credential, keyring, &key, err);
         if (rc == SB_OK)
             rc = make_auth(provider, key, &auth);
         if (rc != SB_OK)
             return rc;
     }
     *ret_request = (struct cp_fetch_request){
-        .url = make_url(provider, path, arena),
-        .body = body,
-        .fields = make_fields(provider, body.n > 0, arena),
+        .url = make_url(provider, call->path, arena),
+        .body = call->body,
+        .fields = make_fields(provider, call->body.n > 0, arena),
         .auth = auth,
         .proxy = sb_arena_dup(arena, provider->proxy).p,
         .ca_file = sb_arena_dup(arena, provider->ca_file).p,

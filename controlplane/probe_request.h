@@ -49,12 +49,17 @@ bool cp_probe_question_make(const struct cp_probe_dialect *dialect,
                             const struct msg_endpoint *endpoint, uint32_t max_tokens,
                             struct sb_arena *arena, struct cp_probe_question *ret_question);
 
-/* A request without limits, its texts in arena.  path: one of the dialect's;
- * body: empty for a GET.  *ret_auth is for request->auth, and to be destroyed
- * when it has been sent; NULL without a credential.  Codes of
- * sb_keyring_unseal(); SB_EINVAL: the key cannot be sent. */
-int cp_probe_request_make(const struct msg_provider *provider,
-                          const struct msg_credential *credential, const struct sb_keyring *keyring,
-                          const char *path, struct sb_slice body, struct sb_arena *arena,
-                          struct cp_fetch_request *ret_request, struct sb_secret **ret_auth,
-                          struct sb_errmsg *err) SB_MUSTCHECK;
+/* What is asked of whom; all borrowed. */
+struct cp_probe_call {
+    const struct msg_provider *provider;
+    const struct msg_credential *credential; /* NULL: it wants none */
+    const char *path;                        /* one of the dialect's */
+    struct sb_slice body;                    /* empty: a GET */
+};
+/* A request without limits, its texts in arena.  *ret_auth is for
+ * request->auth, and to be destroyed when it has been sent; NULL without a
+ * credential.  Codes of sb_keyring_unseal(); SB_EINVAL: the key cannot be
+ * sent. */
+int cp_probe_request_make(const struct cp_probe_call *call, const struct sb_keyring *keyring,
+                          struct sb_arena *arena, struct cp_fetch_request *ret_request,
+                          struct sb_secret **ret_auth, struct sb_errmsg *err) SB_MUSTCHECK;

@@ -1,9 +1,12 @@
 /* controlplane/probe_store.c */
 #include "controlplane/probe_store.h"
 
+#include "common/arena.h"
 #include "common/err.h"
+#include "common/money.h"
 #include "common/timefmt.h"
 #include "controlplane/db.h"
+#include "controlplane/events.h"
 #include "controlplane/probe_cost.h"
 #include "controlplane/term.h"
 
@@ -37,16 +40,12 @@ static struct moment moment_of(sb_usec wall)
 /* --- granting ----------------------------------------------------------------------- */
 
 struct granting {
-    uint64_t term;
-    int64_t budget;
-    sb_usec wall;
-    uint64_t first; /* number before the first one's */
-    struct cp_probe *probes;
-    unsigned n;
+    const struct cp_probe_grant *grant;
     /* Of the try under way. */
     uint64_t sequence;
     int64_t spent; /* of the day */
     bool is_short;
+    const struct cp_probe *unpaid; /* that not even the whole day's budget allows; NULL: none */
 };
 
 /* numeric, since a bill may be any nonsense. */
@@ -70,10 +69,46 @@ static int lock_day(struct cp_db *db, const struct moment *moment, int64_t *ret_
 
 static bool is_affordable(const struct granting *granting, const struct cp_probe *probe)
 {
-    int64_t allowed = cp_probe_allowance(granting->budget, probe->reason, granting->wall);
+    int64_t allowed =
+        cp_probe_allowance(granting->grant->budget, probe->reason, granting->grant->wall);
 
     return probe->reserved == 0 ||
            (granting->spent <= allowed && probe->reserved <= allowed - granting->spent);
+}
+
+/* With a budget of nothing nothing is spent. */
+static bool is_beyond_the_day(const struct granting *granting, const struct cp_probe *probe)
+{
+    int64_t budget = granting->grant->budget;
+
+    return budget > 0 && (granting->spent > budget || probe->reserved > budget - granting->spent);
+}
+
+static int tell_spent(struct cp_db *db, const struct granting *granting,
+                      const struct moment *moment)
+{
+    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(1024);
+    char spent[SB_MONEY_TEXT_MAX], budget[SB_MONEY_TEXT_MAX];
+    int64_t id;
+    struct cp_event event = {.kind = CP_EVENT_PROBE_BUDGET_SPENT,
+                             .severity = CP_SEVERITY_WARNING,
+                             .subject_kind = CP_PROVIDERS,
+                             .subject = sb_slice_of(granting->unpaid->provider),
+                             .term = granting->grant->term};
+
+    (void)sb_money_format(granting->spent, spent);
+    (void)sb_money_format(granting->grant->budget, budget);
+    event.text =
+        sb_arena_printf(arena,
+                        "probes took %s of the %s USD that they may cost on %s: what is "
+                        "left pays for no probe of %s, nor for any as dear, until tomorrow "
+                        "(UTC)",
+                        spent, budget, moment->day, granting->unpaid->provider);
+    event.detail = sb_arena_printf(arena, "{\"day\":\"%s\",\"spent\":\"%s\",\"budget\":\"%s\"}",
+                                   moment->day, spent, budget);
+    event.once =
+        sb_arena_printf(arena, "%s/%s", cp_event_name(CP_EVENT_PROBE_BUDGET_SPENT), moment->day);
+    return cp_event_record(db, &event, &id);
 }
 
 static int insert(struct cp_db *db, const struct granting *granting, const struct cp_probe *probe,
@@ -88,7 +123,7 @@ static int insert(struct cp_db *db, const struct granting *granting, const struc
         " $8::text, $9::bigint, $9::bigint"
         " WHERE $7::bigint IS NULL OR NOT EXISTS (SELECT FROM probes WHERE endpoint = $8::text"
         " AND started_at >= $10::timestamptz AND cost > reserved)",
-        CP_PARAMS(CP_P_STR(moment->text), CP_P_I64(granting->term),
+        CP_PARAMS(CP_P_STR(moment->text), CP_P_I64(granting->grant->term),
                   CP_P_I64(granting->sequence + 1), CP_P_STR(cp_probe_kind_name(probe->kind)),
                   CP_P_STR(cp_probe_reason_name(probe->reason)), CP_P_STR(probe->provider),
                   some(probe->endpoint), text_or_null(probe->name), CP_P_I64(probe->reserved),
@@ -102,51 +137,54 @@ static int insert(struct cp_db *db, const struct granting *granting, const struc
 static int grant(struct cp_db *db, void *ctx)
 {
     struct granting *granting = ctx;
-    struct moment moment = moment_of(granting->wall);
+    const struct cp_probe_grant *wanted = granting->grant;
+    struct moment moment = moment_of(wanted->wall);
     int64_t before = 0;
     int rc = lock_day(db, &moment, &before);
 
-    granting->sequence = granting->first;
+    granting->sequence = wanted->sequence;
     granting->spent = before;
     granting->is_short = false;
-    for (unsigned i = 0; rc == SB_OK && i < granting->n; i++) {
-        struct cp_probe *probe = &granting->probes[i];
+    granting->unpaid = NULL;
+    for (unsigned i = 0; rc == SB_OK && i < wanted->n; i++) {
+        struct cp_probe *probe = &wanted->probes[i];
 
         probe->is_granted = false;
         if (!is_affordable(granting, probe)) {
             granting->is_short = true;
+            if (is_beyond_the_day(granting, probe))
+                granting->unpaid = probe;
             continue;
         }
         rc = insert(db, granting, probe, &moment, &probe->is_granted);
         if (!probe->is_granted)
             continue;
-        probe->started_at = granting->wall;
+        probe->started_at = wanted->wall;
         probe->sequence = ++granting->sequence;
         granting->spent += probe->reserved;
     }
     if (rc == SB_OK && granting->spent != before)
         rc = cp_db_exec(db, "UPDATE probe_days SET cost = cost + $2::bigint WHERE day = $1::date",
                         CP_PARAMS(CP_P_STR(moment.day), CP_P_I64(granting->spent - before)), NULL);
+    if (rc == SB_OK && granting->unpaid != NULL)
+        rc = tell_spent(db, granting, &moment);
     /* Last: a daemon that is stopped in between must not keep another one from
      * leading. */
-    return rc == SB_OK ? cp_term_check(db, granting->term) : rc;
+    return rc == SB_OK ? cp_term_check(db, wanted->term) : rc;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): who asks, what for, and two results */
-int cp_probe_store_grant(struct cp_db *db, uint64_t term, int64_t budget, sb_usec wall,
-                         uint64_t *sequence, struct cp_probe *probes, unsigned n, bool *ret_short)
+int cp_probe_store_grant(struct cp_db *db, struct cp_probe_grant *wanted)
 {
-    struct granting granting = {
-        .term = term, .budget = budget, .wall = wall, .first = *sequence, .probes = probes, .n = n};
+    struct granting granting = {.grant = wanted};
     int rc = cp_db_transact(db, CP_READ_COMMITTED, grant, &granting);
 
     if (rc == SB_OK) {
-        *sequence = granting.sequence;
-        *ret_short = granting.is_short;
+        wanted->sequence = granting.sequence;
+        wanted->is_short = granting.is_short;
         return SB_OK;
     }
-    for (unsigned i = 0; i < n; i++)
-        probes[i].is_granted = false;
+    for (unsigned i = 0; i < wanted->n; i++)
+        wanted->probes[i].is_granted = false;
     return rc;
 }
 

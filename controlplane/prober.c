@@ -20,6 +20,7 @@
 #include "controlplane/models_list.h"
 #include "controlplane/probe_answer.h"
 #include "controlplane/probe_cost.h"
+#include "controlplane/probe_lists.h"
 #include "controlplane/probe_plan.h"
 #include "controlplane/probe_request.h"
 #include "controlplane/probe_sample.h"
@@ -53,11 +54,11 @@ struct cp_prober {
     struct cp_catalog_mail *catalog; /* NULL: not known yet */
     struct place *places;            /* sorted; of what can be probed */
     size_t n_places;
-    struct cp_plan *plan;  /* by id of the endpoint; NULL: none is probed */
-    struct cp_plan *lists; /* by list_id() of the provider; likewise */
-    struct sb_list jobs;   /* under way */
-    unsigned n_open;       /* completions: those, and those that the ledger has */
-    unsigned n_lists;      /* lists of models, likewise */
+    struct cp_plan *plan;         /* by id of the endpoint; NULL: none is probed */
+    struct cp_probe_lists *lists; /* likewise */
+    struct sb_list jobs;          /* under way */
+    unsigned n_open;              /* completions: those, and those that the ledger has */
+    unsigned n_lists;             /* lists of models, likewise */
 };
 
 /* One probe under way. */
@@ -115,42 +116,12 @@ static bool can_probe(const struct msg_snapshot *snapshot, const struct msg_endp
            cp_probe_dialect_find(snapshot->providers[endpoint->provider].dialect) != NULL;
 }
 
-/* Providers have no number of their own. */
-static uint64_t list_id(struct sb_slice slug)
-{
-    static const uint8_t key[SB_SHORT_KEY_BYTES];
-
-    return sb_hash_short(key, slug);
-}
-
-/* MSG_NONE: it is gone. */
-static uint32_t provider_of(const struct msg_snapshot *snapshot, uint64_t id)
-{
-    for (size_t i = 0; i < snapshot->n_providers; i++)
-        if (list_id(snapshot->providers[i].slug) == id)
-            return (uint32_t)i;
-    return MSG_NONE;
-}
-
 static int plan_lists(struct cp_prober *prober)
 {
-    const struct msg_snapshot *snapshot = prober->catalog->snapshot;
-    size_t room = snapshot->n_providers + 1, n = 0;
-    uint64_t *ids = sb_arena_try(prober->catalog->arena, room * sizeof(*ids));
-    const struct msg_credential *credential;
-
     if (prober->lists == NULL)
         return SB_OK;
-    if (ids == NULL)
-        return SB_ENOMEM;
-    for (size_t i = 0; i < snapshot->n_providers; i++) {
-        const struct msg_provider *provider = &snapshot->providers[i];
-
-        if (cp_probe_dialect_find(provider->dialect) != NULL &&
-            cp_probe_credential(snapshot, (uint32_t)i, &credential))
-            ids[n++] = list_id(provider->slug);
-    }
-    return cp_plan_set(prober->lists, ids, n, sb_reactor_now(prober->reactor));
+    return cp_probe_lists_set(prober->lists, prober->catalog->snapshot,
+                              sb_reactor_now(prober->reactor));
 }
 
 static int plan_completions(struct cp_prober *prober, const uint64_t *ids)
@@ -194,6 +165,7 @@ static const uint64_t *find_places(struct cp_prober *prober)
 static void on_catalog(struct cp_prober *prober, struct cp_catalog_mail *catalog)
 {
     const uint64_t *ids;
+    bool is_short;
 
     if (!prober->leading || catalog->term != prober->term) {
         cp_mail_free(&catalog->mail);
@@ -202,7 +174,8 @@ static void on_catalog(struct cp_prober *prober, struct cp_catalog_mail *catalog
     forget_catalog(prober);
     prober->catalog = catalog;
     ids = find_places(prober);
-    if (ids == NULL || plan_completions(prober, ids) != SB_OK || plan_lists(prober) != SB_OK)
+    is_short = ids == NULL || plan_completions(prober, ids) != SB_OK;
+    if (plan_lists(prober) != SB_OK || is_short)
         sb_log_error(PROBE, "no memory to plan probes of all endpoints");
     cp_stat_set(prober->conf.stats, probe_endpoints, (int64_t)prober->n_places);
     look(prober);
@@ -247,20 +220,6 @@ static bool want(struct cp_prober *prober, uint64_t id, enum cp_probe_reason rea
     return true;
 }
 
-/* False: it is gone. */
-static bool want_list(struct cp_prober *prober, uint64_t id, struct cp_probe *ret_probe)
-{
-    const struct msg_snapshot *snapshot = prober->catalog->snapshot;
-    uint32_t provider = provider_of(snapshot, id);
-    struct cp_probe probe = {.kind = CP_PROBE_MODELS, .reason = CP_PROBE_SCHEDULED};
-
-    if (provider == MSG_NONE || !sb_slice_copy_text(snapshot->providers[provider].slug,
-                                                    probe.provider, sizeof(probe.provider)))
-        return false;
-    *ret_probe = probe;
-    return true;
-}
-
 /* Adds one, and posts what is full. */
 static void add_wanted(struct cp_prober *prober, const struct cp_probe *probe,
                        struct cp_probes **wanted)
@@ -293,13 +252,9 @@ static void want_completions(struct cp_prober *prober, sb_msec now, struct cp_pr
 
 static void want_lists(struct cp_prober *prober, sb_msec now, struct cp_probes **wanted)
 {
-    enum cp_probe_reason reason;
     struct cp_probe probe;
-    uint64_t id;
 
-    while (prober->n_lists < CP_PROBER_LISTS && cp_plan_take(prober->lists, now, &id, &reason)) {
-        if (!want_list(prober, id, &probe))
-            continue; /* the next catalogue forgets it, too */
+    while (prober->n_lists < CP_PROBER_LISTS && cp_probe_lists_take(prober->lists, now, &probe)) {
         prober->n_lists++;
         add_wanted(prober, &probe, wanted);
     }
@@ -324,7 +279,7 @@ static void look(struct cp_prober *prober)
     }
     if (prober->lists != NULL) {
         want_lists(prober, now, &wanted);
-        wait = cp_plan_wait(prober->lists, now, wait);
+        wait = cp_probe_lists_wait(prober->lists, now, wait);
     }
     if (wanted != NULL)
         (void)sb_mailbox_post(prober->conf.ledger, &wanted->mail);
@@ -386,7 +341,6 @@ static void finish(struct job *job)
     struct cp_prober *prober = job->prober;
     struct cp_probes *done = cp_probes_new(CP_PROBES_DONE, prober->term);
     const struct cp_probe *probe = &job->probe;
-    bool has_failed = probe->outcome != MSG_OUTCOME_SUCCESS;
     sb_msec now = sb_reactor_now(prober->reactor);
 
     done->probes[done->n++] = *probe;
@@ -402,44 +356,27 @@ static void finish(struct job *job)
         sb_log_warn(PROBE, "a probe cost more than it could endpoint=%s, no more of it today",
                     probe->name);
     if (probe->kind == CP_PROBE_MODELS) {
-        cp_plan_done(prober->lists, list_id(sb_slice_of(probe->provider)), has_failed, now);
+        cp_probe_lists_done(prober->lists, probe, now);
     } else {
         tell_tables(prober, probe);
-        cp_plan_done(prober->plan, probe->endpoint, has_failed, now);
+        cp_plan_done(prober->plan, probe->endpoint, probe->outcome != MSG_OUTCOME_SUCCESS, now);
     }
     release(job);
     look(prober);
 }
 
-/* Reads the list, and tells the ledger what is there otherwise. */
-static enum msg_outcome conclude_list(struct cp_prober *prober, const struct job *job,
-                                      const struct cp_fetch_end *end)
+/* Tells the ledger what the list says. */
+static void conclude_list(struct job *job, const struct cp_fetch_end *end)
 {
-    const struct msg_snapshot *snapshot = prober->catalog->snapshot;
-    uint32_t provider = provider_of(snapshot, list_id(sb_slice_of(job->probe.provider)));
-    struct cp_sightings *sightings;
-    struct cp_listed *models;
-    struct sb_errmsg err = {.text = ""};
-    size_t n;
+    struct cp_prober *prober = job->prober;
+    struct cp_sightings *sightings = cp_sightings_new(prober->term);
 
-    if (end->status != 0 && end->status != 200)
-        return cp_probe_outcome_of_status(end->status);
-    if (end->outcome != MSG_OUTCOME_SUCCESS)
-        return end->outcome;
-    sightings = cp_sightings_new(prober->term);
-    if (cp_models_read(sb_buf_slice(&job->whole), sightings->arena, &models, &n, &err) != SB_OK) {
-        sb_log_info(PROBE, "the list of models cannot be read provider=%s: %s", job->probe.provider,
-                    err.text);
-        cp_mail_free(&sightings->mail);
-        return MSG_OUTCOME_BAD_ANSWER;
-    }
-    if (provider != MSG_NONE)
-        cp_sightings_compare(sightings, snapshot, provider, models, n);
-    if (sightings->n > 0)
+    cp_probe_lists_conclude(prober->catalog->snapshot, end, sb_buf_slice(&job->whole), &job->probe,
+                            sightings);
+    if (sightings->has_models)
         (void)sb_mailbox_post(prober->conf.ledger, &sightings->mail);
     else
         cp_mail_free(&sightings->mail);
-    return MSG_OUTCOME_SUCCESS;
 }
 
 static void on_end(void *ctx, const struct cp_fetch_end *end)
@@ -451,14 +388,10 @@ static void on_end(void *ctx, const struct cp_fetch_end *end)
     if (probe->kind == CP_PROBE_EMBEDDING && end->status == 200 &&
         end->outcome == MSG_OUTCOME_SUCCESS)
         cp_probe_answer_take_embedding(&job->answer, sb_buf_slice(&job->whole), end->took / 1000);
-    if (probe->kind != CP_PROBE_MODELS) {
+    if (probe->kind != CP_PROBE_MODELS)
         cp_probe_conclude(probe, end, &job->answer, job->request_bytes, &job->tariff);
-    } else {
-        probe->outcome = conclude_list(job->prober, job, end);
-        probe->status = (uint16_t)end->status;
-        probe->connect = end->connect;
-        probe->took = end->took;
-    }
+    else
+        conclude_list(job, end);
     finish(job);
 }
 
@@ -478,14 +411,14 @@ static int send(struct job *job, uint32_t index, const char *path, struct sb_sli
     const struct msg_snapshot *snapshot = prober->catalog->snapshot;
     SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(SCRATCH);
     SB_CLEANUP(sb_secret_destroy) struct sb_secret *auth = NULL;
-    const struct msg_credential *credential;
+    struct cp_probe_call call = {
+        .provider = &snapshot->providers[index], .path = path, .body = body};
     struct cp_fetch_request request;
     int rc;
 
-    if (!cp_probe_credential(snapshot, index, &credential))
+    if (!cp_probe_credential(snapshot, index, &call.credential))
         return sb_err_set(err, SB_ENOENT, "the house has no key any more");
-    rc = cp_probe_request_make(&snapshot->providers[index], credential, prober->conf.keyring, path,
-                               body, arena, &request, &auth, err);
+    rc = cp_probe_request_make(&call, prober->conf.keyring, arena, &request, &auth, err);
     if (rc != SB_OK)
         return rc;
     request.connect_limit = CP_PROBER_CONNECT_LIMIT;
@@ -524,7 +457,7 @@ static int send_question(struct job *job, struct sb_errmsg *err)
 static int send_list(struct job *job, struct sb_errmsg *err)
 {
     const struct msg_snapshot *snapshot = job->prober->catalog->snapshot;
-    uint32_t index = provider_of(snapshot, list_id(sb_slice_of(job->probe.provider)));
+    uint32_t index = cp_probe_lists_provider(snapshot, sb_slice_of(job->probe.provider));
     const struct cp_probe_dialect *dialect;
 
     if (index == MSG_NONE)
@@ -572,8 +505,7 @@ static void on_granted(struct cp_prober *prober, struct cp_probes *probes)
         }
         *open_of(prober, probe->kind) -= 1;
         if (probe->kind == CP_PROBE_MODELS)
-            cp_plan_put_off(prober->lists, list_id(sb_slice_of(probe->provider)),
-                            CP_PROBER_NO_MONEY, now);
+            cp_probe_lists_put_off(prober->lists, probe, CP_PROBER_NO_MONEY, now);
         else
             cp_plan_put_off(prober->plan, probe->endpoint, CP_PROBER_NO_MONEY, now);
     }
@@ -635,7 +567,7 @@ static void give_up(struct cp_prober *prober)
     sb_reactor_timer_stop(&prober->pulse);
     forget_catalog(prober);
     cp_plan_destroy(&prober->plan);
-    cp_plan_destroy(&prober->lists);
+    cp_probe_lists_destroy(&prober->lists);
     prober->n_open = 0;
     prober->n_lists = 0;
     prober->has_pulse = false;
@@ -658,7 +590,7 @@ static void on_lead(struct cp_prober *prober, const struct cp_lead *lead)
     if (prober->conf.interval > 0)
         prober->plan = cp_plan_new(prober->conf.interval, seed);
     if (prober->conf.list_interval > 0)
-        prober->lists = cp_plan_new(prober->conf.list_interval, ~seed);
+        prober->lists = cp_probe_lists_new(prober->conf.list_interval, ~seed);
     sb_reactor_timer_start(prober->reactor, &prober->pulse, 0, CP_PROBER_PULSE, on_pulse_timer);
 }
 

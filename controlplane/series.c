@@ -1,6 +1,8 @@
 /* controlplane/series.c */
 #include "controlplane/series.h"
 
+#include <string.h>
+
 #include "common/err.h"
 #include "common/mem.h"
 
@@ -13,45 +15,12 @@ static const struct {
     [CP_SPAN_DAY] = {3600000, 25},
 };
 
-/* --- sums --------------------------------------------------------------------- */
-
-void cp_sums_release(struct cp_sums *sums)
-{
-    sb_sketch_release(&sums->first_token);
-    sb_sketch_release(&sums->throughput);
-    *sums = (struct cp_sums){.attempts = 0};
-}
-
-void cp_sums_reset(struct cp_sums *sums)
-{
-    sb_sketch_reset(&sums->first_token);
-    sb_sketch_reset(&sums->throughput);
-    *sums = (struct cp_sums){.first_token = sums->first_token, .throughput = sums->throughput};
-}
-
-static void add_numbers(struct cp_sums *sums, const struct cp_sums *more)
-{
-    sums->attempts += more->attempts;
-    sums->successes += more->successes;
-    sums->faults += more->faults;
-    sums->rate_limited += more->rate_limited;
-    sums->prompt_tokens += more->prompt_tokens;
-    sums->completion_tokens += more->completion_tokens;
-    if (__builtin_add_overflow(sums->cost, more->cost, &sums->cost))
-        sums->cost = INT64_MAX;
-}
-
-int cp_sums_add(struct cp_sums *sums, const struct cp_sums *more)
-{
-    int rc, other;
-
-    add_numbers(sums, more);
-    rc = sb_sketch_merge(&sums->first_token, &more->first_token);
-    other = sb_sketch_merge(&sums->throughput, &more->throughput);
-    return rc != SB_OK ? rc : other;
-}
-
 /* --- slots --------------------------------------------------------------------- */
+
+static struct sb_slice packed(const struct cp_slot *slot)
+{
+    return sb_slice_make((const char *)slot->bytes, slot->n);
+}
 
 static void destroy_slots(struct cp_slot **slotp)
 {
@@ -60,9 +29,16 @@ static void destroy_slots(struct cp_slot **slotp)
     *slotp = NULL;
     for (; slot != NULL; slot = older) {
         older = slot->older;
-        cp_sums_release(&slot->sums);
         sb_mem_free(slot);
     }
+}
+
+static void destroy_open(struct cp_open_slot **open)
+{
+    if (*open != NULL)
+        cp_sums_release(&(*open)->sums);
+    sb_mem_free(*open);
+    *open = NULL;
 }
 
 void cp_minute_destroy(struct cp_minute **minute)
@@ -77,39 +53,85 @@ void cp_series_release(struct cp_series *series)
 {
     for (int span = 0; span < CP_SPANS; span++)
         destroy_slots(&series->newest[span]);
+    destroy_open(&series->open);
     cp_minute_destroy(&series->minute);
-    *series = (struct cp_series){.is_open = false};
 }
 
-/* The slot of that number, made when there is none; NULL without memory. */
-static struct cp_slot *slot_at(struct cp_series *series, enum cp_span span, uint64_t number)
+static uint64_t attempts_of(const struct cp_slot *slot)
 {
-    struct cp_slot **place = &series->newest[span], *slot;
+    struct cp_sums numbers = {.attempts = 0};
 
-    while (*place != NULL && (*place)->number > number)
-        place = &(*place)->older;
-    if (*place != NULL && (*place)->number == number)
-        return *place;
-    slot = sb_mem_try(sizeof(*slot));
+    cp_sums_add_packed_numbers(&numbers, packed(slot));
+    return numbers.attempts;
+}
+
+/* Whether the slot may hold what was heard at that number as well. */
+static bool can_take(const struct cp_slot *slot, enum cp_span span, uint32_t number)
+{
+    uint32_t first, last;
+
     if (slot == NULL)
-        return NULL;
-    slot->number = slot->first = number;
-    slot->older = *place;
-    *place = slot;
-    return slot;
+        return false;
+    first = slot->first < number ? slot->first : number;
+    last = slot->number > number ? slot->number : number;
+    if (first == slot->first && last == slot->number)
+        return true;
+    return span != CP_SPAN_NOW && last - first < spans[span].n / 3 &&
+           attempts_of(slot) < CP_SLOT_FEW;
 }
 
-/* The slot of a long span that takes what was heard at that number. */
-static struct cp_slot *wide_slot(struct cp_series *series, enum cp_span span, uint64_t number)
+/* Where what was heard at that number belongs: the place of a slot that can
+ * take it, or *ret_make, where a new one is to be put. */
+static struct cp_slot **place_of(struct cp_series *series, enum cp_span span, uint32_t number,
+                                 bool *ret_make)
 {
-    struct cp_slot *slot = series->newest[span];
+    struct cp_slot **place = &series->newest[span], **newer = NULL;
 
-    if (slot != NULL && slot->number < number && slot->sums.attempts < CP_SLOT_FEW &&
-        number - slot->first < spans[span].n / 3) {
-        slot->number = number;
-        return slot;
+    while (*place != NULL && (*place)->number > number) {
+        newer = place;
+        place = &(*place)->older;
     }
-    return slot_at(series, span, number);
+    *ret_make = false;
+    if (can_take(*place, span, number))
+        return place;
+    if (newer != NULL && can_take(*newer, span, number))
+        return newer;
+    *ret_make = true;
+    return place;
+}
+
+static int put(struct cp_series *series, enum cp_span span, sb_msec when,
+               const struct cp_sums *sums)
+{
+    uint32_t number = (uint32_t)(when / spans[span].width);
+    bool make;
+    struct cp_slot **place = place_of(series, span, number, &make), *old = *place, *slot;
+    uint8_t bytes[CP_SUMS_PACKED_MAX];
+    struct cp_sums all = {.attempts = 0};
+    int rc = SB_OK;
+    size_t n;
+
+    if (!make) {
+        rc = cp_sums_add_packed(&all, packed(old));
+        if (rc == SB_OK)
+            rc = cp_sums_add(&all, sums);
+    }
+    n = cp_sums_pack(make ? sums : &all, bytes);
+    cp_sums_release(&all);
+    if (rc == SB_ENOMEM) /* else it says what fits */
+        return rc;
+    slot = sb_mem_try(sizeof(*slot) + n);
+    if (slot == NULL)
+        return SB_ENOMEM;
+    slot->number = !make && old->number > number ? old->number : number;
+    slot->first = !make && old->first < number ? old->first : number;
+    slot->n = (uint32_t)n;
+    memcpy(slot->bytes, bytes, n);
+    slot->older = make ? old : old->older;
+    *place = slot;
+    if (!make)
+        sb_mem_free(old);
+    return rc;
 }
 
 static bool is_young(enum cp_span span, uint64_t number, sb_msec now)
@@ -140,37 +162,34 @@ static void hand_on(struct cp_series *series, const struct cp_series_at *at)
 
 static void close_slot(struct cp_series *series, const struct cp_series_at *at)
 {
-    const struct cp_slot *open = series->newest[CP_SPAN_NOW];
-    sb_msec when = open->number * CP_SLOT;
+    struct cp_open_slot *open = series->open;
+    sb_msec when = (sb_msec)open->number * CP_SLOT;
     int rc = SB_OK;
 
-    series->is_open = false;
-    for (int span = CP_SPAN_NOW + 1; span < CP_SPANS; span++) {
-        struct cp_slot *slot = wide_slot(series, (enum cp_span)span, when / spans[span].width);
-
-        if (slot != NULL)
-            rc |= cp_sums_add(&slot->sums, &open->sums);
-    }
-    if (series->minute != NULL && series->minute->minute != series->opened)
+    series->open = NULL;
+    for (int span = 0; span < CP_SPANS; span++)
+        rc |= put(series, (enum cp_span)span, when, &open->sums);
+    if (series->minute != NULL && series->minute->minute != open->minute)
         hand_on(series, at);
     if (series->minute == NULL) {
         series->minute = sb_mem_new(sizeof(*series->minute));
         sb_list_init(&series->minute->link);
         series->minute->endpoint = at->endpoint;
-        series->minute->minute = series->opened;
+        series->minute->minute = open->minute;
     }
     rc |= cp_sums_add(&series->minute->sums, &open->sums);
-    (void)rc; /* without memory the long spans say less; the numbers are right */
+    (void)rc; /* without memory the spans say less */
+    destroy_open(&open);
 }
 
 void cp_series_roll(struct cp_series *series, const struct cp_series_at *at, bool flush)
 {
-    if (series->is_open && series->newest[CP_SPAN_NOW]->number != at->now / CP_SLOT)
+    if (series->open != NULL && series->open->number != at->now / CP_SLOT)
         close_slot(series, at);
     /* An open slot that began in it still belongs to it. */
     if (series->minute != NULL &&
         (flush || (series->minute->minute != at->minute &&
-                   !(series->is_open && series->opened == series->minute->minute))))
+                   !(series->open != NULL && series->open->minute == series->minute->minute))))
         hand_on(series, at);
     forget_old(series, at->now);
 }
@@ -180,7 +199,7 @@ bool cp_series_is_empty(const struct cp_series *series)
     for (int span = 0; span < CP_SPANS; span++)
         if (series->newest[span] != NULL)
             return false;
-    return series->minute == NULL;
+    return series->open == NULL && series->minute == NULL;
 }
 
 /* --- adding ------------------------------------------------------------------------- */
@@ -188,18 +207,16 @@ bool cp_series_is_empty(const struct cp_series *series)
 int cp_series_add(struct cp_series *series, const struct cp_series_at *at,
                   const struct cp_sums *sums)
 {
-    struct cp_slot *slot;
-
-    if (series->is_open && series->newest[CP_SPAN_NOW]->number != at->now / CP_SLOT)
+    if (series->open != NULL && series->open->number != at->now / CP_SLOT)
         cp_series_roll(series, at, false);
-    slot = slot_at(series, CP_SPAN_NOW, at->now / CP_SLOT);
-    if (slot == NULL)
-        return SB_ENOMEM;
-    if (!series->is_open) {
-        series->is_open = true;
-        series->opened = at->minute;
+    if (series->open == NULL) {
+        series->open = sb_mem_try(sizeof(*series->open));
+        if (series->open == NULL)
+            return SB_ENOMEM;
+        series->open->number = (uint32_t)(at->now / CP_SLOT);
+        series->open->minute = at->minute;
     }
-    return cp_sums_add(&slot->sums, sums);
+    return cp_sums_add(&series->open->sums, sums);
 }
 
 int cp_series_load(struct cp_series *series, sb_msec now, sb_msec age, enum cp_span span,
@@ -212,14 +229,12 @@ int cp_series_load(struct cp_series *series, sb_msec now, sb_msec age, enum cp_s
     if (age < CP_SLOT)
         age = CP_SLOT;
     for (int one = (int)span; one < CP_SPANS; one++) {
-        struct cp_slot *slot;
         sb_msec when = now > age ? now - age : 0;
         int added;
 
         if (!is_young((enum cp_span)one, when / spans[one].width, now))
             continue;
-        slot = slot_at(series, (enum cp_span)one, when / spans[one].width);
-        added = slot != NULL ? cp_sums_add(&slot->sums, sums) : SB_ENOMEM;
+        added = put(series, (enum cp_span)one, when, sums);
         rc = rc != SB_OK ? rc : added;
     }
     return rc;
@@ -227,28 +242,27 @@ int cp_series_load(struct cp_series *series, sb_msec now, sb_msec age, enum cp_s
 
 /* --- looking -------------------------------------------------------------------------- */
 
-/* The open slot, when the span has to add it itself. */
-static const struct cp_slot *open_slot(const struct cp_series *series, enum cp_span span,
-                                       sb_msec now)
+/* The open slot, while it is young enough for the span. */
+static const struct cp_open_slot *open_slot(const struct cp_series *series, enum cp_span span,
+                                            sb_msec now)
 {
-    const struct cp_slot *open = series->is_open ? series->newest[CP_SPAN_NOW] : NULL;
+    const struct cp_open_slot *open = series->open;
 
-    if (span == CP_SPAN_NOW || open == NULL ||
-        !is_young(span, open->number * CP_SLOT / spans[span].width, now))
-        return NULL;
-    return open;
+    return open != NULL && is_young(span, (sb_msec)open->number * CP_SLOT / spans[span].width, now)
+               ? open
+               : NULL;
 }
 
 int cp_series_sum(const struct cp_series *series, enum cp_span span, sb_msec now,
                   struct cp_sums *sums)
 {
-    const struct cp_slot *open = open_slot(series, span, now);
+    const struct cp_open_slot *open = open_slot(series, span, now);
     int rc = SB_OK;
 
     cp_sums_reset(sums);
     for (const struct cp_slot *slot = series->newest[span];
          rc == SB_OK && slot != NULL && is_young(span, slot->number, now); slot = slot->older)
-        rc = cp_sums_add(sums, &slot->sums);
+        rc = cp_sums_add_packed(sums, packed(slot));
     if (rc == SB_OK && open != NULL)
         rc = cp_sums_add(sums, &open->sums);
     return rc;
@@ -260,23 +274,25 @@ int cp_series_recent(const struct cp_series *series, sb_msec now, uint64_t least
     int rc = SB_OK;
 
     cp_sums_reset(sums);
+    if (series->open != NULL && now / CP_SLOT - series->open->number < CP_RECENT_SLOTS)
+        rc = cp_sums_add(sums, &series->open->sums);
     for (const struct cp_slot *slot = series->newest[CP_SPAN_NOW];
          rc == SB_OK && slot != NULL && sums->attempts < least &&
          now / CP_SLOT - slot->number < CP_RECENT_SLOTS;
          slot = slot->older)
-        rc = cp_sums_add(sums, &slot->sums);
+        rc = cp_sums_add_packed(sums, packed(slot));
     return rc;
 }
 
 void cp_series_count(const struct cp_series *series, enum cp_span span, sb_msec now,
                      struct cp_sums *sums)
 {
-    const struct cp_slot *open = open_slot(series, span, now);
+    const struct cp_open_slot *open = open_slot(series, span, now);
 
     cp_sums_reset(sums);
     for (const struct cp_slot *slot = series->newest[span];
          slot != NULL && is_young(span, slot->number, now); slot = slot->older)
-        add_numbers(sums, &slot->sums);
+        cp_sums_add_packed_numbers(sums, packed(slot));
     if (open != NULL)
-        add_numbers(sums, &open->sums);
+        cp_sums_add_numbers(sums, &open->sums);
 }

@@ -1,16 +1,17 @@
 /* controlplane/series.h - what one endpoint did: the last five minutes, half
  * hour, and day.
  *
- *      add() -> open slot of 10 s --closed--> slots of 5 minutes, slots of an hour
+ *      add() -> open slot of 10 s --closed--> slots of 10 s, of 5 minutes, of an hour
  *                                      +----> the minute, for the history
  *
  * A span is the sum of its slots that are young enough, and of the open one.
- * Slots exist only where something was heard: an endpoint that nobody asks
- * costs nothing but this struct.  Sums are exact and sketches merge exactly, so
- * the order of what is added does not matter.
+ * Slots exist only where something was heard, and are packed
+ * (controlplane/sums.h): an endpoint that nobody asks costs nothing but this
+ * struct.  Sums are exact and sketches merge exactly, so the order of what is
+ * added does not matter.
  *
- * Of an endpoint that is seldom asked, slots of the long spans are as wide as a
- * third of their span while they hold few attempts: a hundred thousand quiet
+ * Of an endpoint that is not asked often, slots of the long spans are as wide as
+ * a third of their span while they hold few attempts: a hundred thousand quiet
  * endpoints cost little, and what they did is forgotten up to a third later.
  *
  * Pure.  now: the caller's monotonic milliseconds, which decide about slots;
@@ -25,38 +26,30 @@
 #include "common/attr.h"
 #include "common/clock.h"
 #include "common/list.h"
-#include "common/sketch.h"
+#include "controlplane/sums.h"
 
 enum cp_span { CP_SPAN_NOW, CP_SPAN_HALF_HOUR, CP_SPAN_DAY, CP_SPANS };
 
 enum {
-    CP_SLOT_FEW = 32, /* attempts */
+    CP_SLOT_FEW = 512, /* attempts */
     CP_RECENT_SLOTS = 2,
     CP_SLOT = 10000,           /* ms; the newest of a series is open for so long */
     CP_SPAN_NOW_LIFE = 300000, /* ms; the others: 30 minutes, 24 hours, and their slot begun */
 };
 
-struct cp_sums {
-    uint64_t attempts, successes, faults, rate_limited;
-    uint64_t prompt_tokens, completion_tokens;
-    int64_t cost;                 /* 1e-15 USD; stops at INT64_MAX */
-    struct sb_sketch first_token; /* milliseconds */
-    struct sb_sketch throughput;  /* tokens per second */
-};
-
-/* All zeros are no sums. */
-void cp_sums_release(struct cp_sums *sums);
-/* Empties them and keeps the memory. */
-void cp_sums_reset(struct cp_sums *sums);
-/* Adds all that fits: a sketch that does not is left out, and its code
- * returned at the end (SB_ENOMEM, SB_ETOOBIG). */
-int cp_sums_add(struct cp_sums *sums, const struct cp_sums *more) SB_MUSTCHECK;
-
-/* What was heard in one slot of a span. */
+/* What was heard in one slot of a span, packed. */
 struct cp_slot {
     struct cp_slot *older;
-    uint64_t number; /* now / its width, of the newest in it */
-    uint64_t first;  /* of the oldest */
+    uint32_t number; /* now / its width, of the newest in it */
+    uint32_t first;  /* of the oldest */
+    uint32_t n;
+    uint8_t bytes[]; /* as cp_sums_pack() makes them */
+};
+
+/* The slot that is being added to. */
+struct cp_open_slot {
+    uint32_t number;
+    int64_t minute; /* in which it began */
     struct cp_sums sums;
 };
 
@@ -72,8 +65,7 @@ void cp_minute_destroy(struct cp_minute **minute);
 /* All zeros: nothing heard. */
 struct cp_series {
     struct cp_slot *newest[CP_SPANS]; /* newest first */
-    int64_t opened;                   /* minute in which the open slot began */
-    bool is_open;                     /* the newest slot is not in the other spans yet */
+    struct cp_open_slot *open;        /* in none of them yet; NULL: none */
     struct cp_minute *minute;         /* that closed slots are in; NULL: none */
 };
 

@@ -56,6 +56,7 @@ void cp_sightings_compare(struct cp_sightings *sightings, const struct msg_snaps
     struct sb_arena *arena = sightings->arena;
 
     sightings->version = snapshot->version;
+    sightings->has_models = n > 0;
     sightings->provider = sb_arena_dup(arena, snapshot->providers[provider].slug);
     sightings->all = sb_arena_try(arena, (snapshot->n_endpoints + 1) * sizeof(*sightings->all));
     for (size_t i = 0; n > 0 && sightings->all != NULL && i < snapshot->n_endpoints; i++) {
@@ -212,6 +213,46 @@ static int act_on_context(struct acting *acting)
                                 sighting->have_context, sighting->seen_context));
 }
 
+static bool is_missing(const struct cp_sightings *sightings, struct sb_slice endpoint)
+{
+    for (size_t i = 0; i < sightings->n; i++)
+        if (sightings->all[i].is_missing && sb_slice_eq(sightings->all[i].endpoint, endpoint))
+            return true;
+    return false;
+}
+
+/* Those of the provider that were told to be missing, and are not any more. */
+static int tell_found(struct acting *acting)
+{
+    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
+    const struct cp_sightings *sightings = acting->sightings;
+    struct cp_sighting found = {.is_missing = false};
+    int rc = cp_db_query(cp_store_db(acting->store),
+                         "SELECT p.name, told.id FROM endpoints p"
+                         " JOIN providers of ON of.id = p.provider_id"
+                         " CROSS JOIN LATERAL (SELECT e.id, e.kind FROM events e"
+                         "  WHERE e.subject_kind = 'endpoints' AND e.subject = p.name"
+                         "  AND e.kind IN ($2, $3) ORDER BY e.id DESC LIMIT 1) told"
+                         " WHERE of.slug = $1 AND told.kind = $2",
+                         CP_PARAMS(CP_P_TEXT(sightings->provider),
+                                   CP_P_STR(cp_event_name(CP_EVENT_MODEL_MISSING)),
+                                   CP_P_STR(cp_event_name(CP_EVENT_MODEL_FOUND))),
+                         &rows);
+
+    for (size_t i = 0; rc == SB_OK && i < cp_rows_count(rows); i++) {
+        found.endpoint = cp_rows_bytes(rows, i, 0);
+        if (is_missing(sightings, found.endpoint))
+            continue;
+        acting->sighting = &found;
+        acting->is_kept = false;
+        rc = tell(
+            acting, CP_EVENT_MODEL_FOUND, CP_SEVERITY_INFO,
+            SB_SLICE_LIT("the provider lists the model again"),
+            sb_arena_printf(acting->arena, "{\"missing\":%" PRId64 "}", cp_rows_i64(rows, i, 1)));
+    }
+    return rc;
+}
+
 static int read_choice(struct acting *acting)
 {
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
@@ -250,6 +291,8 @@ int cp_sightings_act(struct cp_store *store, const struct cp_sightings *sighting
         if (rc == SB_OK)
             rc = act_on_price(&acting, err);
     }
+    if (rc == SB_OK && sightings->has_models)
+        rc = tell_found(&acting);
     if (rc != SB_OK && err->text[0] == '\0')
         return sb_err_set(err, rc, "%s: %.200s", sb_err_str(rc),
                           cp_db_last_error(cp_store_db(store))->text.text);

@@ -38,17 +38,19 @@ struct cp_sightings {
     struct msg_version version; /* of the configuration that was compared */
     struct sb_arena *arena;     /* of all texts; its own */
     struct sb_slice provider;   /* slug */
+    bool has_models;            /* the list does; without any it says nothing */
     struct cp_sighting *all;
     size_t n;
 };
 struct cp_sightings *cp_sightings_new(uint64_t term);
 
 /* Pure: compares a list with the endpoints of a provider (an index), and adds
- * what differs.  A list without a model says nothing about any. */
+ * what differs. */
 void cp_sightings_compare(struct cp_sightings *sightings, const struct msg_snapshot *snapshot,
                           uint32_t provider, const struct cp_listed *models, size_t n);
 
-/* Acts on all of them, over store's connection.  Changes are made only while
+/* Acts on all of them, over store's connection, and tells of endpoints whose
+ * model was missing and is listed again.  Changes are made only while
  * the configuration is the one that was compared; what was told before is not
  * told again.  SB_ECONFLICT: it changed meanwhile, compare again; else the code
  * of the first that failed, with its text in err. */

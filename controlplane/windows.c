@@ -1,56 +1,13 @@
 /* controlplane/windows.c */
 #include "controlplane/windows.h"
 
-#include <stdlib.h>
-
 #include "common/arena.h"
 #include "common/err.h"
-#include "common/json.h"
 #include "common/mem.h"
-#include "common/sketch.h"
-#include "controlplane/outage.h"
+#include "controlplane/windows_private.h"
 #include "proto/sketch.h"
 
-/* Ids are the database's: nobody chooses what collides. */
-#define HASH_FUNCTION        HASH_FNV
-#define uthash_malloc(size)  sb_mem_new(size)
-#define uthash_free(p, size) sb_mem_free(p)
-#include <uthash.h>
-
 enum { USEC_PER_MINUTE = 60000000 };
-
-struct window {
-    uint64_t endpoint;
-    struct sb_list fresh; /* in windows->fresh while there is news */
-    struct sb_list turn;  /* in windows->turns */
-    struct sb_list out;   /* in windows->out while it is out */
-    sb_msec heard;        /* newest news */
-    struct cp_outage outage;
-    sb_msec cooldown_until, cooldown_told;
-    struct msg_table_row published;
-    sb_msec published_at, looked_at;
-    bool is_published, verdict_changed;
-    struct cp_series traffic;
-    struct cp_series *probes; /* NULL: none */
-    UT_hash_handle hh;
-};
-
-/* What a row is made of; the sketches are kept as scratch. */
-struct scratch {
-    struct cp_sums traffic, probes, wide, recent;
-};
-
-struct cp_windows {
-    struct window *all;
-    struct sb_list fresh;    /* with news since they were looked at */
-    struct sb_list turns;    /* all, by looked_at */
-    struct sb_list out;      /* those with a verdict */
-    struct sb_list verdicts; /* struct cp_verdict, to be taken */
-    struct sb_list minutes;  /* struct cp_minute, to be taken */
-    struct cp_sums heard;    /* scratch of adding */
-    struct scratch scratch;
-    bool is_urgent;
-};
 
 struct cp_windows *cp_windows_new(void)
 {
@@ -119,7 +76,7 @@ size_t cp_windows_count(const struct cp_windows *windows)
 
 /* --- folding in ---------------------------------------------------------------------- */
 
-static struct window *find(const struct cp_windows *windows, uint64_t endpoint)
+struct window *cp_window_find(const struct cp_windows *windows, uint64_t endpoint)
 {
     struct window *window = NULL;
 
@@ -129,7 +86,7 @@ static struct window *find(const struct cp_windows *windows, uint64_t endpoint)
 
 static int find_or_make(struct cp_windows *windows, uint64_t endpoint, struct window **ret)
 {
-    struct window *window = find(windows, endpoint);
+    struct window *window = cp_window_find(windows, endpoint);
 
     if (window == NULL) {
         if (HASH_COUNT(windows->all) >= CP_WINDOWS_MAX)
@@ -289,176 +246,16 @@ int cp_windows_restore_outage(struct cp_windows *windows, uint64_t endpoint, sb_
 
 /* --- rows ------------------------------------------------------------------------------- */
 
-static uint32_t capped(double value)
-{
-    return value < 0.0 ? 0 : value > UINT32_MAX - 1.0 ? UINT32_MAX - 1 : (uint32_t)(value + 0.5);
-}
-
-static uint32_t share(uint64_t part, uint64_t other)
-{
-    return part + other == 0 ? MSG_NO_DATA
-                             : capped(1e6 * (double)part / ((double)part + (double)other));
-}
-
-/* Parts per million of the attempts that speak about the endpoint: of traffic,
- * or else of probes. */
-static uint32_t uptime_of(const struct cp_sums *traffic, const struct cp_sums *probes)
-{
-    uint32_t uptime = share(traffic->successes, traffic->faults);
-
-    return uptime != MSG_NO_DATA ? uptime : share(probes->successes, probes->faults);
-}
-
-/* pN is the value that N % of requests do at least as well as: latency rises
- * with N, throughput falls. */
-static const double shares[MSG_PERCENTILES] = {0.5, 0.75, 0.9, 0.99};
-
-static void put_latency(const struct sb_sketch *sketch, uint32_t ret[MSG_PERCENTILES])
-{
-    for (int i = 0; i < MSG_PERCENTILES; i++)
-        ret[i] = sketch->count == 0 ? MSG_NO_DATA : capped(sb_sketch_quantile(sketch, shares[i]));
-}
-
-static void put_throughput(const struct sb_sketch *sketch, uint32_t ret[MSG_PERCENTILES])
-{
-    for (int i = 0; i < MSG_PERCENTILES; i++)
-        ret[i] = sketch->count == 0 ? MSG_NO_DATA
-                                    : capped(1000.0 * sb_sketch_quantile(sketch, 1.0 - shares[i]));
-}
-
-static const struct sb_sketch *either(const struct sb_sketch *traffic,
-                                      const struct sb_sketch *probes)
-{
-    return traffic->count > 0 ? traffic : probes;
-}
-
-/* The newest values alone when their median has made a step, else all. */
-static const struct sb_sketch *of_this_pace(const struct sb_sketch *all,
-                                            const struct sb_sketch *recent)
-{
-    double now, then;
-
-    if (recent->count < CP_STEP_SAMPLES || recent->count == all->count)
-        return all;
-    now = sb_sketch_quantile(recent, 0.5);
-    then = sb_sketch_quantile(all, 0.5);
-    return now * 2 <= then || then * 2 <= now ? recent : all;
-}
-
-/* Of a span whose sketches are not looked at. */
-static uint32_t wide_uptime(const struct window *window, enum cp_span span, sb_msec now,
-                            struct scratch *scratch)
-{
-    uint32_t uptime;
-
-    cp_series_count(&window->traffic, span, now, &scratch->wide);
-    uptime = share(scratch->wide.successes, scratch->wide.faults);
-    if (uptime == MSG_NO_DATA && window->probes != NULL) {
-        cp_series_count(window->probes, span, now, &scratch->wide);
-        uptime = share(scratch->wide.successes, scratch->wide.faults);
-    }
-    return uptime;
-}
-
-/* Fills scratch->traffic and ->probes with one span. */
-static int add_up(const struct window *window, enum cp_span span, sb_msec now,
-                  struct scratch *scratch)
-{
-    int rc = cp_series_sum(&window->traffic, span, now, &scratch->traffic);
-
-    cp_sums_reset(&scratch->probes);
-    if (rc == SB_OK && window->probes != NULL)
-        rc = cp_series_sum(window->probes, span, now, &scratch->probes);
-    return rc;
-}
-
-static bool is_out(const struct window *window, sb_msec now)
-{
-    return window->outage.is_out && now - window->outage.newest < CP_OUTAGE_LIFE;
-}
-
-static int make_row(const struct window *window, sb_msec now, struct scratch *scratch,
-                    struct msg_table_row *row)
-{
-    const struct cp_sums *traffic = &scratch->traffic, *probes = &scratch->probes;
-    const struct cp_sums *first = traffic;
-    int rc = add_up(window, CP_SPAN_NOW, now, scratch);
-
-    if (rc == SB_OK)
-        rc = cp_series_recent(&window->traffic, now, CP_STEP_SAMPLES, &scratch->recent);
-    if (rc != SB_OK)
-        return rc;
-    if (traffic->attempts == 0)
-        first = probes;
-    *row = (struct msg_table_row){
-        .endpoint = window->endpoint,
-        .age = capped((double)(now - window->heard)),
-        .outage = is_out(window, now),
-        .samples = capped((double)first->attempts),
-        .uptime = uptime_of(traffic, probes),
-        .mean_completion =
-            traffic->successes == 0
-                ? 0 /* a probe asks for next to nothing: its length says nothing */
-                : capped((double)traffic->completion_tokens / (double)traffic->successes),
-        .cooldown =
-            window->cooldown_until > now ? capped((double)(window->cooldown_until - now)) : 0,
-        .uptime_half_hour = wide_uptime(window, CP_SPAN_HALF_HOUR, now, scratch),
-        .uptime_day = wide_uptime(window, CP_SPAN_DAY, now, scratch)};
-    if (row->outage)
-        row->outage_age = capped((double)(now - window->outage.newest));
-    put_latency(either(of_this_pace(&traffic->first_token, &scratch->recent.first_token),
-                       &probes->first_token),
-                row->first_token);
-    put_throughput(either(of_this_pace(&traffic->throughput, &scratch->recent.throughput),
-                          &probes->throughput),
-                   row->throughput);
-    return SB_OK;
-}
-
-/* Only for what goes out: nothing is decided by it, so it moves no row. */
-static int fill_half_hour(const struct window *window, sb_msec now, struct scratch *scratch,
-                          struct msg_table_row *row)
-{
-    int rc = add_up(window, CP_SPAN_HALF_HOUR, now, scratch);
-
-    put_latency(either(&scratch->traffic.first_token, &scratch->probes.first_token),
-                row->first_token_half_hour);
-    put_throughput(either(&scratch->traffic.throughput, &scratch->probes.throughput),
-                   row->throughput_half_hour);
-    return rc;
-}
-
 static bool has_half_hour(const struct msg_table_row *row)
 {
     return row->first_token_half_hour[0] != MSG_NO_DATA ||
            row->throughput_half_hour[0] != MSG_NO_DATA;
 }
 
-/* By 5 % of the larger one, or from or to "no data". */
-static bool has_moved(uint32_t a, uint32_t b)
-{
-    uint32_t larger = a > b ? a : b, smaller = a > b ? b : a;
-
-    return a != b && (larger == MSG_NO_DATA || (uint64_t)(larger - smaller) * 20 >= larger);
-}
-
-static bool is_different(const struct msg_table_row *a, const struct msg_table_row *b)
-{
-    bool moved = a->outage != b->outage || has_moved(a->uptime, b->uptime) ||
-                 has_moved(a->samples, b->samples) ||
-                 has_moved(a->mean_completion, b->mean_completion) ||
-                 has_moved(a->uptime_half_hour, b->uptime_half_hour) ||
-                 has_moved(a->uptime_day, b->uptime_day);
-
-    for (int i = 0; i < MSG_PERCENTILES; i++)
-        moved = moved || has_moved(a->first_token[i], b->first_token[i]) ||
-                has_moved(a->throughput[i], b->throughput[i]);
-    return moved;
-}
-
 static bool is_due(const struct window *window, const struct msg_table_row *row, sb_msec now)
 {
-    if (!window->is_published || window->verdict_changed || is_different(row, &window->published) ||
+    if (!window->is_published || window->verdict_changed ||
+        cp_window_has_moved(row, &window->published) ||
         window->cooldown_until > window->cooldown_told)
         return true;
     if (now - window->published_at >= CP_WIDE_REFRESH && has_half_hour(&window->published))
@@ -475,26 +272,11 @@ static bool is_silent(const struct window *window, const struct msg_table_row *r
            (window->probes == NULL || cp_series_is_empty(window->probes));
 }
 
-static void roll(struct cp_windows *windows, struct window *window, bool flush, sb_msec now,
-                 sb_usec wall)
-{
-    struct cp_series_at at = place_of(windows, window, now, wall);
-    struct sb_list dropped;
-
-    cp_series_roll(&window->traffic, &at, flush);
-    if (window->probes == NULL)
-        return;
-    sb_list_init(&dropped);
-    at.minutes = &dropped;
-    cp_series_roll(window->probes, &at, flush);
-    drop_minutes(&dropped);
-}
-
 /* Looks at one window: *ret_due says whether the row is to be published. */
 static int look(struct cp_windows *windows, struct window *window, sb_msec now,
                 struct msg_table_row *row, bool *ret_due)
 {
-    int rc = make_row(window, now, &windows->scratch, row);
+    int rc = cp_window_row(window, now, &windows->scratch, row);
 
     if (rc != SB_OK)
         return rc;
@@ -503,7 +285,7 @@ static int look(struct cp_windows *windows, struct window *window, sb_msec now,
     window->looked_at = now;
     *ret_due = is_due(window, row, now);
     if (*ret_due) {
-        rc = fill_half_hour(window, now, &windows->scratch, row);
+        rc = cp_window_fill_half_hour(window, now, &windows->scratch, row);
         if (rc != SB_OK)
             return rc;
         window->published = *row;
@@ -564,9 +346,9 @@ static int all_rows(struct cp_windows *windows, sb_msec now, struct msg_table_ro
     HASH_ITER(hh, windows->all, window, next)
     {
         if (rc == SB_OK)
-            rc = make_row(window, now, &windows->scratch, &rows[n]);
+            rc = cp_window_row(window, now, &windows->scratch, &rows[n]);
         if (rc == SB_OK)
-            rc = fill_half_hour(window, now, &windows->scratch, &rows[n++]);
+            rc = cp_window_fill_half_hour(window, now, &windows->scratch, &rows[n++]);
     }
     *ret_n = n;
     return rc;
@@ -591,6 +373,8 @@ int cp_windows_rows(struct cp_windows *windows, bool all, sb_msec now, struct sb
     return rc;
 }
 
+/* --- what is taken out -------------------------------------------------------------------- */
+
 void cp_windows_health(struct cp_windows *windows, sb_msec now, size_t *ret_out,
                        size_t *ret_cooling)
 {
@@ -602,7 +386,20 @@ void cp_windows_health(struct cp_windows *windows, sb_msec now, size_t *ret_out,
     *ret_cooling = cooling;
 }
 
-/* --- what is taken out -------------------------------------------------------------------- */
+static void roll(struct cp_windows *windows, struct window *window, bool flush, sb_msec now,
+                 sb_usec wall)
+{
+    struct cp_series_at at = place_of(windows, window, now, wall);
+    struct sb_list dropped;
+
+    cp_series_roll(&window->traffic, &at, flush);
+    if (window->probes == NULL)
+        return;
+    sb_list_init(&dropped);
+    at.minutes = &dropped;
+    cp_series_roll(window->probes, &at, flush);
+    drop_minutes(&dropped);
+}
 
 void cp_windows_verdicts(struct cp_windows *windows, struct sb_list *list)
 {
@@ -621,118 +418,6 @@ void cp_windows_minutes(struct cp_windows *windows, bool flush, sb_msec now, sb_
     sb_list_append_all(list, &windows->minutes);
 }
 
-/* --- for people ---------------------------------------------------------------------------- */
-
-static void put_list(struct sb_json *json, const char *name, const uint32_t values[MSG_PERCENTILES],
-                     double unit)
-{
-    static const char *const names[MSG_PERCENTILES] = {"p50", "p75", "p90", "p99"};
-
-    if (values[0] == MSG_NO_DATA) {
-        sb_json_add_null(json, name);
-        return;
-    }
-    sb_json_add_object(json, name);
-    for (int i = 0; i < MSG_PERCENTILES; i++)
-        sb_json_add_double(json, names[i], values[i] / unit);
-    sb_json_close_object(json);
-}
-
-static void put_uptime(struct sb_json *json, uint32_t uptime)
-{
-    if (uptime == MSG_NO_DATA)
-        sb_json_add_null(json, "uptime");
-    else
-        sb_json_add_double(json, "uptime", uptime / 1e6);
-}
-
-/* The members that every span has. */
-static void put_span(struct sb_json *json, const struct scratch *scratch,
-                     const uint32_t latency[MSG_PERCENTILES],
-                     const uint32_t throughput[MSG_PERCENTILES])
-{
-    const struct cp_sums *traffic = &scratch->traffic, *probes = &scratch->probes;
-
-    sb_json_add_u64(json, "samples", traffic->attempts);
-    sb_json_add_u64(json, "successes", traffic->successes);
-    sb_json_add_u64(json, "faults", traffic->faults);
-    sb_json_add_u64(json, "rate_limited", traffic->rate_limited);
-    sb_json_add_u64(json, "probes", probes->attempts);
-    put_uptime(json, uptime_of(traffic, probes));
-    put_list(json, "latency_ms", latency, 1.0);
-    put_list(json, "throughput", throughput, 1000.0);
-}
-
-static int put_wide(struct sb_json *json, const char *name, const struct window *window,
-                    enum cp_span span, sb_msec now, struct scratch *scratch)
-{
-    uint32_t latency[MSG_PERCENTILES], throughput[MSG_PERCENTILES];
-    int rc = add_up(window, span, now, scratch);
-
-    if (rc != SB_OK)
-        return rc;
-    put_latency(either(&scratch->traffic.first_token, &scratch->probes.first_token), latency);
-    put_throughput(either(&scratch->traffic.throughput, &scratch->probes.throughput), throughput);
-    sb_json_add_object(json, name);
-    put_span(json, scratch, latency, throughput);
-    sb_json_close_object(json);
-    return SB_OK;
-}
-
-static int put_window(struct sb_json *json, const struct window *window, sb_msec now,
-                      struct scratch *scratch)
-{
-    struct msg_table_row row;
-    int rc = make_row(window, now, scratch, &row);
-
-    if (rc != SB_OK)
-        return rc;
-    sb_json_open_object(json);
-    sb_json_add_u64(json, "endpoint_id", window->endpoint);
-    sb_json_add_text(json, "health",
-                     sb_slice_of(row.outage         ? "outage"
-                                 : row.cooldown > 0 ? "cooldown"
-                                 : row.samples > 0  ? "up"
-                                                    : "no_data"));
-    sb_json_add_u64(json, "age_ms", row.age);
-    sb_json_add_u64(json, "cooldown_ms", row.cooldown);
-    if (row.outage)
-        sb_json_add_u64(json, "outage_ms", now - window->outage.since);
-    else
-        sb_json_add_null(json, "outage_ms");
-    sb_json_add_u64(json, "mean_completion_tokens", row.mean_completion);
-    sb_json_add_array(json, "sources");
-    if (scratch->traffic.attempts > 0)
-        sb_json_put_text(json, SB_SLICE_LIT("traffic"));
-    if (scratch->probes.attempts > 0)
-        sb_json_put_text(json, SB_SLICE_LIT("probes"));
-    sb_json_close_array(json);
-    put_span(json, scratch, row.first_token, row.throughput);
-    rc = put_wide(json, "half_hour", window, CP_SPAN_HALF_HOUR, now, scratch);
-    if (rc == SB_OK)
-        rc = put_wide(json, "day", window, CP_SPAN_DAY, now, scratch);
-    sb_json_close_object(json);
-    return rc;
-}
-
-int cp_windows_json(struct cp_windows *windows, const uint64_t *ids, size_t n, sb_msec now,
-                    struct sb_buf *out)
-{
-    struct sb_json json;
-    int rc = SB_OK;
-
-    sb_json_init(&json, out);
-    sb_json_open_array(&json);
-    for (size_t i = 0; rc == SB_OK && i < n; i++) {
-        const struct window *window = find(windows, ids[i]);
-
-        if (window != NULL)
-            rc = put_window(&json, window, now, &windows->scratch);
-    }
-    sb_json_close_array(&json);
-    return rc == SB_OK ? sb_json_end(&json) : rc;
-}
-
 /* --- pulse ------------------------------------------------------------------------------ */
 
 int cp_windows_pulse(const struct cp_windows *windows, sb_msec now, struct sb_arena *arena,
@@ -748,7 +433,7 @@ int cp_windows_pulse(const struct cp_windows *windows, sb_msec now, struct sb_ar
     {
         pulses[n++] = (struct cp_pulse){.endpoint = window->endpoint,
                                         .age = now - window->heard,
-                                        .is_down = is_out(window, now)};
+                                        .is_down = cp_window_is_out(window, now)};
     }
     *ret_pulses = pulses;
     *ret_n = n;

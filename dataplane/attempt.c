@@ -161,6 +161,7 @@ static enum msg_outcome outcome_of_error(struct dp_attempt *a)
 static void note_first_content(struct dp_attempt *a)
 {
     a->first_token_us = dp_request_elapsed(a->req);
+    dp_breakers_first_content(a->req->worker->breakers, &a->ticket);
 }
 
 static void on_whole(struct dp_attempt *a, struct sb_slice body, bool clean)
@@ -321,9 +322,10 @@ static void after_events(struct dp_attempt *a)
 static sb_msec retry_after(const struct dp_attempt *a, const char *base)
 {
     struct sb_slice value = sb_http1_value(&a->head, base, SB_SLICE_LIT("retry-after"));
-    sb_msec wait = 0;
+    sb_msec wait =
+        dp_retry_after_ms(sb_http1_value(&a->head, base, SB_SLICE_LIT("retry-after-ms")));
 
-    if (value.n > 0)
+    if (wait == 0 && value.n > 0)
         wait = dp_retry_after(value, sb_http1_value(&a->head, base, SB_SLICE_LIT("date")),
                               sb_clock_wall(a->req->worker->clock));
     return wait == 0 && a->head.status == 429 ? RETRY_AFTER_MSEC : wait;

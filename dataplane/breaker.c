@@ -40,6 +40,7 @@ struct pair {
     uint32_t generation;    /* of ->state; tickets carry it */
     uint32_t in_flight;     /* attempts that were not reported yet */
     uint32_t faults_in_row; /* meaningful while CLOSED */
+    bool on_trial;          /* closed by first content alone, and nothing has ended well since */
     sb_msec pause;          /* length of the current pause */
     sb_msec retry_at;       /* meaningful while OPEN */
     sb_msec cool_until;
@@ -236,13 +237,33 @@ static bool is_too_bad(const struct dp_breakers *breakers, const struct pair *pa
     return attempts >= ATTEMPTS_TO_JUDGE && 2 * faults >= attempts;
 }
 
+static void close_it(struct dp_breakers *breakers, struct pair *pair, bool on_trial)
+{
+    forget_counts(pair);
+    pair->on_trial = on_trial;
+    set_state(breakers, pair, DP_BREAKER_CLOSED);
+}
+
+void dp_breakers_first_content(struct dp_breakers *breakers, struct dp_breaker_ticket *ticket)
+{
+    struct pair *pair = find(breakers, ticket->endpoint, ticket->credential);
+
+    if (SB_NEVER(pair == NULL || pair->in_flight == 0))
+        return; /* it was reported before */
+    if (ticket->generation != pair->generation || pair->state == DP_BREAKER_CLOSED)
+        return;
+    close_it(breakers, pair, true);
+    ticket->generation = pair->generation;
+    ticket->probe = false;
+    ticket->trial = true;
+}
+
 static bool report_probe(struct dp_breakers *breakers, struct pair *pair,
                          enum dp_breaker_verdict verdict)
 {
     switch (verdict) {
     case DP_BREAKER_OK:
-        forget_counts(pair);
-        set_state(breakers, pair, DP_BREAKER_CLOSED);
+        close_it(breakers, pair, false);
         break;
     case DP_BREAKER_FAULT:
         open_for(breakers, pair, 2 * pair->pause);
@@ -269,12 +290,15 @@ bool dp_breakers_report(struct dp_breakers *breakers, const struct dp_breaker_ti
     if (verdict == DP_BREAKER_NEITHER)
         return false;
     if (pair->state != DP_BREAKER_CLOSED) {
-        if (verdict == DP_BREAKER_OK) {
-            forget_counts(pair);
-            set_state(breakers, pair, DP_BREAKER_CLOSED);
-        }
+        if (verdict == DP_BREAKER_OK)
+            close_it(breakers, pair, false);
         return false;
     }
+    if (verdict == DP_BREAKER_FAULT && ticket->trial && pair->on_trial) {
+        open_for(breakers, pair, 2 * pair->pause);
+        return true;
+    }
+    pair->on_trial = pair->on_trial && verdict != DP_BREAKER_OK;
     count(breakers, pair, verdict == DP_BREAKER_FAULT);
     if (verdict != DP_BREAKER_FAULT || !is_too_bad(breakers, pair))
         return false;

@@ -6,9 +6,14 @@
  * in 10 s were faults; for 5 s, doubled after each failed probe up to 60 s.
  * When the pause is over the pair counts as good for one request at a time.
  *
- *      CLOSED --faults--> OPEN --pause--> PROBING --success--> CLOSED
+ *      CLOSED --faults--> OPEN --pause--> PROBING --first content, success--> CLOSED
  *                          ^                 |
  *                          +------fault------+
+ *
+ * A stream may last for minutes, so its first content closes the breaker.  What
+ * closed it so is on trial: when it ends in a fault after all, and no other
+ * attempt has ended well meanwhile, the breaker opens again as if it had never
+ * been closed.
  *
  * An attempt that is made while it is open, because nothing else was left,
  * closes it by success and says nothing by a fault.  Pairs that nobody used
@@ -33,6 +38,7 @@ struct dp_breaker_ticket {
     uint64_t endpoint, credential;
     uint32_t generation;
     bool probe;
+    bool trial; /* it has closed the breaker by its first content */
 };
 
 /* Borrows clock. */
@@ -46,6 +52,10 @@ const struct dp_health_source *dp_breakers_health(const struct dp_breakers *brea
  * none. */
 struct dp_breaker_ticket dp_breakers_begin(struct dp_breakers *breakers, uint64_t endpoint,
                                            uint64_t credential);
+
+/* The first content of an attempt is there.  Changes the ticket, which is still
+ * to be reported. */
+void dp_breakers_first_content(struct dp_breakers *breakers, struct dp_breaker_ticket *ticket);
 
 enum dp_breaker_verdict {
     DP_BREAKER_OK,      /* it works */

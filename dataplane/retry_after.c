@@ -6,16 +6,41 @@
 
 enum { MOST = 300000 /* milliseconds; ROUTING.md 8 */ };
 
-static sb_msec of_seconds(struct sb_slice digits)
+/* At most MOST; 0 when there is anything but digits. */
+static sb_msec of_digits(struct sb_slice digits)
 {
-    sb_msec seconds = 0;
+    sb_msec number = 0;
 
-    for (size_t i = 0; i < digits.n && seconds < MOST; i++) {
+    for (size_t i = 0; i < digits.n; i++) {
         if (digits.p[i] < '0' || digits.p[i] > '9')
             return 0;
-        seconds = seconds * 10 + (sb_msec)(digits.p[i] - '0');
+        number = number * 10 + (sb_msec)(digits.p[i] - '0');
+        number = number < MOST ? number : MOST;
     }
+    return number;
+}
+
+static sb_msec of_seconds(struct sb_slice digits)
+{
+    sb_msec seconds = of_digits(digits);
+
     return seconds * 1000 < MOST ? seconds * 1000 : MOST;
+}
+
+sb_msec dp_retry_after_ms(struct sb_slice retry_after_ms)
+{
+    size_t point = sb_slice_find(retry_after_ms, '.');
+    sb_msec whole = of_digits(sb_slice_make(retry_after_ms.p, point));
+    struct sb_slice fraction = SB_SLICE_NONE;
+
+    if (point == 0)
+        return 0;
+    if (point < retry_after_ms.n)
+        fraction = sb_slice_from(retry_after_ms, point + 1);
+    for (size_t i = 0; i < fraction.n; i++)
+        if (fraction.p[i] < '0' || fraction.p[i] > '9')
+            return 0;
+    return whole < MOST && of_digits(fraction) > 0 ? whole + 1 : whole;
 }
 
 sb_msec dp_retry_after(struct sb_slice retry_after, struct sb_slice date, sb_usec wall)

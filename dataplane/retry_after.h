@@ -9,3 +9,7 @@
  * that of the answer's Date, by whose clock the other is read, or none; wall:
  * our clock, for answers without one. */
 sb_msec dp_retry_after(struct sb_slice retry_after, struct sb_slice date, sb_usec wall);
+
+/* The same of retry-after-ms, which some providers send beside it and which is
+ * the finer one: decimal milliseconds, a fraction rounded up. */
+sb_msec dp_retry_after_ms(struct sb_slice retry_after_ms);

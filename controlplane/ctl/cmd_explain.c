@@ -58,10 +58,10 @@ static void show_no_steps(struct ctl *ctl, yyjson_val *endpoints)
 
 static void show_funnel(struct ctl *ctl, yyjson_val *funnel)
 {
-    static const struct ctl_column columns[] = {{"RULE", false, false},
-                                                {"REMOVES", false, true},
-                                                {"BECAUSE", false, true},
-                                                {"LEFT", true, false}};
+    static const struct ctl_column columns[] = {{"RULE", false, false, 0},
+                                                {"REMOVES", false, true, 0},
+                                                {"BECAUSE", false, true, 0},
+                                                {"LEFT", true, false, 0}};
     struct ctl_table *table = ctl_table_new(ctl->arena, columns, SB_ARRAY_LEN(columns));
     yyjson_arr_iter iter = yyjson_arr_iter_with(funnel);
     yyjson_val *step;
@@ -135,10 +135,10 @@ static void add_candidate(struct ctl *ctl, struct ctl_table *table, yyjson_val *
 static void show_order(struct ctl *ctl, yyjson_val *order, bool only_first)
 {
     static const struct ctl_column columns[] = {
-        {"#", true, false},      {"ENDPOINT", false, false}, {"MODEL", false, true},
-        {"KEY", false, false},   {"HEALTH", false, false},   {"GROUP", true, false},
-        {"$/1000", true, false}, {"WEIGHT", true, false},    {"SHARE", true, false},
-        {"NOTE", false, true},
+        {"#", true, false, 0},      {"ENDPOINT", false, false, 0}, {"MODEL", false, true, 0},
+        {"KEY", false, false, 0},   {"HEALTH", false, false, 0},   {"GROUP", true, false, 0},
+        {"$/1000", true, false, 0}, {"WEIGHT", true, false, 0},    {"SHARE", true, false, 0},
+        {"NOTE", false, true, 0},
     };
     struct ctl_table *table = ctl_table_new(ctl->arena, columns, SB_ARRAY_LEN(columns));
     yyjson_arr_iter iter = yyjson_arr_iter_with(order);

@@ -8,9 +8,9 @@
 #include "controlplane/ctl/table.h"
 
 static const struct ctl_column columns[] = {
-    {"CLAIM", false, false},   {"COUNTS AS", false, false},  {"SAID", false, false},
-    {"EVIDENCE", false, true}, {"EXPIRES", false, false},    {"ATTESTED BY", false, false},
-    {"REVISION", true, false}, {"CHANGED BY", false, false},
+    {"CLAIM", false, false, 0},   {"COUNTS AS", false, false, 0},  {"SAID", false, false, 0},
+    {"EVIDENCE", false, true, 0}, {"EXPIRES", false, false, 0},    {"ATTESTED BY", false, false, 0},
+    {"REVISION", true, false, 0}, {"CHANGED BY", false, false, 0},
 };
 
 static enum ctl_style style_of(struct sb_slice value)

@@ -1,9 +1,10 @@
 /* controlplane/ctl/cmd_fleet.c - status, workers, tables. */
-#include <signal.h>
 #include <time.h>
 
+#include "common/timefmt.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/ctl.h"
+#include "controlplane/ctl/screen.h"
 #include "controlplane/ctl/show.h"
 
 enum { WATCH_SECONDS = 2, ARENA_BYTES = 64 * 1024 };
@@ -127,47 +128,58 @@ int ctl_run_workers(struct ctl *ctl)
 
 static const struct ctl_field table_fields[] = {
     {"MODEL", "model", CTL_SHOW_NAME, true},
-    {"TAG", "tag", CTL_SHOW_NAME, false},
+    {"TAG", "tag", CTL_SHOW_NAME, true},
     {"REGION", "region", CTL_SHOW_TEXT, false},
     {"HEALTH", "health", CTL_SHOW_STATE, false},
     {"UPTIME", "uptime", CTL_SHOW_PERCENT, false},
     {"1 DAY", "day.uptime", CTL_SHOW_PERCENT, false},
     {"FIRST p50", "latency_ms.p50", CTL_SHOW_MSEC, false},
     {"p99", "latency_ms.p99", CTL_SHOW_MSEC, false},
-    {"TOK/S p50", "throughput.p50", CTL_SHOW_RATE, false},
+    {"TOK/S", "throughput.p50", CTL_SHOW_RATE, false},
     {"$/M IN", "pricing.prompt", CTL_SHOW_DECIMAL, false},
-    {"$/M OUT", "pricing.completion", CTL_SHOW_DECIMAL, false},
+    {"OUT", "pricing.completion", CTL_SHOW_DECIMAL, false},
     {"SAMPLES", "samples", CTL_SHOW_COUNT, false},
     {"SHARE", "traffic_share", CTL_SHOW_PERCENT, false},
-    {"EXPIRES", "expires_on", CTL_SHOW_TEXT, false},
+    {"EXPIRES", "expires_on", CTL_SHOW_NEAR, false},
 };
+/* What a narrow terminal leaves out last is what one looks for first. */
+static const unsigned table_leaves[SB_ARRAY_LEN(table_fields)] = {1, 0, 6, 0, 0, 5, 0,
+                                                                  0, 0, 0, 0, 4, 0, 0};
 
-static int show_tables(struct ctl *ctl)
+/* To ctl->out. */
+static int print_tables(struct ctl *ctl, size_t *ret_n)
 {
     yyjson_val *list = NULL;
     int status = ctl_get_list(ctl, "/admin/v1/tables", NULL, CTL_ALL, &list);
 
     if (status != CTL_DONE)
         return status;
+    *ret_n = yyjson_arr_size(list);
     if (ctl->format != CTL_AS_TABLE)
         ctl_print_value(ctl, list);
     else
-        ctl_show_list(ctl, list, table_fields, SB_ARRAY_LEN(table_fields),
-                      "there are no endpoints");
-    return ctl_flush(ctl);
+        ctl_show_fitted(ctl, list, table_fields, table_leaves, SB_ARRAY_LEN(table_fields),
+                        "there are no endpoints");
+    return CTL_DONE;
 }
 
-/* Every round in an arena of its own, from the top of the screen. */
-static int watch(struct ctl *ctl)
+static int show_tables(struct ctl *ctl)
 {
-    struct timespec pause = {.tv_sec = WATCH_SECONDS};
+    size_t n;
+    int status = print_tables(ctl, &n);
+
+    return status == CTL_DONE ? ctl_flush(ctl) : status;
+}
+
+/* One list after the other, for a file or a pipe. */
+static int repeat_tables(struct ctl *ctl)
+{
+    const struct timespec pause = {.tv_sec = WATCH_SECONDS};
     struct sb_arena *whole = ctl->arena;
     int status = CTL_DONE;
 
     while (status == CTL_DONE && !ctl->reader_is_gone) {
         ctl->arena = sb_arena_new(ARENA_BYTES);
-        if (ctl->term.width > 0)
-            ctl_print(ctl, "\033[H\033[2J");
         status = show_tables(ctl);
         sb_arena_destroy(&ctl->arena);
         if (status == CTL_DONE && !ctl->reader_is_gone)
@@ -177,7 +189,99 @@ static int watch(struct ctl *ctl)
     return status;
 }
 
+/* What of the table is seen. */
+struct view {
+    size_t top;     /* first row */
+    size_t n, room; /* rows there are, rows that fit */
+};
+
+/* The text from its nth line on. */
+static struct sb_slice lines_from(struct sb_slice text, size_t n)
+{
+    for (; n > 0 && text.n > 0; n--) {
+        size_t line = sb_slice_find(text, '\n');
+
+        text = sb_slice_from(text, line < text.n ? line + 1 : line);
+    }
+    return text;
+}
+
+/* A line about it all, the titles, and the rows that fit. */
+static int draw(struct ctl *ctl, struct view *view, unsigned lines)
+{
+    struct sb_slice all = sb_arena_dup(ctl->arena, sb_buf_slice(&ctl->out));
+    struct sb_slice rows = lines_from(all, 1), titles = all, head;
+    char now[SB_TIME_TEXT_MAX];
+
+    titles.n -= rows.n;
+    view->room = lines > 2 ? lines - 2 : 0;
+    if (view->top + view->room > view->n)
+        view->top = view->n > view->room ? view->n - view->room : 0;
+    (void)sb_time_format(sb_clock_wall(&sb_clock_system), 0, now);
+    head = view->n <= view->room
+               ? sb_arena_printf(ctl->arena, "%zu endpoints  %s  q quits", view->n, now)
+               : sb_arena_printf(ctl->arena, "endpoints %zu-%zu of %zu  %s  arrows move, q quits",
+                                 view->top + 1, view->top + view->room, view->n, now);
+    sb_buf_reset(&ctl->out);
+    ctl_print_styled(ctl, CTL_DIM, head);
+    ctl_print(ctl, "\n%.*s", SB_SLICE_ARGS(titles));
+    if (view->n == 0)
+        ctl_print(ctl, "there are no endpoints\n");
+    ctl_print(ctl, "%.*s", SB_SLICE_ARGS(lines_from(rows, view->top)));
+    all = sb_arena_dup(ctl->arena, sb_buf_slice(&ctl->out));
+    sb_buf_reset(&ctl->out);
+    if (ctl_screen_frame(all, lines, &ctl->out) != SB_OK)
+        return ctl_fail(ctl, "no memory");
+    return ctl_flush(ctl);
+}
+
+static void move(struct view *view, enum ctl_screen_event event)
+{
+    size_t by = event == CTL_SCREEN_PAGE_UP || event == CTL_SCREEN_PAGE_DOWN ? view->room : 1;
+
+    if (event == CTL_SCREEN_UP || event == CTL_SCREEN_PAGE_UP)
+        view->top -= by < view->top ? by : view->top;
+    else if (event == CTL_SCREEN_DOWN || event == CTL_SCREEN_PAGE_DOWN)
+        view->top += by; /* drawing sees to the end */
+}
+
+static int refresh(struct ctl *ctl, struct view *view)
+{
+    unsigned lines = 0;
+    int status;
+
+    ctl_screen_size(&ctl->term.width, &lines);
+    status = print_tables(ctl, &view->n);
+    return status == CTL_DONE ? draw(ctl, view, lines > 0 ? lines : 24) : status;
+}
+
+/* Every round in an arena of its own. */
+static int watch(struct ctl *ctl)
+{
+    struct sb_arena *whole = ctl->arena;
+    enum ctl_screen_event event = CTL_SCREEN_TIME;
+    struct view view = {.top = 0};
+    int status = CTL_DONE;
+
+    ctl_screen_begin();
+    while (status == CTL_DONE && !ctl->reader_is_gone && event != CTL_SCREEN_QUIT) {
+        ctl->arena = sb_arena_new(ARENA_BYTES);
+        status = refresh(ctl, &view);
+        sb_arena_destroy(&ctl->arena);
+        if (status == CTL_DONE && !ctl->reader_is_gone)
+            event = ctl_screen_wait((sb_msec)WATCH_SECONDS * 1000);
+        move(&view, event);
+    }
+    ctl_screen_end();
+    ctl->arena = whole;
+    sb_buf_reset(&ctl->out);
+    /* What was said of it went with the screen: once more, where it stays. */
+    return status == CTL_DONE ? status : show_tables(ctl);
+}
+
 int ctl_run_tables(struct ctl *ctl)
 {
-    return ctl_has(ctl, "watch") ? watch(ctl) : show_tables(ctl);
+    if (!ctl_has(ctl, "watch"))
+        return show_tables(ctl);
+    return ctl->term.width > 0 && ctl->format == CTL_AS_TABLE ? watch(ctl) : repeat_tables(ctl);
 }

@@ -189,7 +189,8 @@ static const char *grouped(struct ctl *ctl, uint64_t number)
 
 static void show_findings(struct ctl *ctl, const struct ctl_findings *findings)
 {
-    static const struct ctl_column columns[] = {{"FINDING", false, false}, {"WHAT", false, false}};
+    static const struct ctl_column columns[] = {{"FINDING", false, false, 0},
+                                                {"WHAT", false, false, 0}};
     struct ctl_table *table = ctl_table_new(ctl->arena, columns, SB_ARRAY_LEN(columns));
     size_t n = findings->n < SHOWN_MAX ? findings->n : SHOWN_MAX;
 

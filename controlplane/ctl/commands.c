@@ -85,7 +85,7 @@ static const struct ctl_flag log_key_flags[] = {
     NO_MORE_FLAGS,
 };
 static const struct ctl_flag tables_flags[] = {
-    {"watch", 'w', NULL, "again every two seconds, until Ctrl-C"},
+    {"watch", 'w', NULL, "again every two seconds, until q or Ctrl-C"},
     NO_MORE_FLAGS,
 };
 

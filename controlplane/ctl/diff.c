@@ -5,8 +5,10 @@
 #include "controlplane/ctl/kinds.h"
 #include "controlplane/ctl/show.h"
 
-static const struct ctl_column columns[] = {
-    {"", false, false}, {"KIND", false, false}, {"NAME", false, true}, {"CHANGE", false, true}};
+static const struct ctl_column columns[] = {{"", false, false, 0},
+                                            {"KIND", false, false, 0},
+                                            {"NAME", false, true, 0},
+                                            {"CHANGE", false, true, 0}};
 
 /* One row; sign and name only for the first of an object. */
 struct row {

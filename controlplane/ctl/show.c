@@ -170,6 +170,7 @@ struct sb_slice ctl_words(struct sb_arena *arena, yyjson_val *value, enum ctl_sh
     case CTL_SHOW_NAME:
     case CTL_SHOW_STATE:
     case CTL_SHOW_DECIMAL:
+    case CTL_SHOW_NEAR:
         break;
     }
     return yyjson_is_arr(value) ? list_words(arena, value) : scalar_words(arena, value);
@@ -208,6 +209,7 @@ static enum ctl_style style_of(enum ctl_show show, struct sb_slice words)
     case CTL_SHOW_CLAIM:
         return state_style(words);
     case CTL_SHOW_FLAG:
+    case CTL_SHOW_NEAR:
         return CTL_WARN;
     case CTL_SHOW_AGE:
     case CTL_SHOW_TIME:
@@ -238,6 +240,12 @@ static bool is_number(enum ctl_show show)
 void ctl_show_list(struct ctl *ctl, yyjson_val *list, const struct ctl_field *fields, unsigned n,
                    const char *empty)
 {
+    ctl_show_fitted(ctl, list, fields, NULL, n, empty);
+}
+
+void ctl_show_fitted(struct ctl *ctl, yyjson_val *list, const struct ctl_field *fields,
+                     const unsigned *leaves, unsigned n, const char *empty)
+{
     struct ctl_column *columns = sb_arena_alloc(ctl->arena, n * sizeof(*columns));
     sb_usec now = sb_clock_wall(&sb_clock_system);
     yyjson_arr_iter iter = yyjson_arr_iter_with(list);
@@ -251,7 +259,8 @@ void ctl_show_list(struct ctl *ctl, yyjson_val *list, const struct ctl_field *fi
     for (unsigned i = 0; i < n; i++)
         columns[i] = (struct ctl_column){.title = fields[i].title,
                                          .is_right = is_number(fields[i].show),
-                                         .may_shrink = fields[i].may_shrink};
+                                         .may_shrink = fields[i].may_shrink,
+                                         .leaves = leaves != NULL ? leaves[i] : 0};
     table = ctl_table_new(ctl->arena, columns, n);
     while ((one = yyjson_arr_iter_next(&iter)) != NULL) {
         for (unsigned i = 0; i < n; i++) {
@@ -287,7 +296,8 @@ static void add_members(struct ctl_table *table, struct sb_arena *arena, yyjson_
 
 void ctl_show_object(struct ctl *ctl, yyjson_val *object)
 {
-    static const struct ctl_column columns[] = {{"MEMBER", false, false}, {"VALUE", false, true}};
+    static const struct ctl_column columns[] = {{"MEMBER", false, false, 0},
+                                                {"VALUE", false, true, 0}};
     struct ctl_table *table = ctl_table_new(ctl->arena, columns, SB_ARRAY_LEN(columns));
 
     add_members(table, ctl->arena, object, SB_SLICE_NONE);

@@ -25,6 +25,7 @@ enum ctl_show {
     CTL_SHOW_VERSION, /* {epoch, revision}: the revision */
     CTL_SHOW_STATE,   /* a word that is good, worrying or bad */
     CTL_SHOW_FLAG,    /* true: yes; false: nothing */
+    CTL_SHOW_NEAR,    /* a date that is to be warned of */
 };
 
 struct ctl_field {
@@ -49,5 +50,8 @@ struct sb_slice ctl_msec_words(struct sb_arena *arena, double msec);
  * none. */
 void ctl_show_list(struct ctl *ctl, yyjson_val *list, const struct ctl_field *fields, unsigned n,
                    const char *empty);
+/* The same, with what each field's column has as `leaves` (struct ctl_column). */
+void ctl_show_fitted(struct ctl *ctl, yyjson_val *list, const struct ctl_field *fields,
+                     const unsigned *leaves, unsigned n, const char *empty);
 /* Prints one object, a line for each member, inner ones with dots. */
 void ctl_show_object(struct ctl *ctl, yyjson_val *object);

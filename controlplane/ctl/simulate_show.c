@@ -100,8 +100,8 @@ static void add_strategy(const struct ctl_simulate *simulate, struct ctl_table *
 static void show_strategies(const struct ctl_simulate *simulate, const struct ctl_simulated *result)
 {
     static const struct ctl_column columns[] = {
-        {"STRATEGY", false, false},   {"REQUESTS", true, false}, {"$/1000", true, false},
-        {"FIRST TOKEN", true, false}, {"TOK/S", true, false},
+        {"STRATEGY", false, false, 0},   {"REQUESTS", true, false, 0}, {"$/1000", true, false, 0},
+        {"FIRST TOKEN", true, false, 0}, {"TOK/S", true, false, 0},
     };
     struct ctl *ctl = simulate->ctl;
     struct ctl_table *table = ctl_table_new(ctl->arena, columns, SB_ARRAY_LEN(columns));
@@ -146,8 +146,8 @@ static void add_endpoint(const struct ctl_simulate *simulate, struct ctl_table *
 static void show_endpoints(const struct ctl_simulate *simulate, const struct ctl_simulated *result)
 {
     static const struct ctl_column first[COLUMNS_BEFORE_SHARES] = {
-        {"ENDPOINT", false, true}, {"$/M IN", true, false},    {"$/M OUT", true, false},
-        {"$/1000", true, false},   {"FIRST p50", true, false}, {"TOK/S p50", true, false},
+        {"ENDPOINT", false, true, 0}, {"$/M IN", true, false, 0},    {"$/M OUT", true, false, 0},
+        {"$/1000", true, false, 0},   {"FIRST p50", true, false, 0}, {"TOK/S p50", true, false, 0},
     };
     static const char *const titles[CTL_STRATEGIES] = {"PRICE", "BALANCED", "THROUGHPUT",
                                                        "LATENCY"};

@@ -13,6 +13,7 @@ enum {
     COLUMNS_MAX = 24,
     GAP = 2,       /* blanks between columns */
     NARROWEST = 8, /* of a column that shrinks */
+    READABLE = 20, /* while others may leave for it */
     CELLS_AT_ONCE = 256,
 };
 
@@ -179,9 +180,16 @@ size_t ctl_table_rows(const struct ctl_table *table)
     return table->n / table->n_columns;
 }
 
-static void measure(const struct ctl_table *table, size_t widths[COLUMNS_MAX])
+struct layout {
+    size_t widths[COLUMNS_MAX]; /* 0: it is left out */
+    size_t gap;                 /* blanks between columns */
+};
+
+static void measure(const struct ctl_table *table, struct layout *layout)
 {
-    size_t left = table->n;
+    size_t left = table->n, *widths = layout->widths;
+
+    layout->gap = GAP;
 
     for (unsigned i = 0; i < table->n_columns; i++)
         widths[i] = strlen(table->columns[i].title);
@@ -197,26 +205,78 @@ static void measure(const struct ctl_table *table, size_t widths[COLUMNS_MAX])
     }
 }
 
-/* Takes from the widest of those that may shrink, until all fits or none can
- * give any more. */
-static void fit(const struct ctl_table *table, unsigned room, size_t widths[COLUMNS_MAX])
+/* Of the columns that are shown, with the blanks between them. */
+static size_t total_of(const struct ctl_table *table, const struct layout *layout)
 {
-    size_t total = (size_t)GAP * (table->n_columns - 1);
+    size_t total = 0;
 
     for (unsigned i = 0; i < table->n_columns; i++)
-        total += widths[i];
+        if (layout->widths[i] > 0)
+            total += layout->widths[i] + (total > 0 ? layout->gap : 0);
+    return total;
+}
+
+/* Takes from the widest of those that may shrink, until all fits or none can
+ * give any more. */
+static bool shrink(const struct ctl_table *table, unsigned room, unsigned narrowest,
+                   struct layout *layout)
+{
+    size_t total = total_of(table, layout), *widths = layout->widths;
+
     while (total > room) {
         unsigned widest = table->n_columns;
 
         for (unsigned i = 0; i < table->n_columns; i++) {
-            if (table->columns[i].may_shrink && widths[i] > NARROWEST &&
+            if (table->columns[i].may_shrink && widths[i] > narrowest &&
                 (widest == table->n_columns || widths[i] > widths[widest]))
                 widest = i;
         }
         if (widest == table->n_columns)
-            return;
+            return false;
         widths[widest]--;
         total--;
+    }
+    return true;
+}
+
+/* Leaves out the one that has the highest number, if that is at least `least`;
+ * those that were shrunk for it are as wide as they were.  False: none is. */
+static bool leave_out(const struct ctl_table *table, unsigned least, const struct layout *whole,
+                      struct layout *layout)
+{
+    unsigned next = table->n_columns;
+
+    for (unsigned i = 0; i < table->n_columns; i++)
+        if (layout->widths[i] > 0 && table->columns[i].leaves >= least &&
+            (next == table->n_columns || table->columns[i].leaves > table->columns[next].leaves))
+            next = i;
+    if (next == table->n_columns)
+        return false;
+    layout->widths[next] = 0;
+    for (unsigned i = 0; i < table->n_columns; i++)
+        if (layout->widths[i] > 0)
+            layout->widths[i] = whole->widths[i];
+    return true;
+}
+
+/* Leaves out what is least missed while names would not be readable, then
+ * shrinks them, draws the columns together, and leaves out what may leave. */
+static void fit(const struct ctl_table *table, unsigned room, struct layout *layout)
+{
+    const struct layout whole = *layout;
+    unsigned narrowest = READABLE, least = 2;
+
+    while (!shrink(table, room, narrowest, layout)) {
+        if (leave_out(table, least, &whole, layout))
+            continue;
+        if (narrowest > NARROWEST)
+            narrowest = NARROWEST;
+        else if (layout->gap > 1)
+            layout->gap = 1;
+        else if (least > 1)
+            least = 1;
+        else
+            return;
     }
 }
 
@@ -224,6 +284,7 @@ static void fit(const struct ctl_table *table, unsigned room, size_t widths[COLU
 struct line {
     struct sb_buf *out;
     const struct ctl_term *term;
+    size_t gap;
     size_t owed;
     int rc;
 };
@@ -263,6 +324,8 @@ static void put_cell(struct line *line, const struct ctl_column *column, size_t 
 {
     size_t own = ctl_text_width(text);
 
+    if (width == 0)
+        return;
     if (column->is_right && own < width)
         line->owed += width - own;
     while (text.n > 0 && line->owed > 0 && line->rc == SB_OK) {
@@ -275,7 +338,7 @@ static void put_cell(struct line *line, const struct ctl_column *column, size_t 
         put_part(line, style, text);
     if (!column->is_right)
         line->owed += width - own;
-    line->owed += GAP;
+    line->owed += line->gap;
 }
 
 static int end_line(struct line *line)
@@ -287,15 +350,17 @@ static int end_line(struct line *line)
 int ctl_table_write(const struct ctl_table *table, const struct ctl_term *term, struct sb_buf *out)
 {
     struct line line = {.out = out, .term = term};
-    size_t widths[COLUMNS_MAX], done = 0;
+    struct layout layout;
+    size_t done = 0;
     int rc;
 
     SB_BUG_ON(table->n % table->n_columns != 0);
-    measure(table, widths);
+    measure(table, &layout);
     if (term->width > 0)
-        fit(table, term->width, widths);
+        fit(table, term->width, &layout);
+    line.gap = layout.gap;
     for (unsigned i = 0; i < table->n_columns; i++)
-        put_cell(&line, &table->columns[i], widths[i], sb_slice_of(table->columns[i].title),
+        put_cell(&line, &table->columns[i], layout.widths[i], sb_slice_of(table->columns[i].title),
                  CTL_BOLD);
     rc = end_line(&line);
     for (const struct block *block = table->first; rc == SB_OK && block != NULL;
@@ -303,7 +368,7 @@ int ctl_table_write(const struct ctl_table *table, const struct ctl_term *term, 
         for (size_t i = 0; rc == SB_OK && i < CELLS_AT_ONCE && done < table->n; i++, done++) {
             unsigned column = (unsigned)(done % table->n_columns);
 
-            put_cell(&line, &table->columns[column], widths[column], block->cells[i].text,
+            put_cell(&line, &table->columns[column], layout.widths[column], block->cells[i].text,
                      block->cells[i].style);
             if (column == table->n_columns - 1)
                 rc = end_line(&line);

@@ -35,6 +35,8 @@ struct ctl_column {
     const char *title;
     bool is_right;   /* numbers */
     bool may_shrink; /* loses its end when the terminal is too narrow */
+    unsigned leaves; /* when it is too narrow: the highest first; 1: only when nothing else
+                        helps; 0: never */
 };
 
 /* columns: borrowed as long as the table lives, which is the arena's life. */

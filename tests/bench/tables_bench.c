@@ -1,13 +1,20 @@
 /* tests/bench/tables_bench.c - what the telemetry of a fleet costs the leader.
  *
  *      tables_bench [SECONDS [WORKERS [REQUESTS_PER_SECOND]]]
+ *      tables_bench day [HOURS [ENDPOINTS]]
  *
- * A daemon's publisher and tables actors in a process of their own, on the real
+ * The first: a daemon's publisher and tables actors in a process of their own, on the real
  * bus; this process is the fleet: it folds each request as a worker does, sends
  * one beat per worker and second, and reads what is published.  100 000
- * endpoints, of which 1 000 get nearly all requests (Zipf). */
+ * endpoints, of which 1 000 get nearly all requests (Zipf).
+ *
+ * The second: the same requests of a day, by a clock that runs as fast as it
+ * can, folded into the windows alone, and how much memory they take.  What each
+ * endpoint gets in 10 s is drawn at once; with fewer endpoints there are fewer
+ * requests, and the figure is for so many as were asked for. */
 #include <dirent.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,9 +35,11 @@
 #include "controlplane/publisher.h"
 #include "controlplane/stats.h"
 #include "controlplane/tables.h"
+#include "controlplane/windows.h"
 #include "dataplane/telemetry.h"
 #include "proto/bus.h"
 #include "proto/record.h"
+#include "proto/sketch.h"
 #include "proto/tables.h"
 #include "tests/lib/random.h"
 
@@ -379,6 +388,153 @@ static void clear(struct fleet *fleet)
     memset(fleet->told, 0, sizeof(fleet->told)); /* those that are on their way count no more */
 }
 
+/* --- a day ------------------------------------------------------------------------- */
+
+enum {
+    DAY_STEP = 10,        /* seconds */
+    DAY_RATE = 100000,    /* requests per second of the whole fleet */
+    DAY_DRAWN = 64,       /* values drawn of one endpoint and step; the others are like them */
+    DAY_START = 20000000, /* ms */
+};
+
+struct day {
+    struct cp_windows *windows;
+    unsigned endpoints, hot;
+    uint64_t random;
+    double rank_sum;
+    sb_msec now;
+    uint64_t requests, adds, rows;
+    size_t most; /* bytes */
+};
+
+static void encode_sketch(const struct sb_sketch *sketch, struct sb_buf *out)
+{
+    if (msg_sketch_encode(sketch, out) != SB_OK)
+        die("cannot encode a sketch");
+}
+
+/* What one endpoint got in a step: n requests. */
+static void add_step(struct day *day, uint64_t endpoint, uint64_t n)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf first = {.limit = 65536}, pace = {.limit = 65536};
+    struct sb_sketch first_token = {.n = 0}, throughput = {.n = 0};
+    struct msg_beat_row row = {.endpoint = endpoint,
+                               .attempts = (uint32_t)n,
+                               .successes = (uint32_t)n,
+                               .prompt_tokens = 500 * n,
+                               .completion_tokens = 300 * n,
+                               .cost = (int64_t)(1000000 * n)};
+
+    for (uint64_t left = n, draws = DAY_DRAWN; left > 0; draws--) {
+        uint32_t times = (uint32_t)(draws > left ? 1 : left / draws);
+        double wait = fmin(200 / pow(random_unit(&day->random), 0.5), 60000);
+        double tokens = 100 + (double)random_below(&day->random, 400);
+
+        if (sb_sketch_add(&first_token, wait, times) != SB_OK ||
+            sb_sketch_add(&throughput, 1000 * tokens / (wait + 12 * tokens), times) != SB_OK)
+            die("cannot add to a sketch");
+        left -= times;
+    }
+    encode_sketch(&first_token, &first);
+    encode_sketch(&throughput, &pace);
+    row.first_token = sb_buf_slice(&first);
+    row.throughput = sb_buf_slice(&pace);
+    if (cp_windows_add(day->windows, CP_SAMPLE_TRAFFIC, &row, day->now, (sb_usec)day->now * 1000) !=
+        SB_OK)
+        die("cannot add to the windows");
+    day->requests += n;
+    day->adds++;
+    sb_sketch_release(&first_token);
+    sb_sketch_release(&throughput);
+}
+
+/* Poisson, by the exponential distances of its events. */
+static uint64_t draw_count(uint64_t *random, double mean)
+{
+    uint64_t n = 0;
+
+    for (double at = -log(random_unit(random)); at < mean; at -= log(random_unit(random)))
+        n++;
+    return n;
+}
+
+static void step(struct day *day)
+{
+    double scale = (double)day->endpoints / ENDPOINTS;
+    double all = DAY_RATE * scale * DAY_STEP;
+    double cold = all / COLD_OF;
+
+    for (unsigned i = 0; i < day->hot; i++) {
+        double n = (all - cold) / ((i + 1) * day->rank_sum);
+
+        if (n >= 1)
+            add_step(day, 1 + i, (uint64_t)n);
+    }
+    for (uint64_t n = draw_count(&day->random, cold); n > 0; n--)
+        add_step(day, 1 + random_below(&day->random, day->endpoints), 1);
+}
+
+/* What the tables actor does besides: rows once a second here once a step, and
+ * minutes once a minute, which the chronicle takes. */
+static void work_of_the_actor(struct day *day)
+{
+    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(1 << 20);
+    struct msg_tables tables;
+    struct sb_list minutes, *link;
+
+    if (cp_windows_rows(day->windows, false, day->now, arena, &tables) != SB_OK)
+        die("cannot make rows");
+    day->rows += tables.n_rows;
+    if (day->now / 1000 % 60 >= DAY_STEP)
+        return;
+    sb_list_init(&minutes);
+    cp_windows_minutes(day->windows, false, day->now, (sb_usec)day->now * 1000, &minutes);
+    while ((link = sb_list_pop(&minutes)) != NULL) {
+        struct cp_minute *minute = container_of(link, struct cp_minute, link);
+
+        cp_minute_destroy(&minute);
+    }
+}
+
+static void report_day(struct day *day, unsigned hour)
+{
+    struct mallinfo2 info = mallinfo2();
+    size_t used = info.uordblks + info.hblkhd;
+
+    day->most = used > day->most ? used : day->most;
+    if (hour <= 2 || hour % 3 == 0)
+        (void)printf("%2u h: %zu windows, %.0f MiB in use, %.0f MiB resident\n", hour,
+                     cp_windows_count(day->windows), (double)used / 1048576, resident(getpid()));
+    (void)fflush(stdout);
+}
+
+static void run_day(unsigned hours, unsigned endpoints)
+{
+    struct day day = {.windows = cp_windows_new(),
+                      .endpoints = endpoints,
+                      .hot = endpoints / (ENDPOINTS / HOT),
+                      .random = 1,
+                      .now = DAY_START};
+    double begin = seconds();
+
+    for (unsigned i = 0; i < day.hot; i++)
+        day.rank_sum += 1.0 / (i + 1);
+    for (unsigned hour = 1; hour <= hours; hour++) {
+        for (unsigned i = 0; i < 3600 / DAY_STEP; i++) {
+            day.now += (sb_msec)DAY_STEP * 1000;
+            step(&day);
+            work_of_the_actor(&day);
+        }
+        report_day(&day, hour);
+    }
+    (void)printf(
+        "%u hours of %u endpoints, %u hot: %.3g requests in %.3g rows, %.3g rows published; "
+        "at most %.0f MiB in use; %.0f s\n",
+        hours, endpoints, day.hot, (double)day.requests, (double)day.adds, (double)day.rows,
+        (double)day.most / 1048576, seconds() - begin);
+    cp_windows_destroy(&day.windows);
+}
+
 int main(int argc, char **argv)
 {
     double length = argc > 1 ? strtod(argv[1], NULL) : 30;
@@ -391,6 +547,16 @@ int main(int argc, char **argv)
     unsigned first;
     pid_t pid;
 
+    if (argc > 1 && strcmp(argv[1], "day") == 0) {
+        unsigned hours = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 26;
+        unsigned endpoints = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : ENDPOINTS;
+
+        if (hours == 0 || endpoints < HOT || endpoints > ENDPOINTS)
+            die("usage: tables_bench day [HOURS [ENDPOINTS (1000-100000)]]");
+        run_day(hours, endpoints);
+        sb_mem_free(fleet);
+        return 0;
+    }
     if (length <= 0 || workers == 0 || workers > WORKERS_MAX || per_second == 0 ||
         per_second > 4000)
         die("usage: tables_bench [SECONDS [WORKERS (1-200) [REQUESTS_PER_SECOND (1-4000)]]]");

@@ -56,6 +56,13 @@ class Terminal:
     def press(self, keys):
         os.write(self.master, keys)
 
+    def resize(self, columns, lines=24):
+        """The program is told by the kernel."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def has_echo(self):
+        return bool(termios.tcgetattr(self.master)[3] & termios.ECHO)
+
     def _read(self, end):
         """More of the text; False: there is no more."""
         ready, _, _ = select.select([self.master], [], [], max(0, end - time.monotonic()))

@@ -368,16 +368,52 @@ def test_a_simulation_says_how_far_it_is():
 # --- watching, and readers that leave -----------------------------------------------------------------------
 
 
+ENTER, LEAVE = "\x1b\\[\\?1049h", "\x1b\\[\\?25h\x1b\\[\\?1049l"
+
+
 def test_watch_draws_again_until_ctrl_c(to, control, applied):
-    clear = "\x1b\\[H\x1b\\[2J"
     with Terminal([CTL, "tables", "--watch", *to], columns=200, env=environment()) as terminal:
-        terminal.wait_for(clear + "(?s:.*)bolt")
+        terminal.wait_for(ENTER + "(?s:.*)bolt")
         control.apply({**CATALOG, "endpoints": CATALOG["endpoints"] + [
             {**CATALOG["endpoints"][1], "tag": "bolt/second"}]})
         terminal.wait_for("bolt/second")
-        assert len(re.findall(clear, terminal.text)) >= 2
+        assert terminal.text.count("\x1b[2J") == 1  # what is drawn later clears nothing first
         terminal.press(CTRL_C)
         assert terminal.wait() == -signal.SIGINT
+        assert re.search(LEAVE + "$", terminal.text)
+        assert terminal.has_echo()
+
+
+def test_watch_ends_by_q_and_restores_the_terminal(to, control, applied):
+    with Terminal([CTL, "tables", "--watch", *to], columns=80, env=environment()) as terminal:
+        terminal.wait_for("bolt")
+        assert not terminal.has_echo()
+        terminal.press(b"q")
+        assert terminal.wait() == 0
+        assert re.search(LEAVE + "$", terminal.text)
+        assert terminal.has_echo()
+
+
+def test_watch_follows_the_size_of_the_terminal(to, control, applied):
+    with Terminal([CTL, "tables", "--watch", *to], columns=200, env=environment()) as terminal:
+        terminal.wait_for("REGION(?s:.*)bolt")
+        before = len(terminal.text)
+        terminal.resize(70)
+        terminal.wait_for("(?s:.{%d}.*)HEALTH(?s:.*)bolt" % before)
+        after = plain(terminal.text[before:])
+        titles = next(line for line in after.splitlines() if "HEALTH" in line)
+        assert "REGION" not in titles and "EXPIRES" in titles and "SHARE" in titles
+        terminal.press(b"q")
+        assert terminal.wait() == 0
+
+
+def test_watch_says_why_it_ends(to, control, applied):
+    """What was said on the other screen is gone with it."""
+    with Terminal([CTL, "tables", "--watch", *to], columns=80, env=environment()) as terminal:
+        terminal.wait_for("bolt")
+        control.stop()
+        assert terminal.wait() == 1
+        assert re.search("(?s)" + LEAVE + ".*switchboardctl: ", terminal.text)
 
 
 @pytest.mark.parametrize("words", [["get", "endpoints"], ["tables", "--watch"],

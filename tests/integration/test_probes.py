@@ -159,6 +159,14 @@ def test_the_budget_is_never_exceeded(start, site, database):
     check_sums(database)
 
 
+def test_a_spent_budget_is_an_event(start, sim, database):
+    # one probe may cost 0.0006 USD
+    start(catalog(sim, pricing=PRICED), flags=("--probe-budget", "0.0005"))
+    wait_until(lambda: events(database, "probe_budget_spent"), "it is told")
+    [(subject, detail)] = events(database, "probe_budget_spent")
+    assert subject == "p0" and detail["budget"] == "0.0005"
+
+
 def test_an_endpoint_that_bills_more_than_it_can_is_left_alone_for_the_day(start, sim, database):
     sim.behave(prompt_tokens=90000)
     control = start(catalog(sim, pricing=PRICED), flags=("--probe-budget", "5"))
@@ -305,6 +313,9 @@ def test_a_model_that_is_gone_and_another_context_are_events(start, sim, databas
     sim.behave(models_body='{"data": [{"id": "lab/one", "max_model_len": 500}]}')
     wait_until(lambda: events(database, "context_differs"), "the context differs")
     assert events(database, "context_differs")[0][1] == {"have": 1000, "seen": 500}
+    wait_until(lambda: events(database, "model_found"), "it is found again")
+    missed = database.rows("SELECT max(id) FROM events WHERE kind = 'model_missing'")
+    assert events(database, "model_found") == [("lab/one@p0", {"missing": missed[0][0]})]
     assert control.get("endpoints/lab/one@p0")["model"] == "lab/one"
 
 

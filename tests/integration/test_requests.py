@@ -658,6 +658,14 @@ def test_a_short_limit_is_waited_for_when_nobody_else_is_left(world):
     assert result.attempts == [("p0", "rate_limited", 429), ("p0", "success", 200)]
 
 
+def test_a_limit_in_milliseconds_counts_for_more_than_one_in_seconds(world):
+    world[0].script({"fail": "429", "retry_after": 60, "retry_after_ms": 50},
+                    {"content": "at last"})
+    result = ask(world, world.fresh("single"))
+    assert result.text == "at last"
+    assert result.attempts == [("p0", "rate_limited", 429), ("p0", "success", 200)]
+
+
 def test_of_several_limits_the_shortest_is_waited_for(world):
     for sim, seconds in zip(world.sims, [60, 1, 50]):
         sim.script({"fail": "429", "retry_after": seconds}, {"content": "at last"})

@@ -64,6 +64,9 @@ WRONG = [
     ("switchboard-control", ["--keyring", "/nowhere/keyring"], "keyring", "/nowhere/keyring"),
     ("switchboard-control", ["--admin-token-file", "/nowhere/token"], "admin-token-file",
      "/nowhere/token"),
+    ("switchboard-control", ["--country-database", "/nowhere/country.mmdb"], "country-database",
+     "/nowhere/country.mmdb"),
+    ("switchboard-control", ["--country-database", __file__], "country-database", "MaxMind"),
     ("switchboard-sim", ["--port", "99999"], "--port", "65535"),
 ]
 

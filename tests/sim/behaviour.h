@@ -57,6 +57,7 @@ struct sim_fail {
     X(models_times, INT, "1", 0, 100000000, "Answers", "that body so often in one answer")         \
     X(fail, FAIL, "", 0, 0, "Failures", "STATUS:RATE, an error instead of an answer")              \
     X(retry_after, INT, "-1", -1, 86400, "Failures", "seconds to tell with 429 and 503")           \
+    X(retry_after_ms, INT, "-1", -1, 86400000, "Failures", "the same as retry-after-ms")           \
     X(error_message, TEXT, "", 0, 0, "Failures", "instead of the usual text of errors")            \
     X(error_code, TEXT, "", 0, 0, "Failures", "instead of the usual code of errors")               \
     X(context_error, BOOL, "false", 0, 0, "Failures", "400 context_length_exceeded")               \

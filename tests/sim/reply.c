@@ -233,10 +233,14 @@ static int put_optional_fields(const struct sim_reply *reply, struct sb_buf *out
     if (rc == SB_OK && behaviour->content_encoding != NULL)
         rc = sb_http1_put_field(out, SB_SLICE_LIT("content-encoding"),
                                 sb_slice_of(behaviour->content_encoding));
-    if (rc == SB_OK && behaviour->retry_after >= 0 &&
-        (reply->status == 429 || reply->status == 503))
+    if (reply->status != 429 && reply->status != 503)
+        return rc;
+    if (rc == SB_OK && behaviour->retry_after >= 0)
         rc = sb_http1_put_field_u64(out, SB_SLICE_LIT("retry-after"),
                                     (uint64_t)behaviour->retry_after);
+    if (rc == SB_OK && behaviour->retry_after_ms >= 0)
+        rc = sb_http1_put_field_u64(out, SB_SLICE_LIT("retry-after-ms"),
+                                    (uint64_t)behaviour->retry_after_ms);
     return rc;
 }
 

@@ -43,7 +43,8 @@ static void passwords_are_not_shown(void **state)
     assert_int_equal(READ(&conf, "--database", "password=hunter2", "--bus-key", "k"), SB_EINVAL);
     assert_null(strstr(err.text, "hunter2"));
     for (size_t i = 0; i < cp_conf_spec.n_items; i++)
-        if (strstr(cp_conf_spec.items[i].name, "database") != NULL)
+        if (strstr(cp_conf_spec.items[i].name, "database") != NULL &&
+            strcmp(cp_conf_spec.items[i].name, "country-database") != 0) /* a file */
             assert_true(cp_conf_spec.items[i].flags & SB_CONF_SECRET);
 }
 

@@ -62,21 +62,26 @@ static void the_key_goes_where_the_provider_wants_it(void **state)
     struct sb_errmsg err;
 
     (void)state;
-    assert_int_equal(cp_probe_request_make(&acme, &credential, keyring, "/models", SB_SLICE_NONE,
-                                           arena, &request, &auth, &err),
+    assert_int_equal(cp_probe_request_make(&(struct cp_probe_call){.provider = &acme,
+                                                                   .credential = &credential,
+                                                                   .path = "/models"},
+                                           keyring, arena, &request, &auth, &err),
                      SB_OK);
     assert_string_equal(request.url, "https://api.acme.example/v1/models");
     assert_true(sb_slice_is(sb_secret_expose(auth), "Authorization: Bearer k-1"));
     sb_secret_destroy(&auth);
     other.auth_header = SB_SLICE_LIT("api-key");
-    assert_int_equal(cp_probe_request_make(&other, &credential, keyring, "/models", SB_SLICE_NONE,
-                                           arena, &request, &auth, &err),
+    assert_int_equal(cp_probe_request_make(&(struct cp_probe_call){.provider = &other,
+                                                                   .credential = &credential,
+                                                                   .path = "/models"},
+                                           keyring, arena, &request, &auth, &err),
                      SB_OK);
     assert_true(sb_slice_is(sb_secret_expose(auth), "api-key: k-1"));
     sb_secret_destroy(&auth);
-    assert_int_equal(cp_probe_request_make(&acme, NULL, keyring, "/models", SB_SLICE_NONE, arena,
-                                           &request, &auth, &err),
-                     SB_OK);
+    assert_int_equal(
+        cp_probe_request_make(&(struct cp_probe_call){.provider = &acme, .path = "/models"},
+                              keyring, arena, &request, &auth, &err),
+        SB_OK);
     assert_null(auth);
 }
 
@@ -91,12 +96,16 @@ static void a_key_is_not_sent_where_it_was_not_sealed_for_nor_with_a_line_end(vo
 
     (void)state;
     moved.base_url = SB_SLICE_LIT("https://elsewhere.example/v1");
-    assert_int_equal(cp_probe_request_make(&moved, &credential, keyring, "/models", SB_SLICE_NONE,
-                                           arena, &request, &auth, &err),
+    assert_int_equal(cp_probe_request_make(&(struct cp_probe_call){.provider = &moved,
+                                                                   .credential = &credential,
+                                                                   .path = "/models"},
+                                           keyring, arena, &request, &auth, &err),
                      SB_EAUTH);
-    assert_int_equal(cp_probe_request_make(&acme, &broken, keyring, "/models", SB_SLICE_NONE, arena,
-                                           &request, &auth, &err),
-                     SB_EINVAL);
+    assert_int_equal(
+        cp_probe_request_make(
+            &(struct cp_probe_call){.provider = &acme, .credential = &broken, .path = "/models"},
+            keyring, arena, &request, &auth, &err),
+        SB_EINVAL);
     assert_null(auth);
 }
 
@@ -123,8 +132,10 @@ static void headers_and_query_of_the_provider_are_sent(void **state)
     provider.n_headers = 1;
     provider.query = query;
     provider.n_query = 2;
-    assert_int_equal(cp_probe_request_make(&provider, NULL, keyring, "/chat/completions",
-                                           SB_SLICE_LIT("{}"), arena, &request, &auth, &err),
+    assert_int_equal(cp_probe_request_make(&(struct cp_probe_call){.provider = &provider,
+                                                                   .path = "/chat/completions",
+                                                                   .body = SB_SLICE_LIT("{}")},
+                                           keyring, arena, &request, &auth, &err),
                      SB_OK);
     assert_string_equal(request.url, "https://api.acme.example/v1/chat/completions?a=1&b=2");
     assert_true(has_field(&request, "x-title: app"));

@@ -38,11 +38,12 @@ static struct cp_probe probe(int64_t reserved)
 
 static bool grant(int64_t budget, sb_usec wall, struct cp_probe *probes, unsigned n)
 {
-    bool is_short = false;
+    struct cp_probe_grant wanted = {
+        .budget = budget, .wall = wall, .probes = probes, .n = n, .sequence = sequence};
 
-    assert_int_equal(cp_probe_store_grant(db, 0, budget, wall, &sequence, probes, n, &is_short),
-                     SB_OK);
-    return !is_short;
+    assert_int_equal(cp_probe_store_grant(db, &wanted), SB_OK);
+    sequence = wanted.sequence;
+    return !wanted.is_short;
 }
 
 static int64_t spent(sb_usec wall)
@@ -127,6 +128,34 @@ static void with_nothing_to_spend_only_what_is_free_is_granted(void **state)
     assert_int_equal(spent(NOON), 0);
 }
 
+static int64_t told(void)
+{
+    return fixture_number("SELECT count(*) FROM events WHERE kind = 'probe_budget_spent'");
+}
+
+static void a_spent_budget_is_told_once_a_day(void **state)
+{
+    struct cp_probe stale = probe(30), first = probe(90), second = probe(20);
+
+    (void)state;
+    stale.reason = CP_PROBE_STALE;
+    assert_false(grant(0, NOON, &first, 1)); /* nothing is no budget that could be spent */
+    assert_true(grant(100, NOON, &first, 1));
+    assert_false(grant(200, NOON, &stale, 1)); /* there is money, but for later */
+    assert_int_equal(told(), 0);
+    assert_false(grant(100, NOON, &second, 1));
+    assert_false(grant(100, NOON + 1, &second, 1));
+    assert_int_equal(told(), 1);
+    assert_int_equal(fixture_number("SELECT count(*) FROM events WHERE subject = 'acme'"
+                                    " AND detail->>'spent' = '0.00000000000009'"
+                                    " AND detail->>'budget' = '0.0000000000001'"),
+                     1);
+    first = probe(90);
+    assert_true(grant(100, NOON + DAY, &first, 1));
+    assert_false(grant(100, NOON + DAY, &second, 1));
+    assert_int_equal(told(), 2);
+}
+
 static void who_bills_more_than_it_can_is_not_probed_again_that_day(void **state)
 {
     struct cp_probe one = probe(10), other = probe(10);
@@ -162,12 +191,13 @@ static void a_bill_beyond_reason_ends_the_days_budget_and_nothing_else(void **st
 static void who_does_not_lead_any_more_spends_nothing(void **state)
 {
     struct cp_probe one = probe(10), late = probe(5);
-    bool is_short;
+    struct cp_probe_grant wanted = {
+        .term = 1, .budget = 100, .wall = NOON, .probes = &one, .n = 1, .sequence = 1};
 
     (void)state;
     assert_true(grant(100, NOON, &late, 1));
-    assert_int_equal(cp_probe_store_grant(db, 1, 100, NOON, &sequence, &one, 1, &is_short),
-                     SB_ENOTLEADER);
+    assert_int_equal(cp_probe_store_grant(db, &wanted), SB_ENOTLEADER);
+    assert_int_equal(wanted.sequence, 1);
     assert_false(one.is_granted);
     late.outcome = MSG_OUTCOME_SUCCESS;
     assert_int_equal(cp_probe_store_settle(db, 1, &late, 1), SB_ENOTLEADER);
@@ -197,6 +227,7 @@ int main(void)
         TEST(what_it_did_cost_replaces_the_worst_case_once),
         TEST(a_day_has_its_own_budget_and_its_own_bill),
         TEST(with_nothing_to_spend_only_what_is_free_is_granted),
+        TEST(a_spent_budget_is_told_once_a_day),
         TEST(who_bills_more_than_it_can_is_not_probed_again_that_day),
         TEST(a_bill_beyond_reason_ends_the_days_budget_and_nothing_else),
         TEST(who_does_not_lead_any_more_spends_nothing),

@@ -17,7 +17,7 @@ static struct cp_sums total;
 static int set_up(void **state)
 {
     (void)state;
-    series = (struct cp_series){.is_open = false};
+    series = (struct cp_series){.open = NULL};
     sb_list_init(&minutes);
     now = 1000000000;
     minute = 29833333;
@@ -132,15 +132,15 @@ static void a_quiet_endpoint_has_few_slots_and_a_busy_one_all(void **state)
 {
     (void)state;
     for (int i = 0; i < 30 * 60; i++) {
-        add(1);
+        add(10);
         pass(60000);
         roll(false);
     }
-    assert_int_equal(slots_of(CP_SPAN_DAY), 25); /* 60 attempts an hour */
+    assert_int_equal(slots_of(CP_SPAN_DAY), 25); /* 600 attempts an hour */
     assert_in_range(slots_of(CP_SPAN_HALF_HOUR), 3, 4);
-    assert_in_range(attempts(CP_SPAN_DAY), 24 * 60, 25 * 60);
-    assert_in_range(attempts(CP_SPAN_HALF_HOUR), 30, 45);
-    for (int i = 0; i < 30; i++) {
+    assert_in_range(attempts(CP_SPAN_DAY), 24 * 600, 25 * 600);
+    assert_in_range(attempts(CP_SPAN_HALF_HOUR), 300, 450);
+    for (int i = 0; i < 34; i++) { /* a day and a third later nothing is left of the busy time */
         add(1);
         pass(3600000);
         roll(false);
@@ -208,6 +208,21 @@ static void the_stored_past_goes_where_its_age_belongs(void **state)
                      1);
 }
 
+static void a_past_that_comes_backwards_is_few_slots_too(void **state)
+{
+    const struct cp_sums sums = {.attempts = 10};
+
+    (void)state;
+    now = 100 * 3600000;
+    for (sb_msec hour = 1; hour < 24; hour++)
+        assert_int_equal(cp_series_load(&series, now, hour * 3600000, CP_SPAN_DAY, &sums), SB_OK);
+    assert_in_range(slots_of(CP_SPAN_DAY), 3, 4);
+    assert_int_equal(attempts(CP_SPAN_DAY), 230);
+    for (const struct cp_slot *slot = series.newest[CP_SPAN_DAY]; slot != NULL; slot = slot->older)
+        assert_true(slot->first <= slot->number &&
+                    (slot->older == NULL || slot->older->number < slot->first));
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -267,6 +282,7 @@ int main(void)
         TEST(minutes_are_handed_on_when_they_are_over),
         TEST(a_clock_that_steps_loses_nothing),
         TEST(the_stored_past_goes_where_its_age_belongs),
+        TEST(a_past_that_comes_backwards_is_few_slots_too),
         TEST(percentiles_are_within_one_percent_of_the_exact_ones),
     };
 

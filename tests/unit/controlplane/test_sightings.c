@@ -164,6 +164,29 @@ static void what_is_missing_is_told_once_a_day(void **state)
     assert_int_equal(events("context_differs"), 1);
 }
 
+static void what_is_listed_again_is_told_once(void **state)
+{
+    (void)state;
+    fixture_apply(CATALOG(""));
+    assert_int_equal(look("{\"data\":[{\"id\":\"up\"}]}"), 0);
+    assert_int_equal(act(), SB_OK);
+    assert_int_equal(events("model_found"), 0); /* it was never missed */
+    assert_int_equal(look("{\"data\":[{\"id\":\"other\"}]}"), 1);
+    assert_int_equal(act(), SB_OK);
+    assert_int_equal(events("model_found"), 0);
+    assert_int_equal(look("{\"data\":[]}"), 0); /* says nothing */
+    assert_int_equal(act(), SB_OK);
+    assert_int_equal(events("model_found"), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(look("{\"data\":[{\"id\":\"up\"}]}"), 0);
+        assert_int_equal(act(), SB_OK);
+        assert_int_equal(events("model_found"), 1);
+    }
+    assert_int_equal(fixture_number("SELECT count(*) FROM events WHERE kind = 'model_found'"
+                                    " AND subject = 'a/b@acme' AND severity = 0"),
+                     1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, tear_down)
 
 int main(void)
@@ -177,6 +200,7 @@ int main(void)
         TEST(nothing_is_done_about_a_configuration_that_is_not_the_newest),
         TEST(who_does_not_lead_any_more_tells_nothing),
         TEST(what_is_missing_is_told_once_a_day),
+        TEST(what_is_listed_again_is_told_once),
     };
 
     return cmocka_run_group_tests(tests, fixture_start, fixture_stop);

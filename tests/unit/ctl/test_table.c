@@ -6,9 +6,9 @@
 #include "controlplane/ctl/table.h"
 
 static const struct ctl_column columns[] = {
-    {"NAME", false, true},
-    {"COUNT", true, false},
-    {"NOTE", false, true},
+    {"NAME", false, true, 0},
+    {"COUNT", true, false, 0},
+    {"NOTE", false, true, 0},
 };
 static const struct ctl_term plain = {.has_colour = false};
 
@@ -112,8 +112,42 @@ static void what_may_not_shrink_stays(void **state)
 
     (void)state;
     assert_written(make(cells, CTL_PLAIN), &narrow,
-                   "NAME                 COUNT  NOTE\n"
-                   "0123456…  1234567890123456  0123456…\n");
+                   "NAME                COUNT NOTE\n"
+                   "0123456… 1234567890123456 0123456…\n");
+}
+
+static void columns_leave_for_the_sake_of_others(void **state)
+{
+    static const struct ctl_column fields[] = {{"MODEL", false, true, 1},
+                                               {"TAG", false, true, 0},
+                                               {"REGION", false, false, 3},
+                                               {"N", true, false, 0}};
+    static const char *const cells[] = {"author/a-model-of-a-long-name", "acme/turbo", "DE", "7"};
+    static const struct {
+        unsigned width;
+        const char *wanted;
+    } views[] = {
+        {60, "MODEL                          TAG         REGION  N\n"
+             "author/a-model-of-a-long-name  acme/turbo  DE      7\n"},
+        {46, "MODEL                    TAG         REGION  N\n"
+             "author/a-mo…a-long-name  acme/turbo  DE      7\n"},
+        {40, "MODEL                      TAG         N\n"
+             "author/a-mod…-a-long-name  acme/turbo  7\n"},
+        {24, "MODEL      TAG         N\n"
+             "auth…name  acme/turbo  7\n"},
+        {13, "TAG        N\n"
+             "acme/turbo 7\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SB_ARRAY_LEN(views); i++) {
+        const struct ctl_term term = {.width = views[i].width};
+        struct ctl_table *table = ctl_table_new(arena, fields, SB_ARRAY_LEN(fields));
+
+        for (size_t k = 0; k < SB_ARRAY_LEN(cells); k++)
+            ctl_table_add(table, k < 2 ? CTL_NAME : CTL_PLAIN, sb_slice_of(cells[k]));
+        assert_written(table, &term, views[i].wanted);
+    }
 }
 
 static void colours_take_no_width(void **state)
@@ -169,6 +203,7 @@ int main(void)
         TEST(what_is_too_wide_loses_its_end),
         TEST(names_lose_their_middle),
         TEST(what_may_not_shrink_stays),
+        TEST(columns_leave_for_the_sake_of_others),
         TEST(colours_take_no_width),
         TEST(nothing_steers_the_terminal),
         TEST(many_rows_are_kept),

@@ -142,6 +142,74 @@ static void after_the_pause_it_is_good_for_one_request_at_a_time(void **state)
     open_it(f); /* counting starts from nothing */
 }
 
+static struct dp_breaker_ticket first_content(struct fixture *f)
+{
+    struct dp_breaker_ticket ticket = dp_breakers_begin(f->breakers, ENDPOINT, CREDENTIAL);
+
+    dp_breakers_first_content(f->breakers, &ticket);
+    return ticket;
+}
+
+static void the_first_content_of_a_probe_closes_it(void **state)
+{
+    struct fixture *f = *state;
+    struct dp_breaker_ticket stream;
+
+    open_it(f);
+    f->clock.at += 5000;
+    stream = first_content(f);
+    assert_int_equal(state_of(f), DP_BREAKER_CLOSED);
+    assert_int_equal(health(f), DP_HEALTH_GOOD);
+    assert_false(dp_breakers_report(f->breakers, &stream, DP_BREAKER_OK));
+    open_it(f);          /* counting starts from nothing */
+    f->clock.at += 4999; /* and so does the pause */
+    assert_int_equal(health(f), DP_HEALTH_BREAKER);
+    f->clock.at += 1;
+    assert_int_equal(health(f), DP_HEALTH_GOOD);
+}
+
+static void a_probe_that_is_cut_after_its_first_content_opens_it_for_longer(void **state)
+{
+    struct fixture *f = *state;
+    struct dp_breaker_ticket stream;
+
+    open_it(f);
+    f->clock.at += 5000;
+    stream = first_content(f);
+    f->clock.at += 60000;
+    assert_true(dp_breakers_report(f->breakers, &stream, DP_BREAKER_FAULT));
+    f->clock.at += 9999;
+    assert_int_equal(health(f), DP_HEALTH_BREAKER);
+    f->clock.at += 1;
+    assert_int_equal(health(f), DP_HEALTH_GOOD);
+}
+
+static void once_another_attempt_has_ended_well_a_cut_probe_is_one_fault_of_many(void **state)
+{
+    struct fixture *f = *state;
+    struct dp_breaker_ticket stream;
+
+    open_it(f);
+    f->clock.at += 5000;
+    stream = first_content(f);
+    assert_false(attempt(f, DP_BREAKER_OK));
+    assert_false(dp_breakers_report(f->breakers, &stream, DP_BREAKER_FAULT));
+    assert_int_equal(state_of(f), DP_BREAKER_CLOSED);
+}
+
+static void first_content_says_nothing_while_it_is_closed_nor_of_an_earlier_state(void **state)
+{
+    struct fixture *f = *state;
+    struct dp_breaker_ticket early = first_content(f);
+
+    assert_false(early.trial);
+    open_it(f);
+    dp_breakers_first_content(f->breakers, &early);
+    assert_int_equal(state_of(f), DP_BREAKER_OPEN);
+    assert_false(dp_breakers_report(f->breakers, &early, DP_BREAKER_FAULT));
+    assert_int_equal(dp_breakers_open(f->breakers), 1);
+}
+
 static void the_pause_doubles_up_to_a_minute(void **state)
 {
     static const sb_msec pauses[] = {5000, 10000, 20000, 40000, 60000, 60000};
@@ -285,6 +353,10 @@ int main(void)
         TEST(less_than_half_do_not),
         TEST(attempts_older_than_ten_seconds_do_not_count),
         TEST(after_the_pause_it_is_good_for_one_request_at_a_time),
+        TEST(the_first_content_of_a_probe_closes_it),
+        TEST(a_probe_that_is_cut_after_its_first_content_opens_it_for_longer),
+        TEST(once_another_attempt_has_ended_well_a_cut_probe_is_one_fault_of_many),
+        TEST(first_content_says_nothing_while_it_is_closed_nor_of_an_earlier_state),
         TEST(the_pause_doubles_up_to_a_minute),
         TEST(a_probe_that_says_nothing_leaves_the_next_to_probe),
         TEST(attempts_of_an_earlier_state_say_nothing),

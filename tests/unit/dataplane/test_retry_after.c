@@ -45,12 +45,41 @@ static void what_says_nothing_is_none(void **state)
     assert_int_equal(wait_of(AT, ""), 0);
 }
 
+static sb_msec ms_of(const char *text)
+{
+    return dp_retry_after_ms(sb_slice_of(text));
+}
+
+static void milliseconds_are_taken_up_to_five_minutes_a_fraction_rounded_up(void **state)
+{
+    (void)state;
+    assert_int_equal(ms_of("1"), 1);
+    assert_int_equal(ms_of("1234"), 1234);
+    assert_int_equal(ms_of("1234.000"), 1234);
+    assert_int_equal(ms_of("1234.5"), 1235);
+    assert_int_equal(ms_of("0.25"), 1);
+    assert_int_equal(ms_of("300000.5"), 300000);
+    assert_int_equal(ms_of("99999999999999999999999999999999"), 300000);
+}
+
+static void milliseconds_that_cannot_be_read_are_none(void **state)
+{
+    static const char *const texts[] = {"",    "0",     "0.0", ".5",        "-5",  "1e3",
+                                        "12x", "1.2.3", "1.x", "99999999x", "soon"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        assert_int_equal(ms_of(texts[i]), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seconds_are_taken_up_to_five_minutes),
         cmocka_unit_test(a_date_is_read_by_the_clock_of_who_says_it),
         cmocka_unit_test(what_says_nothing_is_none),
+        cmocka_unit_test(milliseconds_are_taken_up_to_five_minutes_a_fraction_rounded_up),
+        cmocka_unit_test(milliseconds_that_cannot_be_read_are_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
