@@ -192,7 +192,6 @@ void dp_answer_text(struct dp_request *req, int status, const char *content_type
         rc = sb_buf_append(out, body);
     if (rc == SB_OK) {
         dp_client_write(req->client, sb_buf_slice(out));
-        req->answer_bytes += body.n;
     } else {
         req->keep_alive = false; /* nothing was written: the connection ends */
     }
@@ -204,19 +203,17 @@ void dp_answer_json(struct dp_request *req, int status, struct sb_slice body)
     dp_answer_text(req, status, "application/json", body);
 }
 
-void dp_answer_error(struct dp_request *req, const struct dp_error *error)
+void dp_answer_write_error(struct dp_request *req, const struct dp_error *error,
+                           struct sb_buf *body)
 {
-    SB_CLEANUP(sb_buf_release) struct sb_buf body;
-
-    sb_buf_init(&body, 16 << 20);
+    sb_buf_init(body, 16 << 20);
     req->retry_after = error->retry_after;
     req->used_up = error->used_up;
     req->allow = error->allow;
-    if (dp_error_write(error, &body) != SB_OK) {
-        sb_buf_reset(&body);
-        if (sb_buf_append_text(
-                &body, "{\"error\":{\"code\":500,\"message\":\"internal error\"}}") != SB_OK)
-            return;
-    }
-    dp_answer_json(req, error->status, sb_buf_slice(&body));
+    if (dp_error_write(error, body) == SB_OK)
+        return;
+    sb_buf_reset(body);
+    if (sb_buf_append_text(body, "{\"error\":{\"code\":500,\"message\":\"internal error\"}}") !=
+        SB_OK)
+        sb_buf_reset(body); /* a head alone, then */
 }

@@ -13,6 +13,7 @@
 #include "dataplane/conf.h"
 #include "dataplane/cors.h"
 #include "dataplane/courier.h"
+#include "dataplane/digest.h"
 #include "dataplane/durable.h"
 #include "dataplane/keymemo.h"
 #include "dataplane/log.h"
@@ -243,15 +244,18 @@ static void admit(struct dp_request *req, const struct sb_http1_head *head, cons
         refuse_text(req, 503, "provider_overloaded", "too many large bodies at once");
         req->refusal.retry_after = 1000;
     }
-    if (!req->api->is_recorded || req->refusal.status != 0)
+    if (!req->api->is_recorded)
         return;
     if (!dp_spool_reserve(worker->spool)) {
-        refuse_text(req, 503, "provider_overloaded",
-                    "records cannot be stored at the moment, so nothing is served");
-        req->refusal.retry_after = 5000;
+        if (req->refusal.status == 0) {
+            refuse_text(req, 503, "provider_overloaded",
+                        "records cannot be stored at the moment, so nothing is served");
+            req->refusal.retry_after = 5000;
+        }
         return;
     }
-    req->reserved = true;
+    req->reserved = true; /* what is refused from here on is recorded, too */
+    dp_digest_begin(req);
 }
 
 /* For the record. */
@@ -412,6 +416,8 @@ static enum msg_outcome outcome_of_refusal(int status)
 void dp_request_on_complete(struct dp_request *req)
 {
     req->keep_alive = dp_client_keeps_alive(req->client);
+    if (req->refusal.status == 0)
+        dp_digest_request(req); /* else it may not be whole */
     if (req->refusal.status != 0) {
         if (!req->is_authenticated)
             dp_worker_count_refusal(req->worker, req->refusal.type);
@@ -469,6 +475,7 @@ void dp_request_record(struct dp_request *req, enum msg_outcome outcome)
     record->status = outcome == MSG_OUTCOME_CLIENT_GONE && !req->head_sent ? 0 : req->status;
     record->outcome = (uint8_t)outcome;
     record->response_bytes = req->answer_bytes;
+    dp_digest_finish(req);
     if (req->facts != NULL) {
         record->api = (uint8_t)req->facts->api;
         record->streamed = req->facts->stream;
@@ -531,9 +538,14 @@ void dp_request_done(struct dp_request *req)
 
 void dp_request_fail(struct dp_request *req, enum msg_outcome outcome, const struct dp_error *error)
 {
+    SB_CLEANUP(sb_buf_release) struct sb_buf body = {.limit = 0};
+
     req->status = (uint16_t)error->status;
+    dp_answer_write_error(req, error, &body);
+    if (req->client != NULL)
+        dp_digest_answer(req, sb_buf_slice(&body));
     dp_request_record(req, outcome);
-    dp_answer_error(req, error);
+    dp_answer_json(req, error->status, sb_buf_slice(&body));
     dp_request_done(req);
 }
 
