@@ -101,26 +101,10 @@ int sb_buskey_generate(const char *path, struct sb_errmsg *err)
     return rc;
 }
 
-/* The value of the line "name: value"; empty when there is none. */
-static struct sb_slice field(struct sb_slice text, struct sb_slice name)
-{
-    struct sb_slice line;
-
-    while (sb_keyfile_next_line(&text, &line)) {
-        if (!sb_slice_starts_with(line, name))
-            continue;
-        line = sb_slice_from(line, name.n);
-        while (line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t'))
-            line = sb_slice_from(line, 1);
-        return line;
-    }
-    return SB_SLICE_NONE;
-}
-
 static int take_field(struct sb_slice text, struct sb_slice name, const char *path,
                       char ret_text[SB_BUSKEY_TEXT + 1], struct sb_errmsg *err)
 {
-    struct sb_slice value = field(text, name);
+    struct sb_slice value = sb_keyfile_field(text, name);
 
     if (!sb_buskey_is_public_text(value))
         return sb_err_set(err, SB_EPARSE, "%s: no line '%.*s' with %d characters of Z85", path,

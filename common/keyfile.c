@@ -172,3 +172,18 @@ bool sb_keyfile_next_line(struct sb_slice *text, struct sb_slice *ret_line)
     *ret_line = line;
     return true;
 }
+
+struct sb_slice sb_keyfile_field(struct sb_slice text, struct sb_slice name)
+{
+    struct sb_slice line;
+
+    while (sb_keyfile_next_line(&text, &line)) {
+        if (!sb_slice_starts_with(line, name))
+            continue;
+        line = sb_slice_from(line, name.n);
+        while (line.n > 0 && is_blank(line.p[0]))
+            line = sb_slice_from(line, 1);
+        return line;
+    }
+    return SB_SLICE_NONE;
+}

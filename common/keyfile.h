@@ -30,3 +30,6 @@ int sb_keyfile_replace(const char *path, struct sb_slice content,
 /* Takes the next line off text, without its end and the spaces around; false
  * when there is none. */
 bool sb_keyfile_next_line(struct sb_slice *text, struct sb_slice *ret_line);
+/* The value of the first line "name: value", name with its colon; empty when
+ * there is none. */
+struct sb_slice sb_keyfile_field(struct sb_slice text, struct sb_slice name);

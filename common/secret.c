@@ -23,6 +23,9 @@ _Static_assert(SB_SHORT_KEY_BYTES == crypto_shorthash_KEYBYTES, "SipHash");
 _Static_assert(SB_AEAD_KEY == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "key");
 _Static_assert(SB_AEAD_NONCE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce");
 _Static_assert(SB_AEAD_TAG == crypto_aead_xchacha20poly1305_ietf_ABYTES, "tag");
+_Static_assert(SB_SIGN_SEED == crypto_sign_SEEDBYTES, "Ed25519");
+_Static_assert(SB_SIGN_PUBLIC == crypto_sign_PUBLICKEYBYTES, "Ed25519");
+_Static_assert(SB_SIGN_BYTES == crypto_sign_BYTES, "Ed25519");
 _Static_assert(sizeof(struct sb_hash_state) >= sizeof(crypto_generichash_state), "state");
 _Static_assert(_Alignof(struct sb_hash_state) >= _Alignof(crypto_generichash_state), "state");
 
@@ -356,4 +359,66 @@ struct sb_secret *sb_secret_to_base64(const struct sb_secret *secret)
     (void)sodium_bin2base64(text->bytes, size, (const unsigned char *)secret->bytes, secret->n,
                             sodium_base64_VARIANT_ORIGINAL);
     return text;
+}
+
+void sb_base64_put(struct sb_slice bytes, char *text, size_t size)
+{
+    SB_BUG_ON(size < SB_BASE64_SIZE(bytes.n));
+    (void)sodium_bin2base64(text, size, bytes_of(bytes), bytes.n, sodium_base64_VARIANT_ORIGINAL);
+}
+
+int sb_base64_read(struct sb_slice text, uint8_t *bytes, size_t size, size_t *ret_n)
+{
+    const char *end;
+    size_t n;
+
+    if (text.n == 0 || text.n % 4 != 0 ||
+        sodium_base642bin(bytes, size, text.p, text.n, NULL, &n, &end,
+                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        end != text.p + text.n)
+        return SB_EPARSE;
+    *ret_n = n;
+    return SB_OK;
+}
+
+struct sb_secret *sb_sign_seed_new(void)
+{
+    struct sb_secret *seed = make(SB_SIGN_SEED, false);
+
+    SB_BUG_ON(seed == NULL);
+    sb_random_bytes(seed->bytes, SB_SIGN_SEED);
+    return seed;
+}
+
+static void make_sign_keys(const struct sb_secret *seed, unsigned char public_key[SB_SIGN_PUBLIC],
+                           unsigned char secret_key[crypto_sign_SECRETKEYBYTES])
+{
+    SB_BUG_ON(seed->n != SB_SIGN_SEED);
+    SB_BUG_ON(
+        crypto_sign_seed_keypair(public_key, secret_key, (const unsigned char *)seed->bytes) != 0);
+}
+
+void sb_sign_public(const struct sb_secret *seed, uint8_t ret_public[SB_SIGN_PUBLIC])
+{
+    unsigned char secret_key[crypto_sign_SECRETKEYBYTES];
+
+    make_sign_keys(seed, ret_public, secret_key);
+    sodium_memzero(secret_key, sizeof(secret_key));
+}
+
+void sb_sign(const struct sb_secret *seed, struct sb_slice bytes,
+             uint8_t ret_signature[SB_SIGN_BYTES])
+{
+    unsigned char public_key[SB_SIGN_PUBLIC], secret_key[crypto_sign_SECRETKEYBYTES];
+
+    make_sign_keys(seed, public_key, secret_key);
+    SB_BUG_ON(crypto_sign_detached(ret_signature, NULL, bytes_of(bytes), bytes.n, secret_key) != 0);
+    sodium_memzero(secret_key, sizeof(secret_key));
+}
+
+bool sb_sign_is_valid(const uint8_t public_key[SB_SIGN_PUBLIC], struct sb_slice bytes,
+                      const uint8_t signature[SB_SIGN_BYTES])
+{
+    ready();
+    return crypto_sign_verify_detached(signature, bytes_of(bytes), bytes.n, public_key) == 0;
 }

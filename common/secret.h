@@ -1,4 +1,4 @@
-/* common/secret.h - secrets, randomness and hashes (libsodium).
+/* common/secret.h - secrets, randomness, hashes and signatures (libsodium).
  *
  * A secret is opaque, so that no format string and no copy by accident can
  * show it; sb_secret_expose() is its only reader, and tests/lint lists who
@@ -101,3 +101,20 @@ int sb_aead_open(const struct sb_secret *key, const uint8_t nonce[SB_AEAD_NONCE]
 int sb_secret_from_base64(struct sb_slice text, struct sb_secret **ret) SB_MUSTCHECK;
 /* As text, itself a secret. */
 struct sb_secret *sb_secret_to_base64(const struct sb_secret *secret);
+
+/* The same for what is no secret.  Writes the text and a NUL; size is at least
+ * SB_BASE64_SIZE(bytes.n). */
+#define SB_BASE64_SIZE(n) (((n) + 2) / 3 * 4 + 1)
+void sb_base64_put(struct sb_slice bytes, char *text, size_t size);
+/* Exactly one text stands for each row of bytes: other padding, blanks and
+ * bits that say nothing are refused.  SB_EPARSE, also when size is not enough. */
+int sb_base64_read(struct sb_slice text, uint8_t *bytes, size_t size, size_t *ret_n) SB_MUSTCHECK;
+
+/* Ed25519 (RFC 8032).  The secret key is its seed. */
+enum { SB_SIGN_SEED = 32, SB_SIGN_PUBLIC = 32, SB_SIGN_BYTES = 64 };
+struct sb_secret *sb_sign_seed_new(void);
+void sb_sign_public(const struct sb_secret *seed, uint8_t ret_public[SB_SIGN_PUBLIC]);
+void sb_sign(const struct sb_secret *seed, struct sb_slice bytes,
+             uint8_t ret_signature[SB_SIGN_BYTES]);
+bool sb_sign_is_valid(const uint8_t public_key[SB_SIGN_PUBLIC], struct sb_slice bytes,
+                      const uint8_t signature[SB_SIGN_BYTES]);

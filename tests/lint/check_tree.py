@@ -25,7 +25,8 @@ LIBRARY_OWNER = {  # header -> the only files that may include it
     r"uv\.h": {"common/loop.h"},  # its handles are embedded in ours
     r"yyjson\.h": {"common/json.h"},
     r"sodium\.h": {"common/secret.c"},
-    r"openssl/.*": {"dataplane/trust.c", "tests/lib/tls_peer.h", "tests/sim/tls.c"},
+    r"openssl/.*": {"common/sha256.c", "dataplane/trust.c", "tests/lib/tls_peer.h",
+                    "tests/sim/tls.c"},
     r"curl/.*": {"dataplane/dial.c", "dataplane/multi.c", "dataplane/trust.c",
                  "controlplane/fetch.c", "controlplane/webhook.c", "controlplane/ctl/rest.c"},
     r"libpq-fe\.h": {"controlplane/db.c"},
@@ -39,6 +40,7 @@ SECRET_READERS = {
     "common/keyring.c",  # parses and writes them
     "common/buskey.c",  # likewise
     "common/busauth.c",  # authorised keys: public, read by the same function
+    "common/notekey.c",  # parses and writes log keys
     "common/bus.c",  # hands the CURVE key to libzmq
     "controlplane/fetch.c",  # hands the provider's key to libcurl
     "controlplane/probe_request.c",  # writes it into a field

@@ -148,6 +148,16 @@ static void lines_come_without_their_ends(void **state)
     assert_false(sb_keyfile_next_line(&text, &line));
 }
 
+static void a_field_is_the_first_line_of_its_name(void **state)
+{
+    struct sb_slice text = SB_SLICE_LIT("# a: no\n a:  one two\t\na: later\nb:\n");
+
+    (void)state;
+    assert_true(sb_slice_is(sb_keyfile_field(text, SB_SLICE_LIT("a:")), "one two"));
+    assert_int_equal(sb_keyfile_field(text, SB_SLICE_LIT("b:")).n, 0);
+    assert_int_equal(sb_keyfile_field(text, SB_SLICE_LIT("c:")).n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +167,7 @@ int main(void)
         cmocka_unit_test(what_is_no_key_file_is_refused),
         cmocka_unit_test(a_file_is_replaced_whole),
         cmocka_unit_test(lines_come_without_their_ends),
+        cmocka_unit_test(a_field_is_the_first_line_of_its_name),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -312,6 +312,74 @@ static void base64_goes_both_ways(void **state)
     }
 }
 
+static void every_row_of_bytes_has_one_base64(void **state)
+{
+    static const char *const bad[] = {"",         "A",     "AA",   "AAA",  "AA==A",
+                                      "AAA=\n",   " AAA=", "AB==", "AAB=", "AA-_",
+                                      "AAAA====", "AA=A",  "=AAA"};
+    uint8_t bytes[8], back[8];
+    char text[SB_BASE64_SIZE(sizeof(bytes))];
+    size_t n;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(250 + i);
+    for (size_t i = 1; i <= sizeof(bytes); i++) {
+        sb_base64_put(sb_slice_make(bytes, i), text, sizeof(text));
+        assert_int_equal(sb_base64_read(sb_slice_of(text), back, i, &n), SB_OK);
+        assert_int_equal(n, i);
+        assert_memory_equal(back, bytes, i);
+        assert_int_equal(sb_base64_read(sb_slice_of(text), back, i - 1, &n), SB_EPARSE);
+    }
+    assert_string_equal(text, "+vv8/f7/AAE=");
+    for (size_t i = 0; i < SB_ARRAY_LEN(bad); i++)
+        assert_int_equal(sb_base64_read(sb_slice_of(bad[i]), back, sizeof(back), &n), SB_EPARSE);
+}
+
+static void from_hex(const char *hex, uint8_t *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (uint8_t)strtoul((const char[]){hex[2 * i], hex[2 * i + 1], '\0'}, NULL, 16);
+}
+
+/* RFC 8032, 7.1, tests 1 and 2. */
+static void ed25519_matches_its_rfc(void **state)
+{
+    static const struct {
+        const char *seed, *public_key, *message, *signature;
+    } vectors[] = {
+        {"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+         "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
+         "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701"
+         "cf9b46bd25bf5f0595bbe24655141438e7a100b"},
+        {"4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
+         "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "r",
+         "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d"
+         "0f11d8c387b2eaeb4302aeeb00d291612bb0c00"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SB_ARRAY_LEN(vectors); i++) {
+        struct sb_slice message = sb_slice_of(vectors[i].message);
+        uint8_t bytes[32], signature[SB_SIGN_BYTES], expected[SB_SIGN_BYTES];
+        struct sb_secret *seed = NULL;
+
+        from_hex(vectors[i].seed, bytes, sizeof(bytes));
+        assert_int_equal(sb_secret_new(sb_slice_make(bytes, sizeof(bytes)), &seed), SB_OK);
+        sb_sign_public(seed, bytes);
+        from_hex(vectors[i].public_key, expected, 32);
+        assert_memory_equal(bytes, expected, 32);
+        sb_sign(seed, message, signature);
+        from_hex(vectors[i].signature, expected, sizeof(expected));
+        assert_memory_equal(signature, expected, sizeof(expected));
+        assert_true(sb_sign_is_valid(bytes, message, signature));
+        assert_false(sb_sign_is_valid(bytes, SB_SLICE_LIT("x"), signature));
+        signature[63] ^= 1;
+        assert_false(sb_sign_is_valid(bytes, message, signature));
+        sb_secret_destroy(&seed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +395,8 @@ int main(void)
         cmocka_unit_test(a_child_draws_its_own_ids),
         cmocka_unit_test(an_api_key_has_256_bits),
         cmocka_unit_test(base64_goes_both_ways),
+        cmocka_unit_test(every_row_of_bytes_has_one_base64),
+        cmocka_unit_test(ed25519_matches_its_rfc),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
