@@ -381,6 +381,27 @@ int sb_base64_read(struct sb_slice text, uint8_t *bytes, size_t size, size_t *re
     return SB_OK;
 }
 
+size_t sb_base64url_put(struct sb_slice bytes, char *text, size_t size)
+{
+    SB_BUG_ON(size < SB_BASE64_SIZE(bytes.n));
+    (void)sodium_bin2base64(text, size, bytes_of(bytes), bytes.n,
+                            sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    return strlen(text);
+}
+
+int sb_base64url_read(struct sb_slice text, uint8_t *bytes, size_t size, size_t *ret_n)
+{
+    const char *end;
+    size_t n;
+
+    if (text.n == 0 || sodium_base642bin(bytes, size, text.p, text.n, NULL, &n, &end,
+                                         sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+        end != text.p + text.n)
+        return SB_EPARSE;
+    *ret_n = n;
+    return SB_OK;
+}
+
 struct sb_secret *sb_sign_seed_new(void)
 {
     struct sb_secret *seed = make(SB_SIGN_SEED, false);

@@ -109,6 +109,11 @@ void sb_base64_put(struct sb_slice bytes, char *text, size_t size);
 /* Exactly one text stands for each row of bytes: other padding, blanks and
  * bits that say nothing are refused.  SB_EPARSE, also when size is not enough. */
 int sb_base64_read(struct sb_slice text, uint8_t *bytes, size_t size, size_t *ret_n) SB_MUSTCHECK;
+/* The same in the alphabet for URLs and without padding.  Gives the length of
+ * the text. */
+size_t sb_base64url_put(struct sb_slice bytes, char *text, size_t size);
+int sb_base64url_read(struct sb_slice text, uint8_t *bytes, size_t size,
+                      size_t *ret_n) SB_MUSTCHECK;
 
 /* Ed25519 (RFC 8032).  The secret key is its seed. */
 enum { SB_SIGN_SEED = 32, SB_SIGN_PUBLIC = 32, SB_SIGN_BYTES = 64 };

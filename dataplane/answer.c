@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "dataplane/client.h"
 #include "dataplane/cors.h"
+#include "dataplane/receipt.h"
 #include "dataplane/request.h"
 #include "dataplane/worker.h"
 
@@ -131,6 +132,8 @@ static int put_own_fields(struct dp_request *req, struct sb_buf *out)
         rc = sb_buf_append_text(out, "X-Switchboard-Spilled: true\r\n");
     if (rc == SB_OK && req->request_id.n > 0)
         rc = sb_http1_put_field(out, SB_SLICE_LIT("X-Request-Id"), req->request_id);
+    if (rc == SB_OK && SB_UNLIKELY(req->wants_receipt))
+        rc = dp_receipt_put_field(req, out);
     return rc == SB_OK ? dp_cors_put_fields(req, out) : rc;
 }
 

@@ -17,10 +17,12 @@
 #include "dataplane/durable.h"
 #include "dataplane/keymemo.h"
 #include "dataplane/log.h"
+#include "dataplane/receipt.h"
 #include "dataplane/relay.h"
 #include "dataplane/route/view.h"
 #include "dataplane/spool.h"
 #include "dataplane/worker.h"
+#include "proto/receipt.h"
 #include "proto/rules.h"
 
 enum {
@@ -274,6 +276,16 @@ static void note_client(struct dp_request *req, const struct sb_http1_head *head
     req->record.client_address = sb_arena_dup(req->arena, address);
 }
 
+static void read_receipt(struct dp_request *req, const struct sb_http1_head *head, const char *base)
+{
+    struct sb_slice value = sb_http1_value(head, base, SB_SLICE_LIT(MSG_RECEIPT_HEADER));
+
+    req->wants_receipt = dp_receipt_is_wanted(req, value);
+    if (value.n > 0 && !sb_slice_eq_nocase(value, SB_SLICE_LIT("request")))
+        refuse_text(req, 400, "invalid_request",
+                    MSG_RECEIPT_HEADER ": the only value is \"request\"");
+}
+
 static void read_head(struct dp_request *req, const struct sb_http1_head *head, const char *base)
 {
     struct sb_slice target = sb_http1_slice(base, head->target);
@@ -311,6 +323,7 @@ static void read_head(struct dp_request *req, const struct sb_http1_head *head, 
         req->metadata_name = "switchboard_metadata";
     else if (is_enabled(head, base, SB_SLICE_LIT("x-openrouter-metadata")))
         req->metadata_name = "openrouter_metadata";
+    read_receipt(req, head, base);
     admit(req, head, base);
     note_client(req, head, base);
     req->wants_body = req->refusal.status == 0;

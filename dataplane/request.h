@@ -88,6 +88,7 @@ struct dp_request {
     const char *metadata_name;     /* member that the answer is to carry; NULL: none */
     struct sb_slice decision_json; /* members of it that need the snapshot */
     bool is_head;                  /* method HEAD: no body in the answer */
+    bool wants_receipt;            /* the head promises one */
     bool wants_body;
     struct dp_error refusal; /* status 0: none so far */
 
