@@ -86,19 +86,22 @@ int sb_checkpoint_sign(const struct sb_note_signer *signer, uint64_t size,
 bool sb_checkpoint_next(struct sb_slice *text, struct sb_slice *ret_note)
 {
     struct sb_slice rest, line, note;
-    bool is_signed = false;
+    bool is_text = false;
 
     while (text->n > 0 && text->p[0] == '\n')
         *text = sb_slice_from(*text, 1);
     note = rest = *text;
     while (take_line(&rest, &line)) {
-        /* A signature that no other one follows is the end. */
-        is_signed = is_signed || line.n == 0;
-        if (!is_signed || !sb_slice_starts_with(line, DASH) || sb_slice_starts_with(rest, DASH))
-            continue;
-        *ret_note = sb_slice_make(note.p, note.n - rest.n);
-        *text = rest;
-        return true;
+        if (line.n == 0 && is_text && sb_slice_starts_with(rest, DASH)) {
+            while (sb_slice_starts_with(rest, DASH) && take_line(&rest, &line))
+                continue;
+            *ret_note = sb_slice_make(note.p, note.n - rest.n);
+            *text = rest;
+            return true;
+        }
+        is_text = line.n > 0;
+        if (!is_text) /* what came before was torn */
+            note = rest;
     }
     return false;
 }

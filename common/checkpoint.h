@@ -43,6 +43,7 @@ int sb_checkpoint_sign(const struct sb_note_signer *signer, uint64_t size,
                        const struct sb_hash *root, struct sb_buf *out) SB_MUSTCHECK;
 
 /* Takes the next note off text, which has one after the other, as a file of
- * checkpoints has: a note ends with its last signature.  Empty lines between
- * them are skipped.  False when there is none; the rest may be garbage. */
+ * checkpoints has: text without empty lines, an empty line, signatures.  Empty
+ * lines between notes are skipped, and so is a text without signatures: a note
+ * that was torn.  False when there is none; the rest may be garbage. */
 bool sb_checkpoint_next(struct sb_slice *text, struct sb_slice *ret_note);

@@ -72,6 +72,13 @@ static int set_place(struct sb_errmsg *err, struct sb_slice text, const yyjson_r
                       what->msg);
 }
 
+/* The type lacks a const for the sake of reading in place, which this is not:
+ * nothing is written. */
+static yyjson_doc *read_doc(struct sb_slice text, yyjson_read_flag flags, yyjson_read_err *what)
+{
+    return yyjson_read_opts((char *)(uintptr_t)text.p, text.n, flags, &allocator, what);
+}
+
 int sb_json_read(struct sb_slice text, size_t max, yyjson_doc **ret_doc, struct sb_errmsg *err)
 {
     yyjson_read_err what;
@@ -81,15 +88,30 @@ int sb_json_read(struct sb_slice text, size_t max, yyjson_doc **ret_doc, struct 
         return sb_err_set(err, SB_ETOOBIG, "%zu bytes, at most %zu are allowed", text.n, max);
     if (text.n == 0)
         return sb_err_set(err, SB_EPARSE, "line 1 column 1: input is empty");
-    /* The type lacks a const for the sake of reading in place, which this is
-     * not: nothing is written. */
-    doc =
-        yyjson_read_opts((char *)(uintptr_t)text.p, text.n, YYJSON_READ_NOFLAG, &allocator, &what);
+    doc = read_doc(text, YYJSON_READ_NOFLAG, &what);
     if (doc == NULL)
         return set_place(err, text, &what);
     if (depth_of(text) > SB_JSON_DEPTH) {
         sb_json_free(&doc);
         return sb_err_set(err, SB_ETOOBIG, "nested deeper than %d", SB_JSON_DEPTH);
+    }
+    *ret_doc = doc;
+    return SB_OK;
+}
+
+int sb_json_read_raw(struct sb_slice text, yyjson_doc **ret_doc)
+{
+    yyjson_read_err what;
+    yyjson_doc *doc;
+
+    if (text.n == 0)
+        return SB_EPARSE;
+    doc = read_doc(text, YYJSON_READ_NUMBER_AS_RAW, &what);
+    if (doc == NULL)
+        return what.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? SB_ENOMEM : SB_EPARSE;
+    if (depth_of(text) > SB_JSON_DEPTH) {
+        sb_json_free(&doc);
+        return SB_ETOOBIG;
     }
     *ret_doc = doc;
     return SB_OK;

@@ -30,6 +30,9 @@ enum { SB_JSON_DEPTH = 64 };
  * SB_ENOMEM. */
 int sb_json_read(struct sb_slice text, size_t max, yyjson_doc **ret_doc,
                  struct sb_errmsg *err) SB_MUSTCHECK;
+/* The same with numbers as they are written (yyjson_get_raw()), of any length of
+ * text and without words about what is wrong. */
+int sb_json_read_raw(struct sb_slice text, yyjson_doc **ret_doc) SB_MUSTCHECK;
 /* common/mem.h for yyjson, to write or to build documents with; static. */
 const struct yyjson_alc *sb_json_allocator(void);
 /* Fits SB_CLEANUP; NULL is fine. */

@@ -64,6 +64,7 @@
     X(PROBE)                                                                                       \
     X(TABLES)                                                                                      \
     X(EVENT)                                                                                       \
+    X(NOTARY)                                                                                      \
     X(FLEET)                                                                                       \
     X(SUPER)
 

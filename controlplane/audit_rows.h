@@ -1,7 +1,8 @@
 /* controlplane/audit_rows.h - records of workers as rows of the audit tables.
  *
  * Rows are collected as binary COPY, one buffer per table, and go to the
- * database in one COPY each.  Also the way back: the record of a row.
+ * database in one COPY each; with each row comes its entry of the log
+ * (controlplane/entry.h).  Also the way back: the record of a row.
  */
 #pragma once
 
@@ -29,16 +30,19 @@ struct cp_audit_rows {
         struct sb_buf copy;
         uint64_t n; /* rows */
     } tables[CP_AUDIT_TABLES];
+    struct sb_buf json, line; /* of the last record */
 };
 
 void cp_audit_rows_init(struct cp_audit_rows *rows);
 void cp_audit_rows_release(struct cp_audit_rows *rows);
 /* Drops the rows and keeps the memory. */
 void cp_audit_rows_reset(struct cp_audit_rows *rows);
-/* SB_EINVAL: it holds a number that no column takes; SB_ENOMEM, SB_ETOOBIG.
- * The rows are then as before. */
+/* leaf: the place of its entry, whose line is given: borrowed until the next
+ * record is added.  SB_EINVAL: it holds a number that no column takes;
+ * SB_ENOMEM, SB_ETOOBIG.  The rows are then as before. */
 int cp_audit_rows_add(struct cp_audit_rows *rows, const struct cp_record_id *id,
-                      const struct msg_record *record) SB_MUSTCHECK;
+                      const struct msg_record *record, uint64_t leaf,
+                      struct sb_slice *ret_line) SB_MUSTCHECK;
 /* Inside of a transaction.  Codes of controlplane/db.h. */
 int cp_audit_rows_store(struct cp_audit_rows *rows, struct cp_db *db) SB_MUSTCHECK;
 

@@ -10,9 +10,11 @@
 #include "common/mailbox.h"
 #include "common/mem.h"
 #include "common/reactor.h"
+#include "controlplane/appender.h"
 #include "controlplane/db.h"
 #include "controlplane/ingest.h"
 #include "controlplane/mail.h"
+#include "controlplane/pending.h"
 #include "controlplane/stats.h"
 
 struct cp_collector {
@@ -21,10 +23,11 @@ struct cp_collector {
     struct sb_actor *actor;
     /* The actor's own. */
     struct sb_reactor *reactor;
-    struct sb_reactor_timer work;
-    struct cp_observers observers; /* the publisher */
+    struct sb_reactor_timer work, look; /* look: while leading */
+    struct cp_observers observers;      /* the publisher */
     struct cp_db *db;
-    bool leading, told_failure;
+    struct cp_appender appender; /* of what no record makes */
+    bool leading, told_failure, told_look;
     uint64_t term;
     struct cp_batch *first, **last; /* those that wait, oldest first */
     size_t bytes;                   /* of their bulks */
@@ -174,6 +177,41 @@ static void on_work(struct sb_reactor_timer *timer)
         fail(collector, SB_ECONNRESET, err.text);
 }
 
+/* --- what no record makes ------------------------------------------------------------------- */
+
+static int append_pending(struct cp_collector *collector)
+{
+    bool waits = false;
+    int rc = cp_pending_look(collector->db, &waits);
+
+    if (rc != SB_OK || !waits)
+        return rc;
+    rc = cp_pending_append(collector->db, collector->term, &collector->appender);
+    if (rc == SB_OK)
+        cp_stat_set(collector->conf.stats, log_size,
+                    (int64_t)cp_appender_next(&collector->appender));
+    return rc;
+}
+
+static void on_look(struct sb_reactor_timer *timer)
+{
+    struct cp_collector *collector = container_of(timer, struct cp_collector, look);
+    struct sb_errmsg err = {.text = ""};
+    int rc;
+
+    if (!collector->leading)
+        return;
+    sb_reactor_timer_start(collector->reactor, timer, CP_COLLECTOR_LOOK, 0, on_look);
+    /* While records cannot be stored, this would fail for the same reason. */
+    if (collector->retry > 0 || !connect_db(collector, &err))
+        return;
+    rc = append_pending(collector);
+    if (rc != SB_OK && rc != SB_ENOTLEADER && !collector->told_look)
+        sb_log_error(COLLECT, "cannot append changes to the log, trying on code=%s: %s",
+                     sb_err_name(rc), cp_db_last_error(collector->db)->text.text);
+    collector->told_look = rc != SB_OK;
+}
+
 /* --- the actor ------------------------------------------------------------------------------ */
 
 static void on_lead(struct cp_collector *collector, const struct cp_lead *lead)
@@ -182,6 +220,8 @@ static void on_lead(struct cp_collector *collector, const struct cp_lead *lead)
         drop_all(collector); /* of another term: they come again */
     collector->leading = lead->leading;
     collector->term = lead->term;
+    if (lead->leading)
+        sb_reactor_timer_start(collector->reactor, &collector->look, 0, 0, on_look);
 }
 
 static void on_batch(struct cp_collector *collector, struct cp_batch *batch)
@@ -232,6 +272,7 @@ static int on_start(void *ctx, struct sb_reactor *reactor, struct sb_mailbox *se
     (void)err;
     collector->reactor = reactor;
     collector->last = &collector->first;
+    cp_appender_init(&collector->appender);
     return SB_OK;
 }
 
@@ -240,8 +281,10 @@ static void on_stop(void *ctx)
     struct cp_collector *collector = ctx;
 
     sb_reactor_timer_stop(&collector->work);
+    sb_reactor_timer_stop(&collector->look);
     drop_all(collector);
     cp_db_destroy(&collector->db);
+    cp_appender_release(&collector->appender);
     cp_observers_release(&collector->observers);
 }
 

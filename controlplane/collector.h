@@ -5,6 +5,9 @@
  * commit tells the publisher to acknowledge them.  While the database is away
  * batches wait up to CP_COLLECTOR_BYTES, and are turned away beyond: the
  * worker keeps them and sends them again.
+ *
+ * It is the only one that appends to the log: also what other daemons and the
+ * owner wrote down for it (controlplane/pending.h), soon after they did.
  */
 #pragma once
 
@@ -20,6 +23,7 @@ enum {
     CP_COLLECTOR_TRANSACTION = 8 << 20, /* bytes of records in one */
     CP_COLLECTOR_RETRY = 250,           /* ms after a failure, doubled up to */
     CP_COLLECTOR_RETRY_MAX = 4000,
+    CP_COLLECTOR_LOOK = 500, /* ms between looks for entries that no record makes */
 };
 
 struct cp_collector_conf {

@@ -11,7 +11,9 @@
 #include "common/keyring.h"
 #include "common/log.h"
 #include "common/money.h"
+#include "common/notekey.h"
 #include "controlplane/admin/token.h"
+#include "controlplane/checkpoint_file.h"
 
 #ifndef SB_VERSION
 #define SB_VERSION "0.1.0"
@@ -60,6 +62,20 @@ static const struct sb_conf_item items[] = {
      "where events are posted to: http:// or https://; without one they are logged only", NULL},
     {"webhook-secret-file", SB_CONF_STRING, AT(webhook_secret_file), 1, 4000, NULL, 0, "Events",
      "file whose first line is the key that signs them", NULL},
+
+    {"log-key", SB_CONF_STRING, AT(log_key), 1, 4000, NULL, 0, "Audit log",
+     "file with the key that signs checkpoints (switchboardctl log-key new); none are made without",
+     NULL},
+    {"checkpoint-interval", SB_CONF_MSEC, AT(checkpoint_interval), 100, DAY, "10s", 0, "Audit log",
+     "sign one so often, while the log grows", NULL},
+    {"checkpoint-records", SB_CONF_INT, AT(checkpoint_records), 0, INT64_C(1) << 40, "0", 0,
+     "Audit log", "sign one earlier, after so many entries; 0: the interval alone counts", NULL},
+    {"checkpoint-file", SB_CONF_STRING, AT(checkpoint_file), 1, 4000, NULL, 0, "Audit log",
+     "file that they are appended to, out of reach of who can change the database", NULL},
+    {"checkpoint-url", SB_CONF_STRING, AT(checkpoint_url), 1, 2000, NULL, SB_CONF_SECRET,
+     "Audit log", "where they are posted to, signed as events are", NULL},
+    {"checkpoint-database", SB_CONF_STRING, AT(checkpoint_database), 1, 4000, NULL, SB_CONF_SECRET,
+     "Audit log", "a second PostgreSQL that keeps them in a table log_checkpoints", NULL},
 
     {"probe-interval", SB_CONF_MSEC, AT(probe_interval), 0, DAY, "3m", 0, "Probes",
      "probe endpoints of which nothing was heard for so long; 0 probes none", NULL},
@@ -120,10 +136,17 @@ static int check(void *target, struct sb_errmsg *err)
     struct sb_errmsg why;
     int rc;
 
-    if ((conf->webhook_url != NULL) != (conf->webhook_secret_file != NULL))
+    if ((conf->webhook_url != NULL || conf->checkpoint_url != NULL) !=
+        (conf->webhook_secret_file != NULL))
+        return sb_err_set(
+            err, SB_EINVAL,
+            "webhook-url (or checkpoint-url) and webhook-secret-file belong together: "
+            "where events go, and the key that signs them");
+    if (conf->log_key == NULL && (conf->checkpoint_file != NULL || conf->checkpoint_url != NULL ||
+                                  conf->checkpoint_database != NULL))
         return sb_err_set(err, SB_EINVAL,
-                          "webhook-url and webhook-secret-file belong together: where events go, "
-                          "and the key that signs them");
+                          "checkpoints want a log-key that signs them: switchboardctl log-key new "
+                          "FILE makes one");
     if (is_secure != (conf->bus_clients != NULL))
         return sb_err_set(err, SB_EINVAL,
                           "bus-key and bus-clients belong together: this daemon's own key pair and "
@@ -148,6 +171,22 @@ static int inspect_bus_key(const struct cp_conf *conf, struct sb_errmsg *err)
     return sb_conf_judge("bus-key", rc, &why, err);
 }
 
+/* Also that the file's checkpoints are this key's. */
+static int inspect_log_key(const struct cp_conf *conf, struct sb_errmsg *err)
+{
+    SB_CLEANUP(sb_note_signer_destroy) struct sb_note_signer *signer = NULL;
+    struct sb_checkpoint last;
+    struct sb_errmsg why;
+    int rc = sb_note_signer_load(conf->log_key, &signer, &why);
+
+    if (rc != SB_OK)
+        return sb_conf_judge("log-key", rc, &why, err);
+    if (conf->checkpoint_file == NULL)
+        return SB_OK;
+    rc = cp_checkpoint_file_last(conf->checkpoint_file, sb_note_signer_key(signer), &last, &why);
+    return rc == SB_ENOENT ? SB_OK : sb_conf_judge("checkpoint-file", rc, &why, err);
+}
+
 /* Before the database is waited for, which may take as long as it likes. */
 static int inspect(const void *target, struct sb_errmsg *err)
 {
@@ -164,7 +203,9 @@ static int inspect(const void *target, struct sb_errmsg *err)
         cp_tokens_destroy(&tokens);
         rc = sb_conf_judge("admin-token-file", rc, &why, err);
     }
-    return rc == SB_OK && conf->bus_key != NULL ? inspect_bus_key(conf, err) : rc;
+    if (rc == SB_OK && conf->bus_key != NULL)
+        rc = inspect_bus_key(conf, err);
+    return rc == SB_OK && conf->log_key != NULL ? inspect_log_key(conf, err) : rc;
 }
 
 const struct sb_conf_spec cp_conf_spec = {

@@ -25,8 +25,13 @@ struct cp_conf {
     const char *control, *publish; /* addresses to bind */
     const char *bus_key, *bus_clients;
     sb_msec tables_interval;
-    /* events; both or none */
+    /* events; the file for the URL or that of checkpoints */
     const char *webhook_url, *webhook_secret_file;
+    /* the audit log; without a key nothing is signed */
+    const char *log_key;
+    sb_msec checkpoint_interval;
+    int64_t checkpoint_records; /* 0: the interval alone counts */
+    const char *checkpoint_file, *checkpoint_url, *checkpoint_database;
     /* probes */
     sb_msec probe_interval;      /* 0: none */
     const char *probe_budget;    /* USD */

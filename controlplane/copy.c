@@ -140,6 +140,11 @@ int cp_copy_inet(struct sb_buf *buf, struct sb_slice address)
     return cp_copy_bytes(buf, sb_slice_make((const char *)value, 4 + (size_t)value[3]));
 }
 
+bool cp_copy_takes_usec(int64_t usec)
+{
+    return usec > INT64_MIN + PG_EPOCH_USEC; /* INT64_MIN of theirs is -infinity */
+}
+
 int cp_copy_usec(struct sb_buf *buf, int64_t usec)
 {
     return put_value(buf, usec - PG_EPOCH_USEC, 8);

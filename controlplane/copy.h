@@ -32,6 +32,8 @@ int cp_copy_json(struct sb_buf *buf, struct sb_slice value) SB_MUSTCHECK;  /* js
 /* inet, from an IPv4 or IPv6 address as text; SB_EINVAL when it is none, and
  * nothing was written then. */
 int cp_copy_inet(struct sb_buf *buf, struct sb_slice address) SB_MUSTCHECK;
-/* timestamptz, from microseconds since 1970 UTC; date, from days since then. */
+/* timestamptz, from microseconds since 1970 UTC that cp_copy_takes_usec(); date, from days since
+ * then. */
+bool cp_copy_takes_usec(int64_t usec);
 int cp_copy_usec(struct sb_buf *buf, int64_t usec) SB_MUSTCHECK;
 int cp_copy_day(struct sb_buf *buf, int32_t day) SB_MUSTCHECK;

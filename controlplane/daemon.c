@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/mailbox.h"
 #include "common/mem.h"
+#include "common/notekey.h"
 #include "controlplane/admin/admin.h"
 #include "controlplane/answers.h"
 #include "controlplane/chronicle.h"
@@ -18,6 +19,7 @@
 #include "controlplane/leader.h"
 #include "controlplane/mail.h"
 #include "controlplane/migrate.h"
+#include "controlplane/notary.h"
 #include "controlplane/probe_ledger.h"
 #include "controlplane/prober.h"
 #include "controlplane/publisher.h"
@@ -26,6 +28,7 @@
 #include "controlplane/tables.h"
 #include "controlplane/upkeep.h"
 #include "controlplane/webhook.h"
+#include "controlplane/witness.h"
 
 struct cp_daemon {
     const struct cp_conf *conf;
@@ -41,6 +44,10 @@ struct cp_daemon {
     struct cp_answers *answers;
     struct cp_webhook *webhook; /* NULL: none */
     struct cp_herald *herald;
+    struct sb_note_signer *log_key; /* NULL: nothing is signed */
+    struct cp_notary *notary;
+    struct cp_webhook *witness_webhook;
+    struct cp_witness *witnesses[CP_WITNESS_KINDS];
     struct cp_publisher *publisher;
     struct cp_source *source;
     struct cp_ledger *ledger;
@@ -77,6 +84,8 @@ static int load_keys(struct cp_daemon *daemon, struct sb_errmsg *err)
     const struct cp_conf *conf = daemon->conf;
     int rc = sb_keyring_load("SWITCHBOARD_MASTER_KEYS", conf->keyring, &daemon->keyring, err);
 
+    if (rc == SB_OK && conf->log_key != NULL)
+        rc = sb_note_signer_load(conf->log_key, &daemon->log_key, err);
     if (rc != SB_OK || conf->bus_key == NULL)
         return rc;
     rc = sb_buskey_load(conf->bus_key, &daemon->key, err);
@@ -238,6 +247,62 @@ static int start_probes(struct cp_daemon *daemon, struct sb_errmsg *err)
     return SB_OK;
 }
 
+static int start_witness(struct cp_daemon *daemon, enum cp_witness_kind kind, const char *where,
+                         struct sb_errmsg *err)
+{
+    const struct cp_witness_conf witness = {.kind = kind,
+                                            .conninfo = daemon->conf->database,
+                                            .name = daemon->name,
+                                            .stats = &daemon->stats,
+                                            .key = sb_note_signer_key(daemon->log_key),
+                                            .where = where,
+                                            .webhook = daemon->witness_webhook};
+    int rc = SB_OK;
+
+    if (where == NULL)
+        return SB_OK;
+    rc = cp_witness_start(&witness, &daemon->witnesses[kind], err);
+    if (rc == SB_OK)
+        attach(cp_leader_mailbox(daemon->leader), cp_witness_mailbox(daemon->witnesses[kind]));
+    return rc;
+}
+
+/* Those who sign the log, and those who keep what was signed. */
+static int start_notary(struct cp_daemon *daemon, struct sb_errmsg *err)
+{
+    const struct cp_conf *conf = daemon->conf;
+    const struct cp_notary_conf notary = {.conninfo = conf->database,
+                                          .name = daemon->name,
+                                          .stats = &daemon->stats,
+                                          .signer = daemon->log_key,
+                                          .file = conf->checkpoint_file,
+                                          .interval = conf->checkpoint_interval,
+                                          .records = (uint64_t)conf->checkpoint_records};
+    char key[SB_NOTE_KEY_TEXT];
+    int rc;
+
+    if (daemon->log_key == NULL) {
+        sb_log_warn(NOTARY, "no log-key: the audit log is not signed");
+        return SB_OK;
+    }
+    sb_note_key_put(sb_note_signer_key(daemon->log_key), key);
+    sb_log_info(NOTARY, "signing checkpoints of the audit log key=%s", key);
+    rc = cp_notary_start(&notary, &daemon->notary, err);
+    if (rc != SB_OK)
+        return rc;
+    attach(cp_leader_mailbox(daemon->leader), cp_notary_mailbox(daemon->notary));
+    if (conf->checkpoint_url != NULL)
+        rc = cp_webhook_new(conf->checkpoint_url, conf->webhook_secret_file,
+                            &daemon->witness_webhook, err);
+    if (rc == SB_OK)
+        rc = start_witness(daemon, CP_WITNESS_FILE, conf->checkpoint_file, err);
+    if (rc == SB_OK)
+        rc = start_witness(daemon, CP_WITNESS_URL, conf->checkpoint_url, err);
+    if (rc == SB_OK)
+        rc = start_witness(daemon, CP_WITNESS_DATABASE, conf->checkpoint_database, err);
+    return rc;
+}
+
 static int start_upkeep(struct cp_daemon *daemon, struct sb_errmsg *err)
 {
     const struct cp_upkeep_conf upkeep = {.owner_conninfo = daemon->conf->owner_database,
@@ -264,6 +329,8 @@ int cp_daemon_start(const struct cp_conf *conf, struct cp_daemon **ret, struct s
         rc = start_bus(daemon, err);
     if (rc == SB_OK)
         rc = start_probes(daemon, err);
+    if (rc == SB_OK)
+        rc = start_notary(daemon, err);
     if (rc == SB_OK)
         rc = start_upkeep(daemon, err);
     if (rc == SB_OK)
@@ -305,6 +372,10 @@ void cp_daemon_stop(struct cp_daemon **daemonp)
     cp_upkeep_stop(&daemon->upkeep);
     /* First the lead, so that another daemon has it while we clear up. */
     cp_leader_stop(&daemon->leader);
+    cp_notary_stop(&daemon->notary);
+    for (int i = 0; i < CP_WITNESS_KINDS; i++)
+        cp_witness_stop(&daemon->witnesses[i]);
+    cp_webhook_destroy(&daemon->witness_webhook);
     cp_prober_stop(&daemon->prober);
     cp_ledger_stop(&daemon->ledger);
     cp_source_stop(&daemon->source);
@@ -317,6 +388,7 @@ void cp_daemon_stop(struct cp_daemon **daemonp)
     cp_collector_stop(&daemon->collector);
     sb_busauth_stop(&daemon->auth);
     sb_buskey_destroy(&daemon->key);
+    sb_note_signer_destroy(&daemon->log_key);
     sb_keyring_destroy(&daemon->keyring);
     sb_mem_free(daemon);
 }

@@ -582,10 +582,14 @@ struct sb_slice cp_rows_bytes(const struct cp_rows *rows, size_t row, int column
 
 int64_t cp_rows_usec(const struct cp_rows *rows, size_t row, int column)
 {
+    int64_t usec;
+
     if (cp_rows_is_null(rows, row, column) ||
         SB_NEVER(PQftype(rows->result, column) != PG_TIMESTAMPTZ))
         return 0;
-    return number_at(PQgetvalue(rows->result, (int)row, column), 8) + PG_EPOCH_USEC;
+    usec = number_at(PQgetvalue(rows->result, (int)row, column), 8);
+    /* Infinity, and what is nearly as far. */
+    return usec <= INT64_MAX - PG_EPOCH_USEC ? usec + PG_EPOCH_USEC : INT64_MAX;
 }
 
 int32_t cp_rows_day(const struct cp_rows *rows, size_t row, int column)

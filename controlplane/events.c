@@ -152,14 +152,15 @@ int cp_event_record(struct cp_db *db, const struct cp_event *event, int64_t *ret
     if (rc == SB_OK)
         rc = put_text(&subject, event->subject, CP_EVENT_TEXT_MAX);
     if (rc == SB_OK)
-        rc =
-            cp_db_query(db, sql,
-                        CP_PARAMS(CP_P_STR(cp_event_name(event->kind)), CP_P_I64(event->severity),
-                                  CP_P_STR(cp_kind_section(event->subject_kind)),
-                                  CP_P_TEXT(sb_buf_slice(&subject)), CP_P_TEXT(sb_buf_slice(&text)),
-                                  text_or_null(event->detail), number_or_null(event->revision),
-                                  number_or_null(event->term), text_or_null(event->once)),
-                        &rows);
+        rc = cp_db_query(
+            db, sql,
+            CP_PARAMS(CP_P_STR(cp_event_name(event->kind)), CP_P_I64(event->severity),
+                      CP_P_STR(event->subject_class != NULL ? event->subject_class
+                                                            : cp_kind_section(event->subject_kind)),
+                      CP_P_TEXT(sb_buf_slice(&subject)), CP_P_TEXT(sb_buf_slice(&text)),
+                      text_or_null(event->detail), number_or_null(event->revision),
+                      number_or_null(event->term), text_or_null(event->once)),
+            &rows);
     if (rc == SB_OK)
         *ret_id = cp_rows_count(rows) > 0 ? cp_rows_i64(rows, 0, 0) : 0;
     return rc;

@@ -34,7 +34,8 @@ struct cp_db;
     X(MODEL_FOUND, "model_found")               /* it does again */                                \
     X(CONTEXT_DIFFERS, "context_differs")       /* the provider claims another length */           \
     X(ADDRESS_OUTSIDE, "address_outside")       /* an address is not in the claimed region */      \
-    X(PROBE_BUDGET_SPENT, "probe_budget_spent") /* no more probes today */
+    X(PROBE_BUDGET_SPENT, "probe_budget_spent") /* no more probes today */                         \
+    X(LOG_FORKED, "log_forked")                 /* it contradicts a checkpoint */
 
 enum cp_event_kind {
 #define X(name, text) CP_EVENT_##name,
@@ -68,11 +69,12 @@ struct cp_event {
     enum cp_event_kind kind;
     enum cp_severity severity;
     enum cp_kind subject_kind;
-    struct sb_slice subject; /* name of the object: "acme/model-1@acme/turbo", "acme" */
-    struct sb_slice text;    /* one sentence for people; cut at CP_EVENT_TEXT_MAX */
-    struct sb_slice detail;  /* a JSON object for programs; none: nothing */
-    uint64_t revision;       /* of the configuration that it is about; 0: none */
-    uint64_t term;           /* of the leader that noticed; 0: none did */
+    const char *subject_class; /* of what is in no catalogue ("log"), instead; or NULL */
+    struct sb_slice subject;   /* name of the object: "acme/model-1@acme/turbo", "acme" */
+    struct sb_slice text;      /* one sentence for people; cut at CP_EVENT_TEXT_MAX */
+    struct sb_slice detail;    /* a JSON object for programs; none: nothing */
+    uint64_t revision;         /* of the configuration that it is about; 0: none */
+    uint64_t term;             /* of the leader that noticed; 0: none did */
     /* Events with the same text here are one: only the first is recorded, in
      * all time.  None: each is its own. */
     struct sb_slice once;

@@ -6,12 +6,16 @@
 
 #include "common/arena.h"
 #include "common/check.h"
+#include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/sha256.h"
+#include "controlplane/appender.h"
 #include "controlplane/audit_rows.h"
 #include "controlplane/db.h"
 #include "controlplane/dispatches.h"
+#include "controlplane/entry.h"
 #include "controlplane/stats.h"
 #include "controlplane/term.h"
 #include "proto/bus.h"
@@ -49,6 +53,8 @@ struct ingest {
     unsigned n_cursors;
     struct cp_audit_rows rows;
     struct cp_dispatches dispatches;
+    struct cp_appender appender;
+    struct sb_arena_cache *arenas; /* for decoding */
     /* The transaction under way. */
     size_t from, to; /* items */
     uint64_t stored, skipped, quarantined, gaps;
@@ -216,35 +222,79 @@ static int save_cursors(struct ingest *ingest)
 
 /* --- one transaction ------------------------------------------------------------------- */
 
+/* Its entry of the log, whose leaf is set: what the row will say. */
+static int put_quarantined(const struct item *item, int64_t at, struct sb_buf *line)
+{
+    struct cp_value values[CP_QUARANTINED_N] = {0};
+    uint8_t hash[SB_SHA256_BYTES];
+
+#define TEXT(slice)  ((struct cp_value){.is_set = true, .bytes = (slice)})
+#define NUMBER(what) ((struct cp_value){.is_set = true, .number = (int64_t)(what)})
+    sb_sha256(item->bytes, hash);
+    values[CP_QUARANTINED_at] = NUMBER(at);
+    values[CP_QUARANTINED_worker_id] = TEXT(item->id.worker);
+    values[CP_QUARANTINED_boot_id] = NUMBER(item->id.boot);
+    values[CP_QUARANTINED_sequence] = NUMBER(item->id.sequence);
+    values[CP_QUARANTINED_code] = TEXT(sb_slice_of(item->code));
+    values[CP_QUARANTINED_problem] = TEXT(sb_slice_of(item->problem));
+    values[CP_QUARANTINED_bytes_sha256] = TEXT(sb_slice_make(hash, sizeof(hash)));
+#undef TEXT
+#undef NUMBER
+    return cp_entry_put(CP_ENTRY_QUARANTINED, values, line);
+}
+
 static int quarantine(struct ingest *ingest, const struct item *item)
 {
+    static const char sql[] =
+        "INSERT INTO quarantine (worker_id, boot_id, sequence, code, problem, bytes, leaf, at)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, 'epoch'::timestamptz + $8 * interval '1 us')"
+        " ON CONFLICT DO NOTHING";
+    SB_CLEANUP(sb_buf_release) struct sb_buf line = {.limit = CP_ENTRY_LINE_MAX};
+    int64_t at = (int64_t)sb_clock_wall(&sb_clock_system);
+    uint64_t stored = 0;
+    int rc = put_quarantined(item, at, &line);
+
     ingest->quarantined++;
-    return cp_db_exec(ingest->db,
-                      "INSERT INTO quarantine (worker_id, boot_id, sequence, code, problem, bytes)"
-                      " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-                      CP_PARAMS(CP_P_TEXT(item->id.worker), CP_P_I64(item->id.boot),
-                                CP_P_I64(item->id.sequence), CP_P_STR(item->code),
-                                CP_P_STR(item->problem), CP_P_BYTES(item->bytes)),
-                      NULL);
+    if (rc != SB_OK)
+        return rc;
+    rc = cp_db_exec(ingest->db, sql,
+                    CP_PARAMS(CP_P_TEXT(item->id.worker), CP_P_I64(item->id.boot),
+                              CP_P_I64(item->id.sequence), CP_P_STR(item->code),
+                              CP_P_STR(item->problem), CP_P_BYTES(item->bytes),
+                              CP_P_I64(cp_appender_next(&ingest->appender)), CP_P_I64(at)),
+                    &stored);
+    if (rc == SB_OK && stored > 0)
+        cp_appender_add(&ingest->appender, sb_buf_slice(&line));
+    return rc;
+}
+
+static int decode_row(struct ingest *ingest, const struct item *item)
+{
+    struct sb_arena *arena = sb_arena_cache_take(ingest->arenas);
+    struct msg_record record;
+    struct sb_slice line;
+    int rc = msg_record_decode(item->bytes, arena, &record);
+
+    if (rc == SB_OK)
+        rc = cp_audit_rows_add(&ingest->rows, &item->id, &record,
+                               cp_appender_next(&ingest->appender), &line);
+    if (rc == SB_OK) {
+        ingest->stored++;
+        cp_appender_add(&ingest->appender, line);
+        rc = cp_dispatches_note(&ingest->dispatches, &item->id, &record);
+    }
+    sb_arena_cache_give(ingest->arenas, &arena);
+    return rc;
 }
 
 static int add_row(struct ingest *ingest, struct item *item)
 {
-    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = NULL;
-    struct msg_record record;
     int rc;
 
     if (item->is_refused)
         return quarantine(ingest, item);
-    arena = sb_arena_new(DECODE_ARENA);
-    rc = msg_record_decode(item->bytes, arena, &record);
-    if (rc == SB_OK)
-        rc = cp_audit_rows_add(&ingest->rows, &item->id, &record);
-    if (rc == SB_OK) {
-        ingest->stored++;
-        return cp_dispatches_note(&ingest->dispatches, &item->id, &record);
-    }
-    if (rc == SB_ENOMEM)
+    rc = decode_row(ingest, item);
+    if (rc == SB_OK || rc == SB_ENOMEM)
         return rc;
     refuse(item, sb_err_name(rc), "cannot be decoded, or holds a number that no column takes");
     return quarantine(ingest, item);
@@ -285,11 +335,15 @@ static int store(struct cp_db *db, void *ctx)
     if (rc == SB_OK)
         rc = lock_cursors(ingest);
     if (rc == SB_OK)
+        rc = cp_appender_lock(&ingest->appender, db);
+    if (rc == SB_OK)
         rc = take_items(ingest);
     if (rc == SB_OK)
         rc = cp_audit_rows_store(&ingest->rows, db);
     if (rc == SB_OK)
         rc = cp_dispatches_store(&ingest->dispatches, db);
+    if (rc == SB_OK)
+        rc = cp_appender_store(&ingest->appender, db, ingest->term);
     if (rc == SB_OK)
         rc = save_cursors(ingest);
     /* Last, and not first: a daemon that is stopped in the middle of a COPY
@@ -305,6 +359,7 @@ static void count(struct ingest *ingest)
     cp_stat_add(stats, records_stored, ingest->stored);
     cp_stat_add(stats, records_skipped, ingest->skipped);
     cp_stat_add(stats, records_quarantined, ingest->quarantined);
+    cp_stat_set(stats, log_size, (int64_t)cp_appender_next(&ingest->appender));
     cp_stat_add(stats, record_gaps, ingest->gaps);
     if (ingest->gaps > 0)
         sb_log_warn(COLLECT,
@@ -377,6 +432,8 @@ int cp_ingest(struct cp_db *db, uint64_t term, struct cp_ingest_batch *batches, 
     ingest->stats = stats;
     cp_audit_rows_init(&ingest->rows);
     cp_dispatches_init(&ingest->dispatches);
+    cp_appender_init(&ingest->appender);
+    ingest->arenas = sb_arena_cache_new(DECODE_ARENA, 1);
     for (size_t i = 0; rc == SB_OK && i < n; i++)
         rc = add_batch(ingest, &batches[i]);
     if (rc == SB_OK)
@@ -385,6 +442,8 @@ int cp_ingest(struct cp_db *db, uint64_t term, struct cp_ingest_batch *batches, 
         set_results(ingest, batches, n);
     cp_audit_rows_release(&ingest->rows);
     cp_dispatches_release(&ingest->dispatches);
+    cp_appender_release(&ingest->appender);
+    sb_arena_cache_destroy(&ingest->arenas);
     sb_mem_free(ingest->items);
     sb_mem_free(ingest);
     return rc;

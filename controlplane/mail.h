@@ -1,6 +1,7 @@
 /* controlplane/mail.h - what the actors of the daemon say to one another.
  *
- *      leader ----LEAD----> publisher, source, collector, tables, prober, ledger
+ *      leader ----LEAD----> publisher, source, collector, tables, prober, ledger,
+ *                           notary, witnesses
  *      source --COMPILED--> publisher
  *      publisher --BATCH--> collector --SEND--> publisher      BATCH_OK
  *      publisher --BEAT---> tables    --SEND--> publisher      TABLES

@@ -18,6 +18,11 @@ static const char *probe_verdict(int index)
     return names[index];
 }
 
+static const char *witness_label(int kind)
+{
+    return cp_witness_name((enum cp_witness_kind)kind);
+}
+
 static const struct sb_metric metrics[] = {
     {SB_GAUGE, P "leading", "Whether this daemon leads.", AT(leading)},
     {SB_GAUGE, P "term", "Term in which this daemon leads or led last.", AT(term)},
@@ -49,6 +54,7 @@ static const struct sb_metric metrics[] = {
     {SB_COUNTER, P "records_quarantined_total", "Records that the database refused, kept aside.",
      AT(records_quarantined)},
     {SB_COUNTER, P "record_gaps_total", "Holes in the sequence of a worker.", AT(record_gaps)},
+    {SB_GAUGE, P "log_size", "Entries of the audit log, as this daemon left it.", AT(log_size)},
     {SB_GAUGE, P "batches_waiting", "Batches not stored yet.", AT(batches_waiting)},
     {SB_COUNTER, P "batches_turned_away_total", "Batches that found the queue full.",
      AT(batches_turned_away)},
@@ -85,6 +91,14 @@ static const struct sb_metric metrics[] = {
      AT(probes_put_off)},
     {SB_GAUGE, P "probe_spent_usd", "What the probes of this day (UTC) may have cost at most.",
      AT(probe_spent), .scale = 1000000},
+    {SB_COUNTER, P "checkpoints_total", "Checkpoints of the audit log signed.", AT(checkpoints)},
+    {SB_GAUGE, P "checkpoint_size", "Entries of the log at the newest one.", AT(checkpoint_size)},
+    {SB_GAUGE, P "log_forked", "Whether the log contradicts a checkpoint: nothing is signed then.",
+     AT(log_forked)},
+    {SB_GAUGE, P "witness_size", "Entries of the log at the newest checkpoint kept there.",
+     AT(witness_size), .label = "where", .label_value = witness_label},
+    {SB_COUNTER, P "witness_failures_total", "Attempts to keep one there that failed.",
+     AT(witness_failures), .label = "where", .label_value = witness_label},
 };
 
 int cp_stats_write(const struct cp_stats *stats, struct sb_buf *page)

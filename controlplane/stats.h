@@ -10,6 +10,7 @@
 
 #include "common/attr.h"
 #include "controlplane/events.h"
+#include "controlplane/witness.h"
 
 struct sb_buf;
 
@@ -30,6 +31,7 @@ struct cp_stats {
     uint64_t bus_received, bus_refused, bus_unsent;
     uint64_t batches, batch_transactions, batch_usec;
     uint64_t records_stored, records_skipped, records_quarantined, record_gaps;
+    int64_t log_size; /* entries */
     int64_t batches_waiting;
     uint64_t batches_turned_away, store_failures;
     uint64_t queries, queries_failed, explained;
@@ -42,6 +44,10 @@ struct cp_stats {
     int64_t probe_endpoints; /* that can be probed */
     uint64_t probes[CP_PROBE_STATS], probes_put_off;
     int64_t probe_spent; /* micro-USD of this day */
+    uint64_t checkpoints;
+    int64_t checkpoint_size, log_forked; /* entries; 1 or 0 */
+    int64_t witness_size[CP_WITNESS_KINDS];
+    uint64_t witness_failures[CP_WITNESS_KINDS];
 };
 
 #define cp_stat_add(stats, member, n)                                                              \

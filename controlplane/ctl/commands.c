@@ -57,6 +57,10 @@ static const struct ctl_flag revision_flags[] = {
     {"since", 0, "REVISION", "all that changed after that one"},
     NO_MORE_FLAGS,
 };
+static const struct ctl_flag log_key_flags[] = {
+    {"name", 0, "NAME", "of the log, which it signs (default: switchboard/audit)"},
+    NO_MORE_FLAGS,
+};
 static const struct ctl_flag tables_flags[] = {
     {"watch", 'w', NULL, "again every two seconds, until Ctrl-C"},
     NO_MORE_FLAGS,
@@ -238,6 +242,11 @@ const struct ctl_command ctl_commands[] = {
      ctl_run_keyring_rotate},
     {"buskey new", "FILE", 1, 1, no_flags, "make a key pair for the bus between hosts", NULL,
      ctl_run_buskey_new},
+    {"log-key new", "FILE", 1, 1, log_key_flags, "make the key that signs the audit log",
+     "The public half goes to FILE.pub, in the form of C2SP's signed notes.\n",
+     ctl_run_log_key_new},
+    {"log-key show", "FILE", 1, 1, no_flags, "print the public half of such a key", NULL,
+     ctl_run_log_key_show},
 };
 const size_t ctl_commands_n = SB_ARRAY_LEN(ctl_commands);
 

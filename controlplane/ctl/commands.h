@@ -33,4 +33,5 @@ ctl_run_cb ctl_run_flags;
 /* cmd_receipt.c */
 ctl_run_cb ctl_run_receipt_verify;
 /* cmd_files.c */
-ctl_run_cb ctl_run_keyring_new, ctl_run_keyring_rotate, ctl_run_buskey_new;
+ctl_run_cb ctl_run_keyring_new, ctl_run_keyring_rotate, ctl_run_buskey_new, ctl_run_log_key_new,
+    ctl_run_log_key_show;

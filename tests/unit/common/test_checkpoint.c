@@ -174,6 +174,37 @@ static void a_file_of_checkpoints_is_read_note_by_note(void **state)
     assert_true(sb_slice_starts_with(text, SB_SLICE_LIT("torn")));
 }
 
+/* However much of a note reached the disk, the next one is found behind an
+ * empty line. */
+static void a_torn_note_hides_no_other(void **state)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf one = {.data = NULL};
+    struct sb_hash hash = root();
+
+    (void)state;
+    sb_buf_init(&one, SB_NOTE_MAX);
+    assert_int_equal(sb_checkpoint_sign(signer, 8, &hash, &one), SB_OK);
+    for (size_t n = 1; n < sb_buf_len(&one); n++) {
+        SB_CLEANUP(sb_buf_release) struct sb_buf file = {.data = NULL};
+        struct sb_checkpoint checkpoint;
+        struct sb_slice text, note;
+        unsigned found = 0;
+
+        sb_buf_init(&file, SB_NOTE_MAX);
+        assert_int_equal(sb_buf_append(&file, sb_slice_make(sb_buf_slice(&one).p, n)), SB_OK);
+        if (file.data[file.tail - 1] != '\n')
+            assert_int_equal(sb_buf_append_text(&file, "\n"), SB_OK);
+        assert_int_equal(sb_buf_append_text(&file, "\n"), SB_OK);
+        assert_int_equal(sb_buf_append(&file, sb_buf_slice(&one)), SB_OK);
+        text = sb_buf_slice(&file);
+        while (sb_checkpoint_next(&text, &note))
+            found +=
+                sb_checkpoint_open(note, sb_note_signer_key(signer), &checkpoint, NULL) == SB_OK;
+        assert_int_equal(found, n + 1 == sb_buf_len(&one) ? 2 : 1);
+        assert_int_equal(text.n, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +213,7 @@ int main(void)
         cmocka_unit_test(what_is_no_checkpoint_is_refused),
         cmocka_unit_test(another_key_or_log_is_told),
         cmocka_unit_test(a_file_of_checkpoints_is_read_note_by_note),
+        cmocka_unit_test(a_torn_note_hides_no_other),
     };
 
     return cmocka_run_group_tests(tests, load_signer, drop_signer);

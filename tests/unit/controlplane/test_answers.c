@@ -72,9 +72,10 @@ static void store(struct cp_db *db, const char *generation)
     const struct cp_record_id id = {.worker = SB_SLICE_LIT("w"), .boot = 1, .sequence = 1};
     struct msg_record record = fixture_record(generation);
     struct cp_audit_rows rows;
+    struct sb_slice line;
 
     cp_audit_rows_init(&rows);
-    assert_int_equal(cp_audit_rows_add(&rows, &id, &record), SB_OK);
+    assert_int_equal(cp_audit_rows_add(&rows, &id, &record, 7, &line), SB_OK);
     assert_int_equal(cp_audit_rows_store(&rows, db), SB_OK);
     cp_audit_rows_release(&rows);
 }

@@ -6,6 +6,7 @@
 static struct cp_db *db;
 static struct cp_audit_rows rows;
 static struct sb_arena *arena;
+static struct sb_slice line; /* of the last record */
 static const struct cp_record_id id = {.worker = SB_SLICE_INIT("w"), .boot = 5, .sequence = 6};
 
 static int set_up(void **state)
@@ -94,7 +95,7 @@ static void a_record_comes_back_as_it_went_in(void **state)
     in.user_plain = SB_SLICE_LIT("\xc3\xa4");
     in.metadata_plain = SB_SLICE_LIT("{}");
     in.demanded_by_policy = 0x80000000u;
-    assert_int_equal(cp_audit_rows_add(&rows, &id, &in), SB_OK);
+    assert_int_equal(cp_audit_rows_add(&rows, &id, &in, 7, &line), SB_OK);
     store();
     assert_int_equal(cp_audit_find(db, SB_SLICE_LIT("gen-full"), 2, arena, &out), SB_OK);
     same(out.generation, in.generation);
@@ -142,7 +143,7 @@ static void nothing_is_null_and_comes_back_as_nothing(void **state)
 
     (void)state;
     in.demanded_by_policy = MSG_DEMANDED_UNKNOWN;
-    assert_int_equal(cp_audit_rows_add(&rows, &id, &in), SB_OK);
+    assert_int_equal(cp_audit_rows_add(&rows, &id, &in, 7, &line), SB_OK);
     store();
     assert_int_equal(
         fixture_number(db, "SELECT count(*) FROM audit_requests WHERE endpoint_id IS NULL"
@@ -171,7 +172,7 @@ static void addresses_are_stored_as_such_and_what_is_none_is_null(void **state)
         struct msg_record record = fixture_record("gen");
 
         record.client_address = sb_slice_of(sent[i]);
-        assert_int_equal(cp_audit_rows_add(&rows, &next, &record), SB_OK);
+        assert_int_equal(cp_audit_rows_add(&rows, &next, &record, 7, &line), SB_OK);
     }
     store();
     assert_int_equal(fixture_number(db,
@@ -191,12 +192,12 @@ static void a_number_that_no_column_takes_is_refused_and_leaves_no_trace(void **
     struct msg_record good = fixture_record("good"), bad = fixture_record("bad");
 
     (void)state;
-    assert_int_equal(cp_audit_rows_add(&rows, &id, &good), SB_OK);
+    assert_int_equal(cp_audit_rows_add(&rows, &id, &good, 7, &line), SB_OK);
     bad.response_bytes = UINT64_MAX; /* the last column */
-    assert_int_equal(cp_audit_rows_add(&rows, &id, &bad), SB_EINVAL);
+    assert_int_equal(cp_audit_rows_add(&rows, &id, &bad, 7, &line), SB_EINVAL);
     bad = good;
     bad.key = (uint64_t)INT64_MAX + 1;
-    assert_int_equal(cp_audit_rows_add(&rows, &id, &bad), SB_EINVAL);
+    assert_int_equal(cp_audit_rows_add(&rows, &id, &bad, 7, &line), SB_EINVAL);
     store();
     assert_int_equal(fixture_number(db, "SELECT count(*) FROM audit_requests"), 1);
 }
@@ -212,7 +213,7 @@ static void days_of_evidence_that_no_calendar_has_are_left_out(void **state)
     (void)state;
     record.evidence = evidence;
     record.n_evidence = 2;
-    assert_int_equal(cp_audit_rows_add(&rows, &id, &record), SB_OK);
+    assert_int_equal(cp_audit_rows_add(&rows, &id, &record, 7, &line), SB_OK);
     store();
     assert_int_equal(fixture_number(db, "SELECT count(*) FROM audit_requests WHERE evidence ="
                                         " '[{\"claim\": \"zdr\", \"value\": \"yes\"},"
@@ -230,11 +231,11 @@ static void each_kind_has_its_table_and_rows_can_be_used_again(void **state)
     (void)state;
     for (int round = 0; round < 2; round++) {
         record.kind = MSG_RECORD_DISPATCH;
-        assert_int_equal(cp_audit_rows_add(&rows, &next, &record), SB_OK);
+        assert_int_equal(cp_audit_rows_add(&rows, &next, &record, 7, &line), SB_OK);
         record.kind = MSG_RECORD_REFUSALS;
         record.refusal = SB_SLICE_LIT("no_key");
         record.refusals = 3;
-        assert_int_equal(cp_audit_rows_add(&rows, &next, &record), SB_OK);
+        assert_int_equal(cp_audit_rows_add(&rows, &next, &record, 7, &line), SB_OK);
         store();
         cp_audit_rows_reset(&rows);
         next.sequence++;
@@ -249,7 +250,7 @@ static void another_tenants_generation_is_not_there(void **state)
     struct msg_record record = fixture_record("gen"), out;
 
     (void)state;
-    assert_int_equal(cp_audit_rows_add(&rows, &id, &record), SB_OK);
+    assert_int_equal(cp_audit_rows_add(&rows, &id, &record, 7, &line), SB_OK);
     store();
     assert_int_equal(cp_audit_find(db, SB_SLICE_LIT("gen"), 3, arena, &out), SB_ENOENT);
     assert_int_equal(cp_audit_find(db, SB_SLICE_LIT("gem"), 2, arena, &out), SB_ENOENT);
@@ -263,7 +264,7 @@ static void what_somebody_else_wrote_into_the_row_is_not_trusted(void **state)
     struct msg_record record = fixture_record("gen"), out;
 
     (void)state;
-    assert_int_equal(cp_audit_rows_add(&rows, &id, &record), SB_OK);
+    assert_int_equal(cp_audit_rows_add(&rows, &id, &record, 7, &line), SB_OK);
     store();
     assert_int_equal(
         cp_db_script(owner, "UPDATE audit_requests SET attempts = '[1, {}, {\"tag\": 5}]'"), SB_OK);
