@@ -5,6 +5,7 @@
 
 #include "common/arena.h"
 #include "common/buf.h"
+#include "common/canon.h"
 #include "common/checkpoint.h"
 #include "common/merkle.h"
 #include "common/secret.h"
@@ -16,7 +17,7 @@ struct run {
     struct sb_arena *arena;
     struct ctl_receipt *to;
     struct sb_errmsg *err;
-    struct sb_slice salt; /* hex, of the receipt; or none */
+    struct sb_slice salt; /* hex, of the receipt or the promise; or none */
 };
 
 static void add(struct run *run, const char *name, bool is_proven, struct sb_slice text)
@@ -50,13 +51,19 @@ static struct sb_slice member(yyjson_val *object, const char *name)
 
 /* --- bodies ------------------------------------------------------------------------- */
 
-static void check_body(struct run *run, yyjson_val *object, const uint8_t *salt, const char *name,
-                       struct sb_slice body)
+static void check_body(struct run *run, yyjson_val *object, const char *name, struct sb_slice body)
 {
     bool is_request = name[2] == 'q';
     struct sb_slice said = member(object, is_request ? "request_digest" : "response_digest");
-    uint8_t told[SB_HASH_BYTES], is[SB_HASH_BYTES];
+    uint8_t told[SB_HASH_BYTES], is[SB_HASH_BYTES], salt[MSG_SALT_BYTES];
 
+    if (!read_hex(run->salt, salt, sizeof(salt))) {
+        add(run, name, false,
+            sb_arena_printf(run->arena,
+                            "the %s body cannot be checked: the salt of this record was destroyed",
+                            name));
+        return;
+    }
     if (!read_hex(said, told, sizeof(told))) {
         add(run, name, false,
             sb_arena_printf(run->arena, "the record says nothing of the %s body", name));
@@ -75,12 +82,12 @@ static void check_body(struct run *run, yyjson_val *object, const uint8_t *salt,
                             name, body.n, is_request ? "received" : "sent"));
 }
 
-static void check_bodies(struct run *run, yyjson_val *object, const uint8_t *salt)
+static void check_bodies(struct run *run, yyjson_val *object)
 {
     if (run->ask->has_request)
-        check_body(run, object, salt, "request", run->ask->request);
+        check_body(run, object, "request", run->ask->request);
     if (run->ask->has_response)
-        check_body(run, object, salt, "response", run->ask->response);
+        check_body(run, object, "response", run->ask->response);
 }
 
 /* --- the receipt ----------------------------------------------------------------------- */
@@ -88,7 +95,7 @@ static void check_bodies(struct run *run, yyjson_val *object, const uint8_t *sal
 struct parts {
     struct sb_slice entry, checkpoint, generation;
     uint64_t leaf;
-    uint8_t salt[MSG_SALT_BYTES];
+    struct sb_slice salt; /* hex, or none */
     struct sb_merkle_proof proof;
 };
 
@@ -96,6 +103,7 @@ static int read_parts(struct run *run, yyjson_val *root, struct parts *ret)
 {
     yyjson_val *proof = yyjson_obj_get(root, "proof");
     yyjson_val *hash;
+    uint8_t salt[MSG_SALT_BYTES];
     size_t i, n;
 
     ret->entry = member(root, "entry");
@@ -109,7 +117,8 @@ static int read_parts(struct run *run, yyjson_val *root, struct parts *ret)
     if (yyjson_get_uint(yyjson_obj_get(root, "version")) != 1)
         return sb_err_set(run->err, SB_EVERSION, "the receipt is not of version 1, which is all "
                                                  "that this program knows");
-    if (!read_hex(member(root, "salt"), ret->salt, sizeof(ret->salt)))
+    ret->salt = member(root, "salt");
+    if (ret->salt.n > 0 && !read_hex(ret->salt, salt, sizeof(salt)))
         return sb_err_set(run->err, SB_EPARSE, "salt: it must be %d bytes in hex", MSG_SALT_BYTES);
     if (yyjson_arr_size(proof) > SB_MERKLE_PROOF_MAX)
         return sb_err_set(run->err, SB_EPARSE, "proof: it has %zu hashes; there are at most %d",
@@ -146,6 +155,14 @@ static bool check_checkpoint(struct run *run, const struct parts *parts,
     return true;
 }
 
+static bool is_canonical(struct sb_slice entry)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf canon = {.limit = 0};
+
+    sb_buf_init(&canon, CTL_RECEIPT_MAX);
+    return sb_canon_json(&canon, entry) == SB_OK && sb_slice_eq(sb_buf_slice(&canon), entry);
+}
+
 static void check_entry(struct run *run, const struct parts *parts,
                         const struct sb_checkpoint *checkpoint, yyjson_val *entry)
 {
@@ -158,6 +175,12 @@ static void check_entry(struct run *run, const struct parts *parts,
             sb_arena_printf(run->arena,
                             "this record is not entry %" PRIu64
                             " of that log: record, place or proof was changed",
+                            parts->leaf));
+    else if (!is_canonical(parts->entry))
+        add(run, "entry", false,
+            sb_arena_printf(run->arena,
+                            "entry %" PRIu64 " of that log is not in the one form that entries "
+                            "have, so it may say two things",
                             parts->leaf));
     else if (!sb_slice_is(member(entry, "kind"), "request") ||
              !sb_slice_eq(member(entry, "generation"), parts->generation))
@@ -185,13 +208,13 @@ static int verify_receipt(struct run *run)
         return rc;
     run->to->entry = sb_arena_dup(run->arena, parts.entry);
     run->to->leaf = parts.leaf;
-    run->salt = sb_arena_dup(run->arena, member(yyjson_doc_get_root(doc), "salt"));
+    run->salt = sb_arena_dup(run->arena, parts.salt);
     if (sb_json_read(run->to->entry, CTL_RECEIPT_MAX, &run->to->doc, run->err) != SB_OK)
         return sb_err_set(run->err, SB_EPARSE, "entry: it is no JSON");
     is_signed = check_checkpoint(run, &parts, &checkpoint);
     if (is_signed)
         check_entry(run, &parts, &checkpoint, yyjson_doc_get_root(run->to->doc));
-    check_bodies(run, yyjson_doc_get_root(run->to->doc), parts.salt);
+    check_bodies(run, yyjson_doc_get_root(run->to->doc));
     return SB_OK;
 }
 
@@ -337,8 +360,10 @@ static void check_promise(struct run *run, yyjson_val *promise, yyjson_val *entr
             sb_arena_printf(run->arena, "worker %.*s promised %s", SB_SLICE_ARGS(worker),
                             entry != NULL ? "what was recorded"
                                           : "this record, signed by its key"));
-    if (entry == NULL && broken == NULL)
-        check_bodies(run, promise, salt);
+    if (entry == NULL && broken == NULL) {
+        run->salt = member(promise, "salt");
+        check_bodies(run, promise);
+    }
 }
 
 static int verify_promise(struct run *run)

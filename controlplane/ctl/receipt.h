@@ -7,7 +7,8 @@
  *
  * checkpoint: signed note (common/checkpoint.h); entry: the line of the log,
  * as it was hashed; leaf: its place; proof: hashes of RFC 6962's audit path,
- * nearest the leaf first; salt: the key of the digests in the entry.
+ * nearest the leaf first; salt: the key of the digests in the entry, until it
+ * is destroyed.
  *
  * A promise (proto/receipt.h) is taken as the value of its header, or out of
  * the whole head of an answer.
