@@ -80,6 +80,27 @@ static const struct cp_route_param audit_changes_params[] = {
     {"revision", CP_PARAM_OF_NUMBER, "the one that changed it", NULL},
     NO_MORE_PARAMS,
 };
+static const struct cp_route_param audit_log_params[] = {
+    {"from", CP_PARAM_OF_NUMBER, "the first leaf (default 0)", NULL},
+    {"to", CP_PARAM_OF_NUMBER,
+     "the leaf before which it ends (default: all, and what is in no tree)", NULL},
+    NO_MORE_PARAMS,
+};
+static const struct cp_route_param edge_params[] = {
+    {"size", CP_PARAM_OF_NUMBER, "in leaves (default: the log as it is)", NULL},
+    NO_MORE_PARAMS,
+};
+static const struct cp_route_param proof_params[] = {
+    {"leaf", CP_PARAM_OF_NUMBER, "which entry", NULL},
+    {"generation_id", CP_PARAM_OF_TEXT, "instead: that of a request", NULL},
+    {"size", CP_PARAM_OF_NUMBER, "of the tree (default: that of the newest checkpoint)", NULL},
+    NO_MORE_PARAMS,
+};
+static const struct cp_route_param consistency_params[] = {
+    {"from", CP_PARAM_OF_NUMBER, "size of the older tree", NULL},
+    {"to", CP_PARAM_OF_NUMBER, "size of the newer one", NULL},
+    NO_MORE_PARAMS,
+};
 static const char *const probe_kinds[] = {"completion", "models", NULL};
 static const struct cp_route_param probes_params[] = {
     VIEW_PARAMS,
@@ -277,6 +298,48 @@ const struct cp_route cp_routes[] = {
      .answer = CP_ANSWER_LIST,
      .id = "audit_changes",
      .summary = "Each object that was changed, by whom, before and after"},
+    {.method = "GET",
+     .path = V1 "audit/log",
+     .serve = cp_serve_audit_log,
+     .params = audit_log_params,
+     .answer = CP_ANSWER_TEXT,
+     .id = "audit_log",
+     .summary = "The entries of the log as they are now, each with the hash of its leaf (NDJSON)"},
+    {.method = "GET",
+     .path = V1 "audit/checkpoints",
+     .serve = cp_serve_checkpoints,
+     .params = page_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "list_checkpoints",
+     .summary = "Signed checkpoints of the log; newest first"},
+    {.method = "GET",
+     .path = V1 "audit/checkpoints/latest",
+     .serve = cp_serve_latest_checkpoint,
+     .params = no_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "get_latest_checkpoint",
+     .summary = "The newest checkpoint of the log"},
+    {.method = "GET",
+     .path = V1 "audit/edge",
+     .serve = cp_serve_edge,
+     .params = edge_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "get_edge",
+     .summary = "The roots of the perfect subtrees that the log was made of at some size"},
+    {.method = "GET",
+     .path = V1 "audit/proof",
+     .serve = cp_serve_proof,
+     .params = proof_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "get_proof",
+     .summary = "That an entry is in the log: itself, the inclusion proof, the checkpoint"},
+    {.method = "GET",
+     .path = V1 "audit/consistency",
+     .serve = cp_serve_consistency,
+     .params = consistency_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "get_consistency",
+     .summary = "That the log of one size continues the log of another: the consistency proof"},
 };
 const size_t cp_routes_n = sizeof(cp_routes) / sizeof(cp_routes[0]);
 

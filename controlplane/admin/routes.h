@@ -88,6 +88,11 @@ cp_serve_cb cp_serve_probes;
 cp_serve_cb cp_serve_audit_requests;
 /* audit_changes.c */
 cp_serve_cb cp_serve_audit_changes;
+/* audit_log.c */
+cp_serve_cb cp_serve_audit_log;
+/* audit_proofs.c */
+cp_serve_cb cp_serve_checkpoints, cp_serve_latest_checkpoint, cp_serve_edge, cp_serve_proof,
+    cp_serve_consistency;
 /* status.c */
 cp_serve_cb cp_serve_healthz, cp_serve_readyz, cp_serve_metrics, cp_serve_status;
 /* openapi.c */

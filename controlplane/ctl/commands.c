@@ -57,6 +57,23 @@ static const struct ctl_flag revision_flags[] = {
     {"since", 0, "REVISION", "all that changed after that one"},
     NO_MORE_FLAGS,
 };
+#define TRUST_FLAGS                                                                                \
+    {"checkpoints", 0, "FILE", "those kept outside of the database (default: in the home)"},       \
+    {                                                                                              \
+        "log-key", 0, "FILE", "the log's public key (default: log.key.pub in the home)"            \
+    }
+static const struct ctl_flag trust_flags[] = {TRUST_FLAGS, NO_MORE_FLAGS};
+static const struct ctl_flag audit_verify_flags[] = {
+    {"from", 0, "N", "begin at the last checkpoint up to entry N (default: the first entry)"},
+    {"to", 0, "N", "end at the first checkpoint from entry N on (default: the end)"},
+    TRUST_FLAGS,
+    NO_MORE_FLAGS,
+};
+static const struct ctl_flag audit_prove_flags[] = {
+    {"size", 0, "N", "in the log of that size (default: that of the newest checkpoint)"},
+    TRUST_FLAGS,
+    NO_MORE_FLAGS,
+};
 static const struct ctl_flag log_key_flags[] = {
     {"name", 0, "NAME", "of the log, which it signs (default: switchboard/audit)"},
     NO_MORE_FLAGS,
@@ -231,6 +248,22 @@ const struct ctl_command ctl_commands[] = {
      ctl_run_audit_query},
     {"audit changes", "", 0, 0, audit_changes_flags, "who changed which object, and how", NULL,
      ctl_run_audit_changes},
+    {"audit verify", "[FILE...]", 0, CTL_OPERANDS_MAX, audit_verify_flags,
+     "is the audit log what was signed?",
+     "Reads all entries (or what audit/log gave, from files), hashes them again, and compares "
+     "with\n"
+     "checkpoints that were kept outside of the database.  Trusts the public key and nothing that\n"
+     "the server says.  Names what was changed, removed, inserted or reordered by its position,\n"
+     "and workers whose records are not all there.  Exit status 1: there are findings.\n",
+     ctl_run_audit_verify},
+    {"audit prove", "ID", 1, 1, audit_prove_flags, "prove that an entry is in the signed log",
+     "ID is a generation id, or the number of an entry.  -o json prints entry, inclusion proof "
+     "and\n"
+     "checkpoint, which RFC 6962 and the public key are enough to verify again.\n",
+     ctl_run_audit_prove},
+    {"audit consistency", "SIZE SIZE", 2, 2, trust_flags,
+     "prove that the log of the second size continues that of the first",
+     "The roots are those of checkpoints of these sizes.\n", ctl_run_audit_consistency},
     {"receipt verify", "FILE", 1, 1, receipt_flags, "check a receipt by the log's public key alone",
      "FILE is what GET /v1/generation/{id}/receipt gave, or the head of an answer with a promise.\n"
      "Nobody is asked.  Exit status 1: something is not proven.\n",
@@ -250,4 +283,4 @@ const struct ctl_command ctl_commands[] = {
 };
 const size_t ctl_commands_n = SB_ARRAY_LEN(ctl_commands);
 
-const char *const ctl_commands_planned[] = {"audit verify", "report", NULL};
+const char *const ctl_commands_planned[] = {"report", NULL};

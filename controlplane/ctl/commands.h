@@ -28,6 +28,10 @@ ctl_run_cb ctl_run_simulate;
 /* cmd_audit.c */
 ctl_run_cb ctl_run_audit_query, ctl_run_audit_changes, ctl_run_events, ctl_run_probes,
     ctl_run_prices;
+/* cmd_verify.c */
+ctl_run_cb ctl_run_audit_verify;
+/* cmd_prove.c */
+ctl_run_cb ctl_run_audit_prove, ctl_run_audit_consistency;
 /* cmd_flags.c */
 ctl_run_cb ctl_run_flags;
 /* cmd_receipt.c */

@@ -1,0 +1,34 @@
+/* controlplane/ctl/checkpoints.h - the checkpoints that a log is verified with. */
+#pragma once
+
+#include <stddef.h>
+
+#include "common/attr.h"
+#include "common/note.h"
+#include "common/slice.h"
+#include "controlplane/ctl/verify.h"
+
+struct ctl_findings;
+
+/* Sorted by size, one of each. */
+struct ctl_checkpoints {
+    struct ctl_signed *list; /* released with sb_mem_free() */
+    size_t n, size;
+};
+void ctl_checkpoints_release(struct ctl_checkpoints *checkpoints);
+
+/* Of a file of notes, one behind the other, those of key's.  What another key
+ * signed, and two that contradict one another, are findings; *ret_torn: texts
+ * that are no notes, as a crash leaves them. */
+void ctl_checkpoints_read(struct ctl_checkpoints *checkpoints, struct sb_slice text,
+                          const struct sb_note_key *key, struct ctl_findings *findings,
+                          unsigned *ret_torn);
+/* One note from elsewhere.  SB_OK; else as sb_checkpoint_open(). */
+int ctl_checkpoints_add(struct ctl_checkpoints *checkpoints, struct sb_slice note,
+                        const struct sb_note_key *key, struct ctl_findings *findings,
+                        struct ctl_signed *ret, struct sb_errmsg *err) SB_MUSTCHECK;
+/* The one of that size, or NULL. */
+const struct ctl_signed *ctl_checkpoints_find(const struct ctl_checkpoints *checkpoints,
+                                              uint64_t size);
+/* Index of the first one that is larger. */
+size_t ctl_checkpoints_above(const struct ctl_checkpoints *checkpoints, uint64_t size);
