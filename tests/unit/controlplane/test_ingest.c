@@ -2,7 +2,7 @@
 #include "controlplane/ingest.h"
 
 #include "controlplane/stats.h"
-#include "tests/lib/ingest_fixture.h"
+#include "tests/lib/log_check.h"
 
 static struct cp_db *db, *owner;
 static struct cp_stats stats;
@@ -20,9 +20,14 @@ static int set_up(void **state)
     return 0;
 }
 
+/* Whatever a test did: the log is whole afterwards. */
 static int tear_down(void **state)
 {
+    struct sb_arena *arena = sb_arena_new(65536);
+
     (void)state;
+    (void)log_check(owner, arena);
+    sb_arena_destroy(&arena);
     cp_db_destroy(&db);
     cp_db_destroy(&owner);
     sb_buf_release(&bulk);
@@ -51,6 +56,11 @@ static int64_t stored(void)
     return fixture_number(db, "SELECT count(*) FROM audit_requests");
 }
 
+static int64_t log_size(void)
+{
+    return fixture_number(db, "SELECT size FROM log_head");
+}
+
 static void what_is_not_newer_is_skipped(void **state)
 {
     (void)state;
@@ -59,6 +69,8 @@ static void what_is_not_newer_is_skipped(void **state)
     assert_int_equal(store(1), 5);
     assert_int_equal(store(4), 8);
     assert_int_equal(stored(), 8);
+    assert_int_equal(log_size(), 8);
+    assert_int_equal(stats.log_size, 8);
     assert_int_equal(stats.records_stored, 8);
     assert_int_equal(stats.records_skipped, 7);
     assert_int_equal(stats.record_gaps, 0);
@@ -129,6 +141,11 @@ static void refused_records_are_found_wherever_they_are(void **state)
     }
     assert_int_equal(store(1), N);
     assert_int_equal(stored(), N - n_bad);
+    assert_int_equal(log_size(), N); /* and they are in their order */
+    assert_int_equal(fixture_number(db, "SELECT count(*) FROM (SELECT sequence, leaf FROM"
+                                        " audit_requests UNION ALL SELECT sequence, leaf FROM"
+                                        " quarantine) AS r WHERE leaf = sequence - 1"),
+                     N);
     assert_int_equal(stats.records_quarantined, n_bad);
     assert_int_equal(fixture_number(db, "SELECT count(*) FROM quarantine WHERE code = '23514'"
                                         " AND sequence IN (1, 18, 19, 37)"),
@@ -192,6 +209,7 @@ static void another_term_stores_nothing(void **state)
     assert_int_equal(cp_ingest(db, FIXTURE_TERM - 1, &batch, 1, &stats), SB_ENOTLEADER);
     assert_int_equal(cp_ingest(db, FIXTURE_TERM + 1, &batch, 1, &stats), SB_ENOTLEADER);
     assert_int_equal(stored(), 0);
+    assert_int_equal(log_size(), 0);
     assert_int_equal(batch.last, 999);
     assert_int_equal(stats.records_stored, 0);
 }
@@ -211,6 +229,77 @@ static void a_lost_connection_leaves_nothing_half_done(void **state)
     assert_int_equal(cp_db_reset(db, NULL), SB_OK);
     assert_int_equal(stored(), 0);
     assert_int_equal(store(1), 3);
+}
+
+static void what_is_put_aside_is_in_the_log_with_the_hash_of_its_bytes(void **state)
+{
+    SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(65536);
+    struct log_check log;
+
+    (void)state;
+    assert_int_equal(msg_batch_append(&bulk, SB_SLICE_LIT("abc")), SB_OK);
+    assert_int_equal(store(1), 1);
+    log = log_check(owner, arena);
+    assert_int_equal(log.size, 1);
+    assert_non_null(strstr(log.lines[0].p, "\"boot_id\":1,\"bytes_sha256\":\"ba7816bf8f01cfea4141"
+                                           "40de5dae2223b00361a396177a9cb410ff61f20015ad\","
+                                           "\"code\":\"EPARSE\",\"kind\":\"quarantined\""));
+}
+
+/* A record is not to blame, and must not be put aside, when the log itself is
+ * not as it was left: by a restored backup, or by somebody's hand. */
+static void tampered(const char *how)
+{
+    struct cp_ingest_batch batch;
+
+    assert_int_equal(store(1), 300);
+    assert_int_equal(cp_db_script(owner, "CREATE TABLE kept_head AS SELECT * FROM log_head"),
+                     SB_OK);
+    assert_int_equal(cp_db_script(owner, how), SB_OK);
+    batch = batch_of("w", 1, 301);
+    assert_int_equal(cp_ingest(db, FIXTURE_TERM, &batch, 1, &stats), SB_EHASH);
+    assert_int_equal(batch.last, 999);
+    assert_int_equal(stored(), 300);
+    assert_int_equal(fixture_number(db, "SELECT count(*) FROM quarantine"), 0);
+    assert_int_equal(cp_db_script(owner, "DELETE FROM log_head;"
+                                         "INSERT INTO log_head SELECT * FROM kept_head"),
+                     SB_OK);
+    assert_int_equal(store(301), 600);
+}
+
+static void a_head_that_is_older_than_the_tree_stops_the_log(void **state)
+{
+    (void)state;
+    fixture_fill(&bulk, 300);
+    tampered("UPDATE log_head SET size = 0, edge = ''");
+}
+
+static void a_head_that_is_no_tree_stops_the_log(void **state)
+{
+    (void)state;
+    fixture_fill(&bulk, 300);
+    tampered("UPDATE log_head SET size = size + 1");
+}
+
+static void a_head_that_is_gone_stops_the_log(void **state)
+{
+    (void)state;
+    fixture_fill(&bulk, 300);
+    tampered("DELETE FROM log_head");
+}
+
+static void many_small_transactions_are_one_tree(void **state)
+{
+    (void)state;
+    for (uint64_t first = 1, n = 1; first < 1200; first += n, n = n * 5 % 83) {
+        sb_buf_reset(&bulk);
+        fixture_fill(&bulk, (int)n);
+        assert_int_equal(store(first), first + n - 1);
+    }
+    assert_true(log_size() >= 1199);
+    assert_int_equal(fixture_number(db, "SELECT sum(octet_length(hashes))::bigint / 32"
+                                        " FROM log_nodes WHERE level = 1"),
+                     log_size() / 256);
 }
 
 static void names_that_need_escapes_are_names(void **state)
@@ -243,6 +332,11 @@ int main(void)
         TEST(a_database_in_trouble_is_nobodys_fault),
         TEST(another_term_stores_nothing),
         TEST(a_lost_connection_leaves_nothing_half_done),
+        TEST(what_is_put_aside_is_in_the_log_with_the_hash_of_its_bytes),
+        TEST(a_head_that_is_older_than_the_tree_stops_the_log),
+        TEST(a_head_that_is_no_tree_stops_the_log),
+        TEST(a_head_that_is_gone_stops_the_log),
+        TEST(many_small_transactions_are_one_tree),
         TEST(names_that_need_escapes_are_names),
     };
 
