@@ -43,7 +43,8 @@ void dp_relay_begin(struct dp_request *req)
     dp_metadata_make(req); /* needs the snapshot */
     sb_timer_cancel(&req->comment);
     dp_request_unpin(req);
-    dp_request_drop_body(req);
+    if (req->attempt.rest.n == 0) /* else it is on its way, to a provider that answers already */
+        dp_request_drop_body(req);
 }
 
 /* Who leaves, or sets a deadline, has had what came until then. */

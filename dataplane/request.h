@@ -149,6 +149,9 @@ void dp_request_new(struct dp_worker *worker, struct dp_client *client,
                     struct dp_request **ret_req);
 /* Whether the body is of interest, or the request is refused already. */
 bool dp_request_wants_body(const struct dp_request *req);
+/* Where the rest of a body can be read to, so that dp_request_on_body() need not
+ * copy it, and how much that is; NULL when it is to be read elsewhere. */
+char *dp_request_body_room(struct dp_request *req, size_t *ret_n);
 void dp_request_on_body(struct dp_request *req, struct sb_slice bytes);
 /* The body cannot be read: refused with this status. */
 void dp_request_on_broken_body(struct dp_request *req, int status, const char *text);
