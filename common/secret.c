@@ -394,8 +394,9 @@ int sb_base64url_read(struct sb_slice text, uint8_t *bytes, size_t size, size_t 
     const char *end;
     size_t n;
 
-    if (text.n == 0 || sodium_base642bin(bytes, size, text.p, text.n, NULL, &n, &end,
-                                         sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+    if (text.n == 0 ||
+        sodium_base642bin(bytes, size, text.p, text.n, NULL, &n, &end,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
         end != text.p + text.n)
         return SB_EPARSE;
     *ret_n = n;

@@ -251,9 +251,9 @@ static void send_welcome(struct cp_publisher *pub, struct sb_slice peer,
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf body = {.limit = 0}, note = {.limit = 0};
     struct msg_welcome welcome = {.daemon = sb_slice_of(pub->conf.name),
-                                        .leader = true,
-                                        .version = served(pub),
-                                        .tables_sequence = pub->tables_sequence};
+                                  .leader = true,
+                                  .version = served(pub),
+                                  .tables_sequence = pub->tables_sequence};
     int rc;
 
     certify(pub, hello, &note);

@@ -95,8 +95,8 @@ static int write_receipt(const struct found *found, const struct cp_rows *checkp
     return sb_json_end(&json);
 }
 
-int cp_receipt_write(struct cp_db *db, struct sb_slice generation, uint64_t tenant,
-                     bool is_signing, struct sb_buf *out)
+int cp_receipt_write(struct cp_db *db, struct sb_slice generation, uint64_t tenant, bool is_signing,
+                     struct sb_buf *out)
 {
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *checkpoint = NULL;
     SB_CLEANUP(sb_buf_release) struct sb_buf entry = {.limit = 0};

@@ -24,5 +24,5 @@ struct sb_buf;
  * log; SB_EGAP: it is there, and no checkpoint covers it yet; SB_EUNSUPPORTED:
  * likewise, and nobody will sign one; SB_ETOOBIG, SB_ENOMEM, codes of
  * controlplane/db.h.  out is garbage then. */
-int cp_receipt_write(struct cp_db *db, struct sb_slice generation, uint64_t tenant,
-                     bool is_signing, struct sb_buf *out) SB_MUSTCHECK;
+int cp_receipt_write(struct cp_db *db, struct sb_slice generation, uint64_t tenant, bool is_signing,
+                     struct sb_buf *out) SB_MUSTCHECK;

@@ -31,11 +31,11 @@ enum dp_mail_kind {
     DP_MAIL_EXPLAINED,   /* dp_explained_mail */
     DP_MAIL_DRAIN,       /* sb_ask: replied to when all is sent, or time is over */
     /* courier -> loop */
-    DP_MAIL_SNAPSHOT,  /* dp_snapshot_mail */
-    DP_MAIL_CONFIRMED, /* plain */
-    DP_MAIL_TABLES,    /* dp_tables_mail */
-    DP_MAIL_EXPLAIN,   /* dp_explain_mail */
-    DP_MAIL_SYNCED,    /* dp_version_mail: revision is a sequence */
+    DP_MAIL_SNAPSHOT,    /* dp_snapshot_mail */
+    DP_MAIL_CONFIRMED,   /* plain */
+    DP_MAIL_TABLES,      /* dp_tables_mail */
+    DP_MAIL_EXPLAIN,     /* dp_explain_mail */
+    DP_MAIL_SYNCED,      /* dp_version_mail: revision is a sequence */
     DP_MAIL_CERTIFICATE, /* dp_certificate_mail */
 };
 

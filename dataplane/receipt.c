@@ -78,8 +78,8 @@ int dp_receipt_put_field(struct dp_request *req, struct sb_buf *out)
 
     sb_buf_reset(&receipts->text);
     if (by.certificate.n > 0 && req->record.salt.n > 0 &&
-        msg_promise_write(&by, &req->record, (int64_t)sb_clock_wall(worker->clock),
-                          &receipts->json, &receipts->text) == SB_OK) {
+        msg_promise_write(&by, &req->record, (int64_t)sb_clock_wall(worker->clock), &receipts->json,
+                          &receipts->text) == SB_OK) {
         worker->stats.promises++;
         return sb_http1_put_field(out, SB_SLICE_LIT(MSG_RECEIPT_HEADER),
                                   sb_buf_slice(&receipts->text));

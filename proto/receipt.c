@@ -25,11 +25,9 @@ int msg_certificate_write(const struct msg_certificate *certificate, struct sb_b
             return SB_EINVAL;
     }
     sb_base64_put(sb_slice_make(certificate->key, SB_SIGN_PUBLIC), key, sizeof(key));
-    return sb_buf_printf(out,
-                         CERTIFICATE_TITLE "worker %.*s\nboot %" PRIu64 "\nkey %s\nat %" PRId64
-                                           "\n",
-                         SB_SLICE_ARGS(certificate->worker), certificate->boot, key,
-                         certificate->at);
+    return sb_buf_printf(
+        out, CERTIFICATE_TITLE "worker %.*s\nboot %" PRIu64 "\nkey %s\nat %" PRId64 "\n",
+        SB_SLICE_ARGS(certificate->worker), certificate->boot, key, certificate->at);
 }
 
 /* The rest of a line that begins so; the line is taken off text. */
@@ -76,8 +74,7 @@ int msg_certificate_read(struct sb_slice text, struct msg_certificate *ret)
         !take_line(&text, SB_SLICE_LIT("boot "), &boot) ||
         !take_line(&text, SB_SLICE_LIT("key "), &key) ||
         !take_line(&text, SB_SLICE_LIT("at "), &at) || text.n > 0 ||
-        !read_number(boot, UINT64_MAX, &certificate.boot) ||
-        !read_number(at, INT64_MAX, &number) ||
+        !read_number(boot, UINT64_MAX, &certificate.boot) || !read_number(at, INT64_MAX, &number) ||
         sb_base64_read(key, certificate.key, sizeof(certificate.key), &n) != SB_OK ||
         n != SB_SIGN_PUBLIC)
         return SB_EPARSE;
@@ -223,8 +220,8 @@ int msg_promise_open(struct sb_slice text, struct sb_buf *json, struct msg_promi
                           text.n, MSG_PROMISE_MAX);
     if (!sb_slice_starts_with(text, version))
         return sb_err_set(err, SB_EVERSION,
-                          "the promise does not begin with \"v1.\": it is the value of the header "
-                          MSG_RECEIPT_HEADER);
+                          "the promise does not begin with \"v1.\": it is the value of the "
+                          "header " MSG_RECEIPT_HEADER);
     payload = sb_slice_from(text, version.n);
     dot = sb_slice_find(payload, '.');
     signature = sb_slice_from(payload, dot < payload.n ? dot + 1 : dot);

@@ -41,7 +41,7 @@ struct sb_buf;
 
 enum {
     MSG_PROMISE_SECONDS = 60,
-    MSG_PROMISE_MAX = 16384,    /* characters; of long evidence there is a digest only */
+    MSG_PROMISE_MAX = 16384, /* characters; of long evidence there is a digest only */
     MSG_PROMISE_EVIDENCE_MAX = 256,
 };
 

@@ -41,8 +41,10 @@ static int read_key(struct ctl *ctl, struct sb_note_key *ret_key)
                    : ctl_fail(ctl, "--log-key: %s", err.text);
     if (sb_note_key_load(path, ret_key, &err) == SB_OK)
         return CTL_DONE;
-    return ctl_fail(ctl, "%s; --log-key names the log's public key, which its operator has "
-                         "published", err.text);
+    return ctl_fail(ctl,
+                    "%s; --log-key names the log's public key, which its operator has "
+                    "published",
+                    err.text);
 }
 
 static int read_flag(struct ctl *ctl, const char *name, struct sb_buf *buf)
@@ -210,7 +212,8 @@ static int verify(struct ctl *ctl, const struct files *files, const struct sb_no
     if (ask.receipt.n == 0 && ask.promise.n == 0)
         return ctl_fail(ctl, "%s is empty", ctl->args.operands[0]);
     if (ask.receipt.n == 0 && ask.has_response)
-        return ctl_misuse(ctl, "--response goes with a receipt: a promise is made before the answer");
+        return ctl_misuse(ctl,
+                          "--response goes with a receipt: a promise is made before the answer");
     if (ctl_receipt_verify(&ask, ctl->arena, &receipt, &err) != SB_OK)
         return ctl_fail(ctl, "%s: %s", ctl->args.operands[0], err.text);
     if (ctl->format != CTL_AS_TABLE) {

@@ -115,8 +115,9 @@ static int read_parts(struct run *run, yyjson_val *root, struct parts *ret)
                           "this is no receipt: entry, checkpoint, generation, leaf or proof is "
                           "missing; GET /v1/generation/{id}/receipt gives one");
     if (yyjson_get_uint(yyjson_obj_get(root, "version")) != 1)
-        return sb_err_set(run->err, SB_EVERSION, "the receipt is not of version 1, which is all "
-                                                 "that this program knows");
+        return sb_err_set(run->err, SB_EVERSION,
+                          "the receipt is not of version 1, which is all "
+                          "that this program knows");
     ret->salt = member(root, "salt");
     if (ret->salt.n > 0 && !read_hex(ret->salt, salt, sizeof(salt)))
         return sb_err_set(run->err, SB_EPARSE, "salt: it must be %d bytes in hex", MSG_SALT_BYTES);
@@ -185,9 +186,8 @@ static void check_entry(struct run *run, const struct parts *parts,
     else if (!sb_slice_is(member(entry, "kind"), "request") ||
              !sb_slice_eq(member(entry, "generation"), parts->generation))
         add(run, "entry", false,
-            sb_arena_printf(run->arena,
-                            "entry %" PRIu64 " of that log is not the record of %.*s", parts->leaf,
-                            SB_SLICE_ARGS(parts->generation)));
+            sb_arena_printf(run->arena, "entry %" PRIu64 " of that log is not the record of %.*s",
+                            parts->leaf, SB_SLICE_ARGS(parts->generation)));
     else
         add(run, "entry", true,
             sb_arena_printf(run->arena, "this record is entry %" PRIu64 " of that log, unchanged",
@@ -256,9 +256,9 @@ static bool check_certificate(struct run *run, yyjson_val *promise,
         rc = sb_note_verify(&note, run->ask->key, &err);
     if (rc == SB_OK && msg_certificate_read(note.text, ret_certificate) != SB_OK)
         rc = sb_err_set(&err, SB_EPARSE, "it is no certificate");
-    if (rc == SB_OK && (sb_json_get_u64(promise, "boot_id", &boot) != SB_OK ||
-                        boot != ret_certificate->boot ||
-                        !sb_slice_eq(member(promise, "worker_id"), ret_certificate->worker)))
+    if (rc == SB_OK &&
+        (sb_json_get_u64(promise, "boot_id", &boot) != SB_OK || boot != ret_certificate->boot ||
+         !sb_slice_eq(member(promise, "worker_id"), ret_certificate->worker)))
         rc = sb_err_set(&err, SB_EINVAL, "it is another worker's");
     if (rc == SB_OK)
         add(run, "certificate", true,
@@ -297,8 +297,7 @@ static bool is_same_evidence(yyjson_val *promised, yyjson_val *recorded, const u
         }
         text = member(recorded, "evidence");
         sb_hash_salted(salt, &text, 1, is);
-        if (!read_hex(sb_json_text(value), told, sizeof(told)) ||
-            memcmp(told, is, sizeof(is)) != 0)
+        if (!read_hex(sb_json_text(value), told, sizeof(told)) || memcmp(told, is, sizeof(is)) != 0)
             return false;
     }
     return true;

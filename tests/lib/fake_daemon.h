@@ -67,7 +67,7 @@ struct fake_daemon {
     uint64_t hello_boot;
     uint8_t hello_key[MSG_PUBLIC_KEY_BYTES];
     const char *certificate; /* it says; NULL: none */
-    struct msg_beat beat; /* rows and slices not valid */
+    struct msg_beat beat;    /* rows and slices not valid */
     unsigned beat_rows, beat_faults, beat_attempts;
     unsigned tables_gets;
     struct msg_query query;

@@ -2,6 +2,8 @@
 #include "dataplane/canonical.h"
 
 #include "common/arena.h"
+#include "common/buf.h"
+#include "common/canon.h"
 #include "common/err.h"
 #include "common/splice.h"
 #include "tests/lib/test.h"
@@ -42,7 +44,8 @@ static void there_is_one_spelling_of_each_value(void **state)
         {"{}", "{}"},
         {"[ ]", "[]"},
         {"{ \"b\" : 1 ,\n\"a\" : [ true , null , \"x\" ] }", "{\"a\":[true,null,\"x\"],\"b\":1}"},
-        {"{\"B\":1,\"a\":2,\"\":3,\"ab\":4,\"aa\":5}", "{\"\":3,\"B\":1,\"a\":2,\"aa\":5,\"ab\":4}"},
+        {"{\"B\":1,\"a\":2,\"\":3,\"ab\":4,\"aa\":5}",
+         "{\"\":3,\"B\":1,\"a\":2,\"aa\":5,\"ab\":4}"},
         {"{\"z\":{\"y\":2,\"x\":{\"b\":1,\"a\":0}},\"a\":[{\"d\":1,\"c\":2}]}",
          "{\"a\":[{\"c\":2,\"d\":1}],\"z\":{\"x\":{\"a\":0,\"b\":1},\"y\":2}}"},
         {"{\"\\u0062\":1,\"\\u0061\":2}", "{\"a\":2,\"b\":1}"},
@@ -63,12 +66,33 @@ static void there_is_one_spelling_of_each_value(void **state)
     }
 }
 
+/* Who verifies uses common/canon.h. */
+static void the_control_plane_spells_it_the_same(void **state)
+{
+    static const char *const values[] = {
+        "{ \"b\" : 1.50 ,\n\"a\" : [ true , null , \"x\" ], \"\\u0061\\u0000\": -0 }",
+        "\"\\u0041\\/\\u00e9\\ud83d\\ude00\\\"\\\\\\u0008\\u001f\\u007f\"",
+        "[{\"z\":{\"y\":2,\"x\":{\"b\":1,\"a\":0}},\"Z\":[{\"d\":1,\"c\":2}]},1e3]",
+    };
+    SB_CLEANUP(sb_buf_release) struct sb_buf theirs;
+    struct sb_slice ours;
+
+    sb_buf_init(&theirs, 1000);
+    for (size_t i = 0; i < SB_ARRAY_LEN(values); i++) {
+        sb_buf_reset(&theirs);
+        assert_int_equal(canonical(*state, values[i], &ours), SB_OK);
+        assert_int_equal(sb_canon_json(&theirs, sb_slice_of(values[i])), SB_OK);
+        if (!sb_slice_eq(ours, sb_buf_slice(&theirs)))
+            fail_msg("%.*s is not %.*s", SB_SLICE_ARGS(ours), SB_SLICE_ARGS(sb_buf_slice(&theirs)));
+    }
+}
+
 static void what_is_canonical_stays_as_it_is(void **state)
 {
     struct sb_slice once, twice;
 
-    assert_int_equal(canonical(*state, "{\"b\":[{\"\\u0001\":\"\\t\"},1e3],\"a\":\"\\u00fc\"}", &once),
-                     SB_OK);
+    assert_int_equal(
+        canonical(*state, "{\"b\":[{\"\\u0001\":\"\\t\"},1e3],\"a\":\"\\u00fc\"}", &once), SB_OK);
     assert_int_equal(dp_canonical(once, 1000, *state, &twice), SB_OK);
     assert_true(sb_slice_eq(once, twice));
 }
@@ -113,6 +137,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(there_is_one_spelling_of_each_value, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_control_plane_spells_it_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_canonical_stays_as_it_is, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_too_large_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(memory_is_bounded_by_depth, set_up, tear_down),

@@ -61,8 +61,8 @@ static void a_certificate_reads_as_it_was_written(void **state)
 
 static void names_that_could_forge_a_line_are_not_certified(void **state)
 {
-    static const struct sb_slice names[] = {
-        SB_SLICE_INIT(""), SB_SLICE_INIT("a\nboot 1"), SB_SLICE_INIT("a b"), SB_SLICE_INIT("\xc3\xa4")};
+    static const struct sb_slice names[] = {SB_SLICE_INIT(""), SB_SLICE_INIT("a\nboot 1"),
+                                            SB_SLICE_INIT("a b"), SB_SLICE_INIT("\xc3\xa4")};
 
     (void)state;
     for (size_t i = 0; i < SB_ARRAY_LEN(names); i++) {
@@ -229,8 +229,8 @@ static void what_is_no_promise_is_refused(void **state)
         const char *text;
         int rc;
     } cases[] = {
-        {"", SB_EVERSION},    {"none", SB_EVERSION},  {"v2.e30.AA", SB_EVERSION},
-        {"v1.", SB_EPARSE},   {"v1.e30", SB_EPARSE},  {"v1.e30.", SB_EPARSE},
+        {"", SB_EVERSION},     {"none", SB_EVERSION},    {"v2.e30.AA", SB_EVERSION},
+        {"v1.", SB_EPARSE},    {"v1.e30", SB_EPARSE},    {"v1.e30.", SB_EPARSE},
         {"v1..AA", SB_EPARSE}, {"v1.e30.AA", SB_EPARSE}, {"v1.e30.AA.AA", SB_EPARSE},
     };
     struct msg_promise promise;
