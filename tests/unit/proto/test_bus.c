@@ -24,9 +24,11 @@ static const struct msg_hello hello = {
     .hash = HASH,
     .receipt_key = HASH,
 };
-static const struct msg_welcome welcome = {
-    .daemon = {"control-1", 9}, .leader = true, .version = {9, 1000}, .tables_sequence = 70000,
-    .certificate = {"a note\n", 7}};
+static const struct msg_welcome welcome = {.daemon = {"control-1", 9},
+                                           .leader = true,
+                                           .version = {9, 1000},
+                                           .tables_sequence = 70000,
+                                           .certificate = {"a note\n", 7}};
 static const struct msg_get get = {.what = MSG_GET_TABLES, .format = 2, .version = {9, 999}};
 static const struct msg_announce announce = {
     .version = {9, 1001}, .hash = HASH, .size = 3500000, .format = 1};
