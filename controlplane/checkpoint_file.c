@@ -54,7 +54,7 @@ int cp_checkpoint_file_last(const char *path, const struct sb_note_key *key,
     struct sb_errmsg why = {.text = "nothing that ends like a note"};
     struct sb_checkpoint checkpoint;
     struct sb_slice text, note;
-    bool is_whole, is_found = false;
+    bool is_whole = false, is_found = false;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), rc;
 
     if (fd < 0)

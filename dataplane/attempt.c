@@ -12,6 +12,7 @@
 #include "dataplane/log.h"
 #include "dataplane/outcome.h"
 #include "dataplane/outlet.h"
+#include "dataplane/patience.h"
 #include "dataplane/relay.h"
 #include "dataplane/request.h"
 #include "dataplane/retry_after.h"
@@ -21,20 +22,16 @@
 #include "dataplane/tail.h"
 #include "dataplane/telemetry.h"
 #include "dataplane/worker.h"
-#include "proto/bill.h"
 
 enum {
-    READ_ROUNDS = 8,          /* of the scratch buffer per event */
-    SHORT_READ = 16 * 1024,   /* less than a TLS record: there is hardly more */
-    ERROR_MAX = 256 * 1024,   /* bytes of an error answer that are looked at */
-    EVENT_MAX = 4 << 20,      /* bytes of one event */
-    HELD_MAX = 256 * 1024,    /* chunks before the first content, which adds one event */
-    FIELDS_MAX = 100,         /* of an answer's head */
-    GRACE_MSEC = 1000,        /* after the finish reason, for usage and end mark */
-    RETRY_AFTER_MSEC = 5000,  /* of a 429 that does not say */
-    FIRST_TOKEN_BASE = 10000, /* milliseconds; ROUTING.md 8 */
-    TOKENS_PER_SECOND = 4000,
-    REASONING_FACTOR = 6,
+    READ_ROUNDS = 8,         /* of the scratch buffer per event */
+    SHORT_READ = 16 * 1024,  /* less than a TLS record: there is hardly more */
+    ERROR_MAX = 256 * 1024,  /* bytes of an error answer that are looked at */
+    EVENT_MAX = 4 << 20,     /* bytes of one event */
+    HELD_MAX = 256 * 1024,   /* chunks before the first content, which adds one event */
+    FIELDS_MAX = 100,        /* of an answer's head */
+    GRACE_MSEC = 1000,       /* after the finish reason, for usage and end mark */
+    RETRY_AFTER_MSEC = 5000, /* of a 429 that does not say */
 };
 
 static void start_dial(struct dp_attempt *a, bool fresh);
@@ -78,10 +75,11 @@ static void settle(struct dp_attempt *a, enum msg_outcome outcome)
                      &(struct dp_telemetry_entry){
                          .attempt = note,
                          .usage = &a->incoming.usage,
-                         .cost = msg_bill_make(&req->prices, &a->incoming.usage).total,
+                         .cost = dp_bill(req, &a->incoming.usage).total,
                          .verdict = meaning->verdict,
                          .retry_after = a->retry_after,
-                         .streamed = req->facts != NULL && req->facts->stream,
+                         .streamed = req->facts != NULL &&
+                                     (req->facts->stream || req->facts->api == MSG_API_EMBEDDINGS),
                      });
     if (outcome != MSG_OUTCOME_SUCCESS)
         dp_log_attempt(req, note);
@@ -737,38 +735,27 @@ static void on_limit(struct sb_timer *timer)
     }
 }
 
-static sb_msec at_most(sb_msec limit, sb_msec other)
-{
-    return other > 0 && other < limit ? other : limit;
-}
-
-/* Time for the first content of a stream, or for a whole answer. */
 static sb_msec attempt_limit(const struct dp_attempt *a, bool is_last)
 {
     const struct dp_request *req = a->req;
-    const struct dp_conf *conf = req->worker->conf;
-    const struct dp_plan *plan = &req->decision->plan;
-    const struct dp_row *row;
-    sb_msec limit;
+    struct dp_patience_ask ask = {
+        .conf = req->worker->conf,
+        .plan = &req->decision->plan,
+        .streamed = req->facts->stream,
+        .reasoning = req->facts->reasoning,
+        .is_last = is_last,
+        .prompt_tokens = req->decision->prompt_tokens,
+        .p99 = MSG_NO_DATA,
+    };
 
-    if (!req->facts->stream)
-        return at_most(is_last ? conf->answer_timeout_last : conf->answer_timeout,
-                       plan->attempt_timeout);
-    if (is_last) {
-        limit = conf->first_token_last;
-    } else {
-        limit =
-            FIRST_TOKEN_BASE + (sb_msec)(req->decision->prompt_tokens * 1000 / TOKENS_PER_SECOND);
-        row = dp_tables_find(req->worker->tables, req->snapshot, a->candidate->endpoint);
-        if (dp_row_is_fresh(row, sb_loop_now(req->worker->loop)) &&
-            row->first_token[MSG_PERCENTILES - 1] != MSG_NO_DATA &&
-            row->first_token[MSG_PERCENTILES - 1] * UINT64_C(3) > limit)
-            limit = row->first_token[MSG_PERCENTILES - 1] * UINT64_C(3);
+    if (ask.streamed && !is_last) { /* it says nothing otherwise */
+        const struct dp_row *row =
+            dp_tables_find(req->worker->tables, req->snapshot, a->candidate->endpoint);
+
+        if (dp_row_is_fresh(row, sb_loop_now(req->worker->loop)))
+            ask.p99 = row->first_token[MSG_PERCENTILES - 1];
     }
-    if (req->facts->reasoning)
-        limit *= REASONING_FACTOR;
-    limit = at_most(limit, plan->first_token_timeout);
-    return at_most(limit, plan->attempt_timeout);
+    return dp_patience(&ask);
 }
 
 /* --- start ------------------------------------------------------------------- */

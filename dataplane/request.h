@@ -37,6 +37,7 @@
 #include "proto/bill.h"
 #include "proto/limits.h"
 #include "proto/record.h"
+#include "proto/tariff.h"
 
 struct dp_api;
 struct dp_client;
@@ -115,7 +116,8 @@ struct dp_request {
     uint32_t n_attempts;          /* begun */
     struct sb_timer deadline;     /* over all */
     struct sb_timer comment;      /* while a stream waits */
-    struct msg_prices prices;     /* of the endpoint that serves */
+    struct msg_prices prices;     /* base prices of the endpoint that serves */
+    struct msg_tariff tariff;     /* those and its overrides; price NULL: none serves so far */
     struct dp_question *question; /* to the control plane, of the APIs that ask it */
 
     /* Answer */

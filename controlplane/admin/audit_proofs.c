@@ -161,15 +161,16 @@ static int read_head(struct cp_call *call, uint64_t *ret_size)
     return rc == SB_EPARSE ? SB_EDB : rc;
 }
 
-static int too_large(struct cp_call *call, const char *name, uint64_t wanted, uint64_t size)
+static int too_large(struct cp_call *call, const char *name, uint64_t wanted, uint64_t there)
 {
     return sb_err_set(&call->err, SB_ENOENT,
-                      "%s is %" PRIu64 ", and the log has %" PRIu64 " entries", name, wanted, size);
+                      "%s is %" PRIu64 ", and the log has %" PRIu64 " entries", name, wanted,
+                      there);
 }
 
 int cp_serve_edge(struct cp_call *call)
 {
-    uint64_t size = cp_call_number(call, "size", 0, INT64_MAX, UINT64_MAX), head = 0;
+    uint64_t wanted = cp_call_number(call, "size", 0, INT64_MAX, UINT64_MAX), size = 0;
     struct sb_merkle_edge edge;
     struct cp_log_tree tree;
     struct sb_hash root;
@@ -178,21 +179,21 @@ int cp_serve_edge(struct cp_call *call)
     int rc = begin(call, &tree);
 
     if (rc == SB_OK)
-        rc = read_head(call, &head);
+        rc = read_head(call, &size);
     if (rc != SB_OK)
         return rc;
-    if (size == UINT64_MAX)
-        size = head;
-    if (size > head)
-        return too_large(call, "size", size, head);
-    rc = sb_merkle_edge_at(&tree.source, size, &edge);
+    if (wanted == UINT64_MAX)
+        wanted = size;
+    if (wanted > size)
+        return too_large(call, "size", wanted, size);
+    rc = sb_merkle_edge_at(&tree.source, wanted, &edge);
     if (rc != SB_OK)
         return tree_failed(call, &tree, rc);
     sb_merkle_root(&edge, &root);
     cp_call_json(call, 200, &json);
     sb_json_open_object(&json);
-    sb_json_add_u64(&json, "size", size);
-    sb_json_add_u64(&json, "head", head);
+    sb_json_add_u64(&json, "size", wanted);
+    sb_json_add_u64(&json, "head", size);
     sb_json_add_text(&json, "root", hex_of(&root, &hex));
     add_hashes(&json, "edge", edge.nodes, edge.n);
     sb_json_close_object(&json);

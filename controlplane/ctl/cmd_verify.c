@@ -175,7 +175,7 @@ static int read_file(struct run *run, const char *path)
 
 static const char *grouped(struct ctl *ctl, uint64_t number)
 {
-    char digits[SB_NUM_U64_MAX], *out = sb_arena_alloc(ctl->arena, 2 * SB_NUM_U64_MAX);
+    char digits[SB_NUM_U64_MAX], *out = sb_arena_alloc(ctl->arena, (size_t)2 * SB_NUM_U64_MAX);
     size_t n = sb_num_put_u64(digits, number), at = 0;
 
     for (size_t i = 0; i < n; i++) {

@@ -199,7 +199,8 @@ static void look_at_kind(struct ctl_verify *verify, yyjson_val *entry)
     if (sb_slice_is(kind, "erased"))
         verify->result.erased += rows;
     if (sb_slice_is(kind, "dropped") && sb_json_get_u64(entry, "first_leaf", &first) == SB_OK &&
-        sb_json_get_u64(entry, "last_leaf", &last) == SB_OK) {
+        sb_json_get_u64(entry, "last_leaf", &last) == SB_OK && first <= last &&
+        last <= SB_MERKLE_SIZE_MAX && rows <= SB_MERKLE_SIZE_MAX) {
         verify->n_dropped += rows;
         if (verify->n_dropped_ranges < RANGES_MAX)
             verify->dropped[verify->n_dropped_ranges++] = (struct range){first, last};
@@ -512,6 +513,8 @@ static int take_line(struct ctl_verify *verify, struct sb_slice line)
     bool has_hash = false;
     uint64_t leaf = 0;
 
+    if (line.p == NULL)
+        return break_off(verify, SB_SLICE_LIT(""));
     if (sb_slice_starts_with(line, SB_SLICE_LIT("{\"stray\":"))) {
         close_claims(verify);
         tell_stray(verify, line);
@@ -560,9 +563,9 @@ int ctl_verify_feed(struct ctl_verify *verify, struct sb_slice piece)
         }
         if (rc == SB_OK)
             rc = take_line(verify, line);
+        sb_buf_reset(&verify->partial);
         if (rc != SB_OK)
             return rc;
-        sb_buf_reset(&verify->partial);
         piece = sb_slice_from(piece, n + 1);
     }
     return SB_OK;

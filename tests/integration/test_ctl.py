@@ -243,7 +243,7 @@ def test_requests_are_found_in_the_records(site, control, worker, sim):
     (["status", "--url", "ftp://x", "--token", "t"], "--url 'ftp://x' is no address"),
     (["status", "--url", "http://", "--token", "t"], "--url 'http://' is no address"),
     (["status", "--url", "https://:80", "--token", "t"], "--url 'https://:80' is no address"),
-    (["audit", "verify"], "'audit verify' is not part of this release; NEWS.md says what is not"),
+    (["audit", "prove"], "audit prove wants ID"),
     (["report", "residency:eu", "--from", "7d"], "'report' is not part of this release; NEWS.md"),
     ([], "a command is missing; --help shows all"),
 ])
