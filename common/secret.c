@@ -20,6 +20,7 @@ struct sb_secret {
 };
 
 _Static_assert(SB_HASH_BYTES == crypto_generichash_BYTES, "BLAKE2b-256");
+_Static_assert(SB_SALT_BYTES >= crypto_generichash_KEYBYTES_MIN, "salt");
 _Static_assert(SB_SHORT_KEY_BYTES == crypto_shorthash_KEYBYTES, "SipHash");
 _Static_assert(SB_AEAD_KEY == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "key");
 _Static_assert(SB_AEAD_NONCE == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES, "nonce");
@@ -35,7 +36,7 @@ _Static_assert(_Alignof(struct sb_hash_state) >= _Alignof(crypto_generichash_sta
 static _Thread_local struct {
     unsigned generation;
     size_t left;
-    unsigned char bytes[512];
+    unsigned char bytes[2048];
 } supply;
 static atomic_uint generation = 1;
 
@@ -155,21 +156,33 @@ uint64_t sb_random_u64(void)
     return value;
 }
 
-/* One byte of the thread's supply.  A call of the kernel for each id would
- * cost more than the rest of it; a byte is wiped once it is used. */
-static unsigned char supply_byte(void)
+/* Bytes of the thread's supply.  A call of the kernel for each id would cost
+ * more than the rest of it; bytes are wiped once they are used. */
+static void take_supply(unsigned char *p, size_t n)
 {
     unsigned now = atomic_load_explicit(&generation, memory_order_relaxed);
-    unsigned char byte;
 
-    if (supply.left == 0 || supply.generation != now) {
+    if (supply.left < n || supply.generation != now) {
         sb_random_bytes(supply.bytes, sizeof(supply.bytes));
         supply.left = sizeof(supply.bytes);
         supply.generation = now;
     }
-    byte = supply.bytes[--supply.left];
-    *(volatile unsigned char *)&supply.bytes[supply.left] = 0;
+    supply.left -= n;
+    memcpy(p, supply.bytes + supply.left, n);
+    sodium_memzero(supply.bytes + supply.left, n);
+}
+
+static unsigned char supply_byte(void)
+{
+    unsigned char byte;
+
+    take_supply(&byte, 1);
     return byte;
+}
+
+void sb_random_salt(uint8_t ret_salt[SB_SALT_BYTES])
+{
+    take_supply(ret_salt, SB_SALT_BYTES);
 }
 
 static void random_text(char *text, size_t n)
@@ -239,6 +252,22 @@ void sb_hash_update(struct sb_hash_state *state, struct sb_slice bytes)
 void sb_hash_final(struct sb_hash_state *state, uint8_t ret_hash[SB_HASH_BYTES])
 {
     SB_BUG_ON(crypto_generichash_final(opaque(state), ret_hash, SB_HASH_BYTES) != 0);
+}
+
+void sb_hash_init_salted(struct sb_hash_state *state, const uint8_t salt[SB_SALT_BYTES])
+{
+    SB_BUG_ON(crypto_generichash_init(opaque(state), salt, SB_SALT_BYTES, SB_HASH_BYTES) != 0);
+}
+
+void sb_hash_salted(const uint8_t salt[SB_SALT_BYTES], const struct sb_slice *parts, size_t n,
+                    uint8_t ret_hash[SB_HASH_BYTES])
+{
+    struct sb_hash_state state;
+
+    sb_hash_init_salted(&state, salt);
+    for (size_t i = 0; i < n; i++)
+        sb_hash_update(&state, parts[i]);
+    sb_hash_final(&state, ret_hash);
 }
 
 uint64_t sb_hash_short(const uint8_t key[SB_SHORT_KEY_BYTES], struct sb_slice bytes)
@@ -355,6 +384,28 @@ int sb_base64_read(struct sb_slice text, uint8_t *bytes, size_t size, size_t *re
     if (text.n == 0 || text.n % 4 != 0 ||
         sodium_base642bin(bytes, size, text.p, text.n, NULL, &n, &end,
                           sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        end != text.p + text.n)
+        return SB_EPARSE;
+    *ret_n = n;
+    return SB_OK;
+}
+
+size_t sb_base64url_put(struct sb_slice bytes, char *text, size_t size)
+{
+    SB_BUG_ON(size < SB_BASE64_SIZE(bytes.n));
+    (void)sodium_bin2base64(text, size, bytes_of(bytes), bytes.n,
+                            sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    return strlen(text);
+}
+
+int sb_base64url_read(struct sb_slice text, uint8_t *bytes, size_t size, size_t *ret_n)
+{
+    const char *end;
+    size_t n;
+
+    if (text.n == 0 ||
+        sodium_base642bin(bytes, size, text.p, text.n, NULL, &n, &end,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
         end != text.p + text.n)
         return SB_EPARSE;
     *ret_n = n;

@@ -18,6 +18,7 @@ enum {
     SB_SECRET_MAX = 16 * 1024, /* bytes of one secret */
     SB_HASH_BYTES = 32,
     SB_SHORT_KEY_BYTES = 16,
+    SB_SALT_BYTES = 16,
     SB_APIKEY_TEXT = 46, /* "sb-" and 43 of base62: 256 bits */
 };
 
@@ -65,6 +66,14 @@ void sb_hash_init(struct sb_hash_state *state);
 void sb_hash_update(struct sb_hash_state *state, struct sb_slice bytes);
 void sb_hash_final(struct sb_hash_state *state, uint8_t ret_hash[SB_HASH_BYTES]);
 
+/* The same keyed with a salt, which may be told later: short texts cannot be
+ * guessed by who does not have it.  In parts, or n parts at once. */
+void sb_hash_init_salted(struct sb_hash_state *state, const uint8_t salt[SB_SALT_BYTES]);
+void sb_hash_salted(const uint8_t salt[SB_SALT_BYTES], const struct sb_slice *parts, size_t n,
+                    uint8_t ret_hash[SB_HASH_BYTES]);
+/* From a supply of this thread's that the kernel fills: many salts, one call. */
+void sb_random_salt(uint8_t ret_salt[SB_SALT_BYTES]);
+
 /* SipHash-2-4: fast, keyed, 64 bits (little-endian as a number).  For tables
  * and sticky routing, not for proving anything. */
 uint64_t sb_hash_short(const uint8_t key[SB_SHORT_KEY_BYTES], struct sb_slice bytes);
@@ -102,6 +111,11 @@ void sb_base64_put(struct sb_slice bytes, char *text, size_t size);
 /* Exactly one text stands for each row of bytes: other padding, blanks and
  * bits that say nothing are refused.  SB_EPARSE, also when size is not enough. */
 int sb_base64_read(struct sb_slice text, uint8_t *bytes, size_t size, size_t *ret_n) SB_MUSTCHECK;
+/* The same in the alphabet for URLs and without padding.  Gives the length of
+ * the text. */
+size_t sb_base64url_put(struct sb_slice bytes, char *text, size_t size);
+int sb_base64url_read(struct sb_slice text, uint8_t *bytes, size_t size,
+                      size_t *ret_n) SB_MUSTCHECK;
 
 /* Ed25519 (RFC 8032).  The secret key is its seed. */
 enum { SB_SIGN_SEED = 32, SB_SIGN_PUBLIC = 32, SB_SIGN_BYTES = 64 };

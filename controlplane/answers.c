@@ -14,6 +14,7 @@
 #include "controlplane/audit_rows.h"
 #include "controlplane/db.h"
 #include "controlplane/mail.h"
+#include "controlplane/receipts.h"
 #include "controlplane/stats.h"
 #include "proto/generation.h"
 #include "proto/record.h"
@@ -172,8 +173,10 @@ static int answer_credits(struct cp_db *db, const struct msg_query *query, struc
     return sb_json_end(&json);
 }
 
-static int look_up(struct cp_db *db, const struct msg_query *query, struct sb_buf *out)
+static int look_up(struct cp_answers *answers, const struct msg_query *query, struct sb_buf *out)
 {
+    struct cp_db *db = answers->db;
+
     if (query->tenant > INT64_MAX || query->key > INT64_MAX)
         return SB_ENOENT;
     switch (query->what) {
@@ -183,6 +186,8 @@ static int look_up(struct cp_db *db, const struct msg_query *query, struct sb_bu
         return answer_key(db, query, out);
     case MSG_QUERY_CREDITS:
         return answer_credits(db, query, out);
+    case MSG_QUERY_RECEIPT:
+        return cp_receipt_write(db, query->argument, query->tenant, answers->conf.is_signing, out);
     default: /* of a newer worker, or none that we answer */
         return SB_EUNSUPPORTED;
     }
@@ -193,6 +198,8 @@ static uint16_t status_of(int rc)
     switch (rc) {
     case SB_OK:
         return 200;
+    case SB_EGAP: /* a receipt, later */
+        return 202;
     case SB_ENOENT:
     case SB_EINVAL: /* bytes that are no text are no id either */
         return 404;
@@ -233,11 +240,11 @@ static void on_query(struct cp_answers *answers, const struct cp_query *asked)
     int rc = SB_ETIMEDOUT;
 
     if (!is_late)
-        rc = connect_db(answers) ? look_up(answers->db, &asked->query, &send->bulk) : SB_ECONNRESET;
+        rc = connect_db(answers) ? look_up(answers, &asked->query, &send->bulk) : SB_ECONNRESET;
     /* A connection that has died while nobody asked is found out by the one
      * who asks: try again on another. */
     if (rc == SB_ECONNRESET && answers->db != NULL && connect_db(answers))
-        rc = look_up(answers->db, &asked->query, &send->bulk);
+        rc = look_up(answers, &asked->query, &send->bulk);
     answer.status = status_of(rc);
     if (answer.status == 503) {
         cp_stat_add(answers->conf.stats, queries_failed, 1);

@@ -1,5 +1,5 @@
 /* controlplane/answers.h - answers what clients ask the control plane by way
- * of their worker: one generation, the key itself, its credits.
+ * of their worker: one generation, its receipt, the key itself, its credits.
  *
  * An actor with a database connection of its own, since it waits.  A question
  * that the database does not answer soon is answered 503, and so is one that
@@ -7,6 +7,8 @@
  * database makes no queue.
  */
 #pragma once
+
+#include <stdbool.h>
 
 #include "common/attr.h"
 #include "common/err.h"
@@ -21,6 +23,7 @@ struct cp_answers_conf {
     const char *conninfo; /* all borrowed */
     const char *name;
     struct cp_stats *stats;
+    bool is_signing; /* this daemon signs the log */
 };
 
 int cp_answers_start(const struct cp_answers_conf *conf, struct cp_answers **ret,

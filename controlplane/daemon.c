@@ -117,8 +117,10 @@ static int start_helpers(struct cp_daemon *daemon, struct sb_errmsg *err)
     const struct cp_chronicle_conf chronicle = {
         .conninfo = conf->database, .name = daemon->name, .stats = &daemon->stats};
     struct cp_tables_conf tables = {.interval = conf->tables_interval, .stats = &daemon->stats};
-    const struct cp_answers_conf answers = {
-        .conninfo = conf->database, .name = daemon->name, .stats = &daemon->stats};
+    const struct cp_answers_conf answers = {.conninfo = conf->database,
+                                            .name = daemon->name,
+                                            .stats = &daemon->stats,
+                                            .is_signing = daemon->log_key != NULL};
     int rc = cp_leader_start(&leader, &daemon->leader, err);
 
     if (rc == SB_OK)
@@ -160,6 +162,7 @@ static int start_bus(struct cp_daemon *daemon, struct sb_errmsg *err)
                                                 .name = daemon->name,
                                                 .key = daemon->key,
                                                 .auth = daemon->auth,
+                                                .log_key = daemon->log_key,
                                                 .stats = &daemon->stats,
                                                 .leader = cp_leader_mailbox(daemon->leader),
                                                 .collector =

@@ -9,12 +9,14 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/notekey.h"
 #include "common/reactor.h"
 #include "controlplane/explain.h"
 #include "controlplane/fleet.h"
 #include "controlplane/mail.h"
 #include "controlplane/stats.h"
 #include "proto/bus.h"
+#include "proto/receipt.h"
 #include "proto/snapshot.h"
 
 enum {
@@ -219,15 +221,43 @@ static void suspect(struct cp_publisher *pub, struct msg_version holds, uint64_t
     post(pub->conf.leader, &cp_suspect_new(holds, term, other_bytes)->mail);
 }
 
-static void send_welcome(struct cp_publisher *pub, struct sb_slice peer)
+/* A signed note that this key is that worker's; nothing for who has no key, and
+ * where there is nothing to sign with. */
+static void certify(const struct cp_publisher *pub, const struct msg_hello *hello,
+                    struct sb_buf *note)
 {
-    SB_CLEANUP(sb_buf_release) struct sb_buf body = {.limit = 0};
-    const struct msg_welcome welcome = {.daemon = sb_slice_of(pub->conf.name),
-                                        .leader = true,
-                                        .version = served(pub),
-                                        .tables_sequence = pub->tables_sequence};
+    static const uint8_t none[MSG_PUBLIC_KEY_BYTES];
+    struct msg_certificate certificate = {.worker = hello->worker,
+                                          .boot = hello->boot,
+                                          .at = (int64_t)sb_clock_wall(&sb_clock_system)};
+    SB_CLEANUP(sb_buf_release) struct sb_buf text = {.limit = 0};
     int rc;
 
+    sb_buf_init(note, MSG_CERTIFICATE_MAX);
+    if (pub->conf.log_key == NULL || memcmp(hello->receipt_key, none, sizeof(none)) == 0)
+        return;
+    memcpy(certificate.key, hello->receipt_key, sizeof(certificate.key));
+    sb_buf_init(&text, MSG_CERTIFICATE_MAX);
+    rc = msg_certificate_write(&certificate, &text);
+    if (rc == SB_OK)
+        rc = sb_note_signer_sign(pub->conf.log_key, sb_buf_slice(&text), note);
+    if (rc != SB_OK)
+        sb_log_warn(FLEET, "a worker's key was not certified worker=%.*s code=%s",
+                    SB_LOG_SLICE(hello->worker), sb_err_name(rc));
+}
+
+static void send_welcome(struct cp_publisher *pub, struct sb_slice peer,
+                         const struct msg_hello *hello)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf body = {.limit = 0}, note = {.limit = 0};
+    struct msg_welcome welcome = {.daemon = sb_slice_of(pub->conf.name),
+                                  .leader = true,
+                                  .version = served(pub),
+                                  .tables_sequence = pub->tables_sequence};
+    int rc;
+
+    certify(pub, hello, &note);
+    welcome.certificate = sb_buf_slice(&note);
     sb_buf_init(&body, BODY_MAX);
     rc = msg_welcome_encode(&welcome, &body);
     SB_BUG_ON(rc != SB_OK);
@@ -258,7 +288,7 @@ static int hear_hello(struct cp_publisher *pub, struct heard *heard)
     if (msg_version_cmp(hello.version, newest) > 0 || heard->envelope.term > pub->term ||
         other_bytes)
         suspect(pub, hello.version, heard->envelope.term, other_bytes);
-    send_welcome(pub, heard->peer);
+    send_welcome(pub, heard->peer, &hello);
     return SB_OK;
 }
 

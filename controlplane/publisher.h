@@ -5,7 +5,8 @@
  *
  *  - Leading, it announces every snapshot that the source hands it, answers
  *    GET with its bytes, beats once a second, and passes batches, telemetry
- *    and questions on.
+ *    and questions on.  It certifies the key that a worker promises receipts
+ *    by (proto/receipt.h), where it has the log's key.
  *  - Standing by, it answers everything with NOT_LEADER.  It beats, too, so
  *    that workers know of it.
  *
@@ -24,12 +25,14 @@ struct cp_stats;
 struct sb_busauth;
 struct sb_buskey;
 struct sb_mailbox;
+struct sb_note_signer;
 
 struct cp_publisher_conf {
     const char *control, *publish; /* addresses; all borrowed */
     const char *name;
     const struct sb_buskey *key; /* NULL: plaintext */
     struct sb_busauth *auth;
+    const struct sb_note_signer *log_key; /* certifies workers' keys; NULL: nobody does here */
     struct cp_stats *stats;
     /* Whom it passes things on to, each NULL in tests that need none. */
     struct sb_mailbox *leader, *collector, *tables, *answers;

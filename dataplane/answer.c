@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "dataplane/client.h"
 #include "dataplane/cors.h"
+#include "dataplane/receipt.h"
 #include "dataplane/request.h"
 #include "dataplane/worker.h"
 
@@ -131,6 +132,8 @@ static int put_own_fields(struct dp_request *req, struct sb_buf *out)
         rc = sb_buf_append_text(out, "X-Switchboard-Spilled: true\r\n");
     if (rc == SB_OK && req->request_id.n > 0)
         rc = sb_http1_put_field(out, SB_SLICE_LIT("X-Request-Id"), req->request_id);
+    if (rc == SB_OK && SB_UNLIKELY(req->wants_receipt))
+        rc = dp_receipt_put_field(req, out);
     return rc == SB_OK ? dp_cors_put_fields(req, out) : rc;
 }
 
@@ -192,7 +195,6 @@ void dp_answer_text(struct dp_request *req, int status, const char *content_type
         rc = sb_buf_append(out, body);
     if (rc == SB_OK) {
         dp_client_write(req->client, sb_buf_slice(out));
-        req->answer_bytes += body.n;
     } else {
         req->keep_alive = false; /* nothing was written: the connection ends */
     }
@@ -204,19 +206,17 @@ void dp_answer_json(struct dp_request *req, int status, struct sb_slice body)
     dp_answer_text(req, status, "application/json", body);
 }
 
-void dp_answer_error(struct dp_request *req, const struct dp_error *error)
+void dp_answer_write_error(struct dp_request *req, const struct dp_error *error,
+                           struct sb_buf *body)
 {
-    SB_CLEANUP(sb_buf_release) struct sb_buf body;
-
-    sb_buf_init(&body, 16 << 20);
+    sb_buf_init(body, 16 << 20);
     req->retry_after = error->retry_after;
     req->used_up = error->used_up;
     req->allow = error->allow;
-    if (dp_error_write(error, &body) != SB_OK) {
-        sb_buf_reset(&body);
-        if (sb_buf_append_text(
-                &body, "{\"error\":{\"code\":500,\"message\":\"internal error\"}}") != SB_OK)
-            return;
-    }
-    dp_answer_json(req, error->status, sb_buf_slice(&body));
+    if (dp_error_write(error, body) == SB_OK)
+        return;
+    sb_buf_reset(body);
+    if (sb_buf_append_text(body, "{\"error\":{\"code\":500,\"message\":\"internal error\"}}") !=
+        SB_OK)
+        sb_buf_reset(body); /* a head alone, then */
 }

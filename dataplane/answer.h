@@ -49,8 +49,12 @@ void dp_answer_refuse(struct dp_worker *worker, struct dp_client *client, int st
 int dp_answer_head(struct dp_request *req, struct sb_buf *out, int status, const char *content_type,
                    uint64_t length) SB_MUSTCHECK;
 
-/* Whole answers; the request's client is not finished by them. */
+/* Whole answers; the request's client is not finished by them.  A body that is
+ * recorded was told to dataplane/digest.h before the record. */
 void dp_answer_json(struct dp_request *req, int status, struct sb_slice body);
 void dp_answer_text(struct dp_request *req, int status, const char *content_type,
                     struct sb_slice body);
-void dp_answer_error(struct dp_request *req, const struct dp_error *error);
+/* The body of an error into body, which it begins, and notes what the head is
+ * to say of it. */
+void dp_answer_write_error(struct dp_request *req, const struct dp_error *error,
+                           struct sb_buf *body);

@@ -19,6 +19,7 @@ static const struct dp_api apis[] = {
     {"/v1/providers", true, false, true, false, false, false, true, dp_serve_providers},
     {"/v1/endpoints/zdr", true, false, true, false, false, false, true, dp_serve_zdr_endpoints},
     {"/v1/generation", true, false, true, false, false, false, true, dp_serve_generation},
+    {"/v1/generation/*/receipt", true, false, true, false, false, false, true, dp_serve_receipt},
     {"/v1/key", true, false, true, false, false, false, true, dp_serve_key},
     {"/v1/credits", true, false, true, false, false, false, true, dp_serve_credits},
     {"/healthz", true, false, false, false, false, true, true, dp_serve_healthz},

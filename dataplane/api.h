@@ -48,6 +48,7 @@ void dp_serve_zdr_endpoints(struct dp_request *req);
 void dp_serve_generation(struct dp_request *req);
 void dp_serve_key(struct dp_request *req);
 void dp_serve_credits(struct dp_request *req);
+void dp_serve_receipt(struct dp_request *req);
 /* dataplane/status.c */
 void dp_serve_healthz(struct dp_request *req);
 void dp_serve_readyz(struct dp_request *req);

@@ -63,5 +63,6 @@ int dp_cors_put_fields(const struct dp_request *req, struct sb_buf *out)
     return sb_buf_append_text(out, "Access-Control-Expose-Headers: X-Generation-Id, "
                                    "X-Switchboard-Endpoint, X-Switchboard-Attempts, "
                                    "X-Switchboard-Snapshot, X-Switchboard-Spilled, "
+                                   "X-Switchboard-Receipt, "
                                    "X-Request-Id, X-Should-Retry, Retry-After\r\n");
 }

@@ -75,6 +75,8 @@ static void fill_hello(void *ctx, struct msg_hello *hello)
     hello->pid = (uint32_t)getpid();
     hello->release = SB_SLICE_LIT(SB_VERSION);
     hello->dialects = sb_slice_of(dp_dialect_names());
+    if (courier->start.receipt_key != NULL)
+        memcpy(hello->receipt_key, courier->start.receipt_key, sizeof(hello->receipt_key));
     dp_intake_fill_hello(courier->intake, hello);
 }
 
@@ -89,12 +91,25 @@ static void show_link(struct dp_courier *courier)
     atomic_store_explicit(&shared->heard, stats->heard, memory_order_relaxed);
 }
 
+static void pass_certificate(struct dp_courier *courier, struct sb_slice certificate)
+{
+    struct dp_certificate_mail *mail;
+
+    if (certificate.n == 0 || certificate.n > MSG_CERTIFICATE_MAX)
+        return; /* one that was given before stays good */
+    mail = dp_mail_new(sizeof(*mail), DP_MAIL_CERTIFICATE);
+    mail->n = certificate.n;
+    memcpy(mail->text, certificate.p, certificate.n);
+    (void)sb_mailbox_post(courier->to_loop, &mail->mail);
+}
+
 static void on_leader(void *ctx, const struct msg_welcome *welcome)
 {
     struct dp_courier *courier = ctx;
     bool was_connected = atomic_load_explicit(&courier->shared.connected, memory_order_relaxed);
 
     show_link(courier);
+    pass_certificate(courier, welcome->certificate);
     dp_intake_on_leader(courier->intake, welcome);
     dp_outbox_on_leader(courier->outbox);
     if (!was_connected)
@@ -224,7 +239,8 @@ static void on_thread_mail(void *ctx, struct sb_mail *mail)
     case DP_MAIL_CONFIRMED:
     case DP_MAIL_TABLES:
     case DP_MAIL_EXPLAIN:
-    case DP_MAIL_SYNCED: /* these go the other way */
+    case DP_MAIL_SYNCED:
+    case DP_MAIL_CERTIFICATE: /* these go the other way */
         break;
     }
     dp_mail_drop(mail);
@@ -335,6 +351,12 @@ static void on_loop_mail(struct dp_courier *courier, struct sb_mail *mail)
     case DP_MAIL_SYNCED:
         events->on_synced(ctx, ((struct dp_version_mail *)(void *)mail)->version.revision);
         break;
+    case DP_MAIL_CERTIFICATE: {
+        const struct dp_certificate_mail *certificate = (struct dp_certificate_mail *)(void *)mail;
+
+        events->on_certificate(ctx, sb_slice_make(certificate->text, certificate->n));
+        break;
+    }
     case DP_MAIL_RECORDS:
     case DP_MAIL_SYNC:
     case DP_MAIL_TAKEN:

@@ -41,12 +41,15 @@ struct dp_courier_events {
     /* Records up to this sequence are on stable storage; once and again after
      * dp_courier_want_sync(), until what was wanted is. */
     void (*on_synced)(void *ctx, uint64_t sequence);
+    /* A daemon certifies the receipt_key; borrowed for the call. */
+    void (*on_certificate)(void *ctx, struct sb_slice certificate);
 };
 
 struct dp_courier_start {
     const struct dp_conf *conf; /* all borrowed */
     const char *worker;         /* name in the fleet */
     const struct sb_keyring *keyring;
+    const uint8_t *receipt_key; /* MSG_PUBLIC_KEY_BYTES; NULL: none */
     struct sb_loop *loop;
     struct dp_spool *spool;
     struct dp_telemetry *telemetry;
@@ -74,7 +77,7 @@ void dp_courier_note(struct dp_courier *courier, const struct dp_load *load);
 /* A snapshot that the loop has let go of: the courier frees it. */
 void dp_courier_retire(struct dp_courier *courier, struct dp_snapshot *snapshot);
 
-/* A question to the control plane: generation, key, credits. */
+/* A question to the control plane: generation, key, credits, receipt. */
 struct dp_asked {
     enum msg_query_what what;
     uint64_t tenant, key;     /* who asks: ids */
@@ -83,7 +86,7 @@ struct dp_asked {
 
 /* Records of this worker that are not committed are looked at too.  Copies
  * asked.  cb comes once, on the loop: status 200 with JSON, 404, or 503 when
- * nobody answered in time. */
+ * nobody answered in time; for a receipt also 202 (there will be one) and 501. */
 struct dp_question;
 typedef void dp_question_cb(void *ctx, int status, struct sb_slice json);
 struct dp_question *dp_courier_ask(struct dp_courier *courier, const struct dp_asked *asked,

@@ -18,6 +18,7 @@ void dp_mail_drop(struct sb_mail *mail)
     case DP_MAIL_TABLES_LOST:
     case DP_MAIL_CONFIRMED:
     case DP_MAIL_SYNCED:
+    case DP_MAIL_CERTIFICATE:
         break;
     case DP_MAIL_RETIRE:
     case DP_MAIL_SNAPSHOT:

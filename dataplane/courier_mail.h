@@ -31,11 +31,12 @@ enum dp_mail_kind {
     DP_MAIL_EXPLAINED,   /* dp_explained_mail */
     DP_MAIL_DRAIN,       /* sb_ask: replied to when all is sent, or time is over */
     /* courier -> loop */
-    DP_MAIL_SNAPSHOT,  /* dp_snapshot_mail */
-    DP_MAIL_CONFIRMED, /* plain */
-    DP_MAIL_TABLES,    /* dp_tables_mail */
-    DP_MAIL_EXPLAIN,   /* dp_explain_mail */
-    DP_MAIL_SYNCED,    /* dp_version_mail: revision is a sequence */
+    DP_MAIL_SNAPSHOT,    /* dp_snapshot_mail */
+    DP_MAIL_CONFIRMED,   /* plain */
+    DP_MAIL_TABLES,      /* dp_tables_mail */
+    DP_MAIL_EXPLAIN,     /* dp_explain_mail */
+    DP_MAIL_SYNCED,      /* dp_version_mail: revision is a sequence */
+    DP_MAIL_CERTIFICATE, /* dp_certificate_mail */
 };
 
 struct dp_version_mail {
@@ -59,6 +60,12 @@ struct dp_tables_mail {
     struct sb_mail mail;
     struct sb_arena *arena; /* holds the rows */
     struct msg_tables tables;
+};
+
+struct dp_certificate_mail {
+    struct sb_mail mail;
+    size_t n; /* bytes */
+    char text[MSG_CERTIFICATE_MAX];
 };
 
 struct dp_explain_mail {

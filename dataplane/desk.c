@@ -121,11 +121,11 @@ static int send_question(struct dp_desk *desk, const struct dp_question *questio
 
 void dp_desk_on_question(struct dp_desk *desk, struct dp_question *question)
 {
-    if (question->what == MSG_QUERY_GENERATION) {
+    if (question->what == MSG_QUERY_GENERATION || question->what == MSG_QUERY_RECEIPT) {
         int status = find_generation(desk, question->argument, question->tenant, &question->json);
 
-        if (status == 200) {
-            answer(desk, question, status);
+        if (status == 200) { /* of a receipt: what waits here is not in the log yet */
+            answer(desk, question, question->what == MSG_QUERY_RECEIPT ? 202 : status);
             return;
         }
         question->is_uncertain = status != 404;

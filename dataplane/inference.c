@@ -9,6 +9,7 @@
 #include "dataplane/breaker.h"
 #include "dataplane/client.h"
 #include "dataplane/conf.h"
+#include "dataplane/digest.h"
 #include "dataplane/durable.h"
 #include "dataplane/failover.h"
 #include "dataplane/metadata.h"
@@ -52,6 +53,7 @@ static void refuse_all(struct dp_request *req)
     struct sb_json json;
 
     req->record.demanded = req->decision->plan.demanded;
+    req->record.demanded_by_policy = req->decision->plan.demanded_by_policy;
     req->record.residency = dp_plan_residency(&req->decision->plan, req->arena);
     sb_buf_init(&body, 64 << 20);
     sb_json_init(&json, &body);
@@ -65,7 +67,7 @@ static void refuse_all(struct dp_request *req)
         return;
     }
     req->status = 404;
-    req->answer_bytes = sb_buf_len(&body);
+    dp_digest_answer(req, sb_buf_slice(&body));
     dp_request_record(req, MSG_OUTCOME_NO_ENDPOINT);
     dp_answer_json(req, 404, sb_buf_slice(&body));
     dp_request_done(req);
@@ -97,6 +99,7 @@ static void begin_attempts(struct dp_request *req)
     req->attempts = sb_arena_alloc_raw(req->arena, MSG_ATTEMPTS_MAX * sizeof(*req->attempts));
     req->prompt_tokens = req->decision->prompt_tokens;
     req->record.demanded = plan->demanded;
+    req->record.demanded_by_policy = plan->demanded_by_policy;
     if (req->metadata_name != NULL)
         req->told = sb_arena_alloc_raw(req->arena, MSG_ATTEMPTS_MAX * sizeof(*req->told));
     if (req->facts->user.n > 0) {
@@ -150,6 +153,7 @@ static void serve(struct dp_request *req, enum msg_api api)
         return;
     }
     req->record.model_asked = sb_arena_dup(req->arena, req->facts->model[0]);
+    dp_digest_personal(req);
     fill_route(req);
     req->decision = sb_arena_alloc_raw(req->arena, sizeof(*req->decision));
     rc = dp_route_decide(&req->route, req->arena, req->decision, &err);

@@ -8,6 +8,7 @@
 #include "dataplane/answer.h"
 #include "dataplane/bill.h"
 #include "dataplane/client.h"
+#include "dataplane/digest.h"
 #include "dataplane/metadata.h"
 #include "dataplane/request.h"
 #include "dataplane/route/decide.h"
@@ -100,15 +101,6 @@ void dp_relay_settle(struct dp_request *req, enum msg_outcome outcome)
 
 /* --- writing --------------------------------------------------------------- */
 
-/* Sends head (when it is due) and body parts in one write. */
-static void write_parts(struct dp_request *req, struct sb_slice *parts, size_t n)
-{
-    if (req->client != NULL)
-        dp_client_writev(req->client, parts, n);
-    for (size_t i = 1; i < n; i++)
-        req->answer_bytes += parts[i].n;
-}
-
 /* The head of a stream, once; nothing when it is out already. */
 static struct sb_slice stream_head(struct dp_request *req)
 {
@@ -130,7 +122,8 @@ static struct sb_slice stream_head(struct dp_request *req)
     return sb_buf_slice(head);
 }
 
-/* Sends events; last: with the end of the stream. */
+/* Sends events, which were told to the digest; last: with the end of the
+ * stream. */
 static void send_events(struct dp_request *req, struct sb_slice events, bool last)
 {
     char chunk[SB_HTTP1_CHUNK_HEAD_MAX];
@@ -147,7 +140,8 @@ static void send_events(struct dp_request *req, struct sb_slice events, bool las
     } else if (req->is_chunked) {
         parts[3] = SB_SLICE_LIT("0\r\n\r\n");
     }
-    write_parts(req, parts, SB_ARRAY_LEN(parts));
+    if (req->client != NULL)
+        dp_client_writev(req->client, parts, SB_ARRAY_LEN(parts));
 }
 
 /* --- whole ----------------------------------------------------------------- */
@@ -173,7 +167,7 @@ void dp_relay_whole(struct dp_request *req)
                                            .message = SB_SLICE_INIT("internal error")});
         return;
     }
-    req->answer_bytes = sb_buf_len(body);
+    dp_digest_answer(req, sb_buf_slice(body));
     dp_request_record(req, MSG_OUTCOME_SUCCESS);
     parts[0] = sb_buf_slice(head);
     parts[1] = sb_buf_slice(body);
@@ -204,6 +198,7 @@ void dp_relay_flush(struct dp_request *req)
 {
     struct sb_buf *out = dp_relay_buf(req);
 
+    dp_digest_answer(req, sb_buf_slice(out));
     send_events(req, sb_buf_slice(out), false);
     sb_buf_reset(out);
 }
@@ -216,9 +211,8 @@ void dp_relay_end(struct dp_request *req)
     dp_relay_settle(req, MSG_OUTCOME_SUCCESS);
     if (attempt->dialect->end(&attempt->incoming, out) != SB_OK)
         req->keep_alive = false;
-    req->answer_bytes += sb_buf_len(out);
+    dp_digest_answer(req, sb_buf_slice(out));
     dp_request_record(req, MSG_OUTCOME_SUCCESS);
-    req->answer_bytes -= sb_buf_len(out); /* counted again as it is sent */
     send_events(req, sb_buf_slice(out), true);
     sb_buf_reset(out);
     dp_request_done(req);
@@ -238,6 +232,7 @@ void dp_relay_error(struct dp_request *req, enum msg_outcome outcome, const stru
     if (dp_error_write_inner(error, &json) != SB_OK ||
         dialect->fail(&attempt->incoming, sb_buf_slice(&json), out) != SB_OK)
         req->keep_alive = false;
+    dp_digest_answer(req, sb_buf_slice(out));
     dp_request_record(req, outcome);
     send_events(req, sb_buf_slice(out), true);
     sb_buf_reset(out);
@@ -284,8 +279,11 @@ void dp_relay_fail(struct dp_request *req, enum msg_outcome outcome)
 
 void dp_relay_comment(struct dp_request *req)
 {
+    static const struct sb_slice comment = SB_SLICE_INIT(": SWITCHBOARD PROCESSING\n\n");
+
     req->comment_sent = true; /* before the head: it says less then */
-    send_events(req, SB_SLICE_LIT(": SWITCHBOARD PROCESSING\n\n"), false);
+    dp_digest_answer(req, comment);
+    send_events(req, comment, false);
 }
 
 /* --- raw ------------------------------------------------------------------- */
@@ -313,12 +311,14 @@ void dp_relay_raw_head(struct dp_request *req, uint64_t length)
 
 void dp_relay_raw(struct dp_request *req, struct sb_slice bytes)
 {
+    dp_digest_answer(req, bytes);
     send_events(req, bytes, false);
 }
 
 void dp_relay_raw_end(struct dp_request *req)
 {
     dp_relay_settle(req, MSG_OUTCOME_SUCCESS);
+    dp_digest_answer(req, SB_SLICE_NONE); /* one without a byte has a digest, too */
     dp_request_record(req, MSG_OUTCOME_SUCCESS);
     send_events(req, SB_SLICE_NONE, true);
     dp_request_done(req);

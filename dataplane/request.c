@@ -13,13 +13,16 @@
 #include "dataplane/conf.h"
 #include "dataplane/cors.h"
 #include "dataplane/courier.h"
+#include "dataplane/digest.h"
 #include "dataplane/durable.h"
 #include "dataplane/keymemo.h"
 #include "dataplane/log.h"
+#include "dataplane/receipt.h"
 #include "dataplane/relay.h"
 #include "dataplane/route/view.h"
 #include "dataplane/spool.h"
 #include "dataplane/worker.h"
+#include "proto/receipt.h"
 #include "proto/rules.h"
 
 enum {
@@ -243,15 +246,18 @@ static void admit(struct dp_request *req, const struct sb_http1_head *head, cons
         refuse_text(req, 503, "provider_overloaded", "too many large bodies at once");
         req->refusal.retry_after = 1000;
     }
-    if (!req->api->is_recorded || req->refusal.status != 0)
+    if (!req->api->is_recorded)
         return;
     if (!dp_spool_reserve(worker->spool)) {
-        refuse_text(req, 503, "provider_overloaded",
-                    "records cannot be stored at the moment, so nothing is served");
-        req->refusal.retry_after = 5000;
+        if (req->refusal.status == 0) {
+            refuse_text(req, 503, "provider_overloaded",
+                        "records cannot be stored at the moment, so nothing is served");
+            req->refusal.retry_after = 5000;
+        }
         return;
     }
-    req->reserved = true;
+    req->reserved = true; /* what is refused from here on is recorded, too */
+    dp_digest_begin(req);
 }
 
 /* For the record. */
@@ -268,6 +274,16 @@ static void note_client(struct dp_request *req, const struct sb_http1_head *head
         address = sb_slice_make(text, sb_address_format(&client, text));
     }
     req->record.client_address = sb_arena_dup(req->arena, address);
+}
+
+static void read_receipt(struct dp_request *req, const struct sb_http1_head *head, const char *base)
+{
+    struct sb_slice value = sb_http1_value(head, base, SB_SLICE_LIT(MSG_RECEIPT_HEADER));
+
+    req->wants_receipt = dp_receipt_is_wanted(req, value);
+    if (value.n > 0 && !sb_slice_eq_nocase(value, SB_SLICE_LIT("request")))
+        refuse_text(req, 400, "invalid_request",
+                    MSG_RECEIPT_HEADER ": the only value is \"request\"");
 }
 
 static void read_head(struct dp_request *req, const struct sb_http1_head *head, const char *base)
@@ -307,6 +323,7 @@ static void read_head(struct dp_request *req, const struct sb_http1_head *head, 
         req->metadata_name = "switchboard_metadata";
     else if (is_enabled(head, base, SB_SLICE_LIT("x-openrouter-metadata")))
         req->metadata_name = "openrouter_metadata";
+    read_receipt(req, head, base);
     admit(req, head, base);
     note_client(req, head, base);
     req->wants_body = req->refusal.status == 0;
@@ -424,6 +441,8 @@ static enum msg_outcome outcome_of_refusal(int status)
 void dp_request_on_complete(struct dp_request *req)
 {
     req->keep_alive = dp_client_keeps_alive(req->client);
+    if (req->refusal.status == 0)
+        dp_digest_request(req); /* else it may not be whole */
     if (req->refusal.status != 0) {
         if (!req->is_authenticated)
             dp_worker_count_refusal(req->worker, req->refusal.type);
@@ -481,6 +500,7 @@ void dp_request_record(struct dp_request *req, enum msg_outcome outcome)
     record->status = outcome == MSG_OUTCOME_CLIENT_GONE && !req->head_sent ? 0 : req->status;
     record->outcome = (uint8_t)outcome;
     record->response_bytes = req->answer_bytes;
+    dp_digest_finish(req);
     if (req->facts != NULL) {
         record->api = (uint8_t)req->facts->api;
         record->streamed = req->facts->stream;
@@ -543,9 +563,14 @@ void dp_request_done(struct dp_request *req)
 
 void dp_request_fail(struct dp_request *req, enum msg_outcome outcome, const struct dp_error *error)
 {
+    SB_CLEANUP(sb_buf_release) struct sb_buf body = {.limit = 0};
+
     req->status = (uint16_t)error->status;
+    dp_answer_write_error(req, error, &body);
+    if (req->client != NULL)
+        dp_digest_answer(req, sb_buf_slice(&body));
     dp_request_record(req, outcome);
-    dp_answer_error(req, error);
+    dp_answer_json(req, error->status, sb_buf_slice(&body));
     dp_request_done(req);
 }
 

@@ -42,6 +42,7 @@
 struct dp_api;
 struct dp_client;
 struct dp_candidate;
+struct dp_digest;
 struct dp_durable;
 struct dp_snapshot;
 struct dp_worker;
@@ -88,6 +89,7 @@ struct dp_request {
     const char *metadata_name;     /* member that the answer is to carry; NULL: none */
     struct sb_slice decision_json; /* members of it that need the snapshot */
     bool is_head;                  /* method HEAD: no body in the answer */
+    bool wants_receipt;            /* the head promises one */
     bool wants_body;
     struct dp_error refusal; /* status 0: none so far */
 
@@ -133,9 +135,10 @@ struct dp_request {
     const char *allow; /* methods that the path takes, of a 405; NULL none */
     sb_msec retry_after;
     uint16_t status;
-    uint64_t answer_bytes;
+    uint64_t answer_bytes; /* of the body, without the framing of chunks */
     bool is_authenticated;
     bool reserved;              /* room in the spool: there will be a record */
+    struct dp_digest *digest;   /* of what the record tells; NULL: there will be none */
     struct dp_durable *durable; /* audit: sync; else NULL */
 
     uint64_t received_us; /* monotonic, for durations */

@@ -23,7 +23,9 @@ struct dp_stats {
     uint64_t requests[DP_STATS_OUTCOMES];
     uint64_t attempts[DP_STATS_OUTCOMES];
     uint64_t failovers;
-    uint64_t spills; /* to the operator's key, from an own one */
+    uint64_t spills;          /* to the operator's key, from an own one */
+    uint64_t promises;        /* of receipts */
+    uint64_t promises_missed; /* wanted, and none could be made */
     uint64_t stale_retries;
     uint64_t cancelled_upstream;
     uint64_t bad_events;

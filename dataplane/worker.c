@@ -25,6 +25,7 @@
 #include "dataplane/listener.h"
 #include "dataplane/outlet.h"
 #include "dataplane/pool.h"
+#include "dataplane/receipt.h"
 #include "dataplane/refusals.h"
 #include "dataplane/request.h"
 #include "dataplane/route/tables.h"
@@ -118,12 +119,20 @@ static void on_synced(void *ctx, uint64_t sequence)
     dp_waits_advance(&worker->waits, sequence);
 }
 
+static void on_certificate(void *ctx, struct sb_slice certificate)
+{
+    struct dp_worker *worker = ctx;
+
+    dp_receipts_certify(worker->receipts, certificate);
+}
+
 static const struct dp_courier_events courier_events = {
     .on_snapshot = on_snapshot,
     .on_confirmed = on_confirmed,
     .on_tables = on_tables,
     .on_explain = on_explain,
     .on_synced = on_synced,
+    .on_certificate = on_certificate,
 };
 
 /* --- small things ------------------------------------------------------------- */
@@ -389,6 +398,7 @@ static int open_records(struct dp_worker *worker, struct sb_errmsg *err)
         .loop = worker->loop,
         .keyring = worker->keyring,
         .telemetry = worker->telemetry,
+        .receipt_key = dp_receipts_public_key(worker->receipts),
         .events = &courier_events,
         .ctx = worker,
     };
@@ -511,6 +521,7 @@ int dp_worker_new(const struct dp_conf *conf, int listen_fd, int status_fd,
         worker->tables = dp_tables_new();
         worker->telemetry = dp_telemetry_new(worker->clock);
         worker->refusals = dp_refusals_new();
+        worker->receipts = dp_receipts_new();
         sb_timer_init(&worker->open, worker->loop, on_open);
         sb_timer_init(&worker->drain_timer, worker->loop, on_drain);
         sb_timer_init(&worker->second, worker->loop, on_second);
@@ -571,6 +582,7 @@ void dp_worker_destroy(struct dp_worker **worker)
     dp_tables_destroy(&old->tables);
     dp_breakers_destroy(&old->breakers);
     dp_refusals_destroy(&old->refusals);
+    dp_receipts_destroy(&old->receipts);
     sb_keyring_destroy(&old->keyring);
     dp_proxies_release(&old->proxies);
     sb_loop_destroy(&old->loop);

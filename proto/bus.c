@@ -32,14 +32,16 @@ const char *msg_kind_name(int kind)
     F(text, release, MSG_NAME_MAX)                                                                 \
     F(text, dialects, MSG_TEXT_MAX)                                                                \
     VERSION_FIELDS(F)                                                                              \
-    F(fixed, hash, MSG_HASH_BYTES)
+    F(fixed, hash, MSG_HASH_BYTES)                                                                 \
+    F(fixed, receipt_key, MSG_PUBLIC_KEY_BYTES)
 WIRE_MESSAGE(hello, HELLO_FIELDS)
 
 #define WELCOME_FIELDS(F, A)                                                                       \
     F(name, daemon, MSG_NAME_MAX)                                                                  \
     F(flag, leader, 0)                                                                             \
     VERSION_FIELDS(F)                                                                              \
-    F(u64, tables_sequence, UINT64_MAX)
+    F(u64, tables_sequence, UINT64_MAX)                                                            \
+    F(text, certificate, MSG_CERTIFICATE_MAX)
 WIRE_MESSAGE(welcome, WELCOME_FIELDS)
 
 #define GET_FIELDS(F, A)                                                                           \

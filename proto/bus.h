@@ -10,7 +10,8 @@
  *  ACK / NACK a version                   NOT_LEADER  ask another daemon
  *  BATCH   bulk = records                 BATCH_OK  committed up to a sequence
  *  BEAT    load and folded telemetry      QUERY  explain (bulk = JSON body)
- *  QUERY   generation, key, credits       ANSWER bulk = JSON
+ *  QUERY   generation, key, credits,      ANSWER bulk = JSON
+ *          receipt
  *  ANSWER  bulk = JSON
  *                                         PUB: ANNOUNCE (S), TABLES (T, bulk), HEARTBEAT (H)
  */
@@ -70,6 +71,8 @@ struct msg_hello {
     struct sb_slice dialects; /* comma-separated */
     struct msg_version version;
     uint8_t hash[MSG_HASH_BYTES]; /* of the snapshot held; zero for none */
+    /* Ed25519, of this boot: signs promises (proto/receipt.h); zero for none. */
+    uint8_t receipt_key[MSG_PUBLIC_KEY_BYTES];
 };
 
 struct msg_welcome {
@@ -77,6 +80,9 @@ struct msg_welcome {
     bool leader;
     struct msg_version version; /* newest published */
     uint64_t tables_sequence;
+    /* Signed note of the log's key about the receipt_key; empty where the daemon
+     * has none of the two. */
+    struct sb_slice certificate;
 };
 
 enum msg_get_what { MSG_GET_SNAPSHOT = 1, MSG_GET_TABLES = 2 };
@@ -164,6 +170,7 @@ enum msg_query_what {
     MSG_QUERY_KEY = 2,
     MSG_QUERY_CREDITS = 3,
     MSG_QUERY_EXPLAIN = 4,
+    MSG_QUERY_RECEIPT = 5, /* argument: generation id; answer 202: not in the log yet */
 };
 
 struct msg_query {

@@ -325,7 +325,7 @@ static void read_switchboard_rule(struct msg_reader *reader, enum msg_rule rule,
 static void read_policy_rule(struct msg_reader *reader, enum msg_rule rule, struct sb_slice value)
 {
     static const char *const audits[] = {"async", "sync", NULL};
-
+    static const char *const personals[] = {"hashed", "plain", NULL};
     struct msg_rules *rules = rules_of(reader);
 
     switch ((int)rule) {
@@ -337,6 +337,12 @@ static void read_policy_rule(struct msg_reader *reader, enum msg_rule rule, stru
         break;
     case MSG_RULE_CHARGE_OWN_KEYS:
         (void)msg_read_bool(reader, value, &rules->charge_own_keys);
+        break;
+    case MSG_RULE_AUDIT_PERSONAL:
+        rules->audit_personal_plain = msg_read_word(reader, value, personals) == 1;
+        break;
+    case MSG_RULE_RECEIPTS:
+        (void)msg_read_bool(reader, value, &rules->receipts);
         break;
     default:
         SB_BUG_ON(true);
@@ -357,7 +363,7 @@ static void read_rule(struct msg_reader *reader, enum msg_rule rule, struct sb_s
 {
     if (msg_value_is_null(value))
         return;
-    rules_of(reader)->said |= UINT32_C(1) << rule;
+    rules_of(reader)->said |= UINT64_C(1) << rule;
     if (schema[rule].in == MSG_IN_PROVIDER)
         read_provider_rule(reader, rule, value);
     else if (schema[rule].in == MSG_IN_SWITCHBOARD)

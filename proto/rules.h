@@ -2,7 +2,7 @@
  *
  * One schema for three closed JSON objects: `provider` and `switchboard` of a
  * request (ROUTING.md 3 and 4), and the rules of a policy, which may hold the
- * members of both and two of its own.  The control plane checks policies with
+ * members of both and some of its own.  The control plane checks policies with
  * it, the worker reads policies and requests.
  *
  *      struct msg_rules rules;
@@ -64,7 +64,9 @@ struct sb_arena;
     X(EXPLAIN, 28, "explain", MSG_IN_SWITCHBOARD)                                                  \
     X(ALLOWED_MODELS, 29, "allowed_models", MSG_IN_POLICY)                                         \
     X(AUDIT, 30, "audit", MSG_IN_POLICY)                                                           \
-    X(CHARGE_OWN_KEYS, 31, "charge_own_keys", MSG_IN_POLICY)
+    X(CHARGE_OWN_KEYS, 31, "charge_own_keys", MSG_IN_POLICY)                                       \
+    X(AUDIT_PERSONAL, 32, "audit_personal", MSG_IN_POLICY)                                         \
+    X(RECEIPTS, 33, "receipts", MSG_IN_POLICY)
 
 /* Which object a member belongs to; a policy takes all of them. */
 enum { MSG_IN_PROVIDER = 1, MSG_IN_SWITCHBOARD = 2, MSG_IN_POLICY = 4 };
@@ -75,7 +77,7 @@ enum msg_rule {
 #undef X
 };
 
-#define MSG_RULE_BIT(name) (UINT32_C(1) << MSG_RULE_##name)
+#define MSG_RULE_BIT(name) (UINT64_C(1) << MSG_RULE_##name)
 
 /* "max_price"; a static string. */
 const char *msg_rule_name(int rule);
@@ -104,7 +106,7 @@ struct msg_cutoffs {
 
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order of the page */
 struct msg_rules {
-    uint32_t said; /* MSG_RULE_BIT of the members that are there and not null */
+    uint64_t said; /* MSG_RULE_BIT of the members that are there and not null */
 
     struct msg_names order, only, ignore;
     bool allow_fallbacks;      /* unsaid: true */
@@ -136,6 +138,8 @@ struct msg_rules {
     struct msg_names allowed_models; /* patterns: '*' stands for any run of characters */
     bool audit_sync;                 /* audit: "sync" */
     bool charge_own_keys;            /* what own keys cost counts like what the house's cost */
+    bool audit_personal_plain;       /* audit_personal: "plain"; unsaid: "hashed" */
+    bool receipts;                   /* every answer promises one */
 };
 
 static inline bool msg_rules_say(const struct msg_rules *rules, enum msg_rule rule)

@@ -201,6 +201,8 @@ static const struct cp_field policy_fields[] = {
     RULE("allowed_models"),
     RULE("audit"),
     FLAG("charge_own_keys"),
+    RULE("audit_personal"),
+    FLAG("receipts"),
     STORE_FIELDS,
 };
 _Static_assert(SB_ARRAY_LEN(policy_fields) == 1 + MSG_RULE_COUNT + 3, "a row for every rule");
@@ -211,7 +213,7 @@ enum { RULES_MAX = MSG_RULES_MAX / 2 };
 /* The rules' own reader is the judge, the same as in the worker. */
 static void check_rules(struct cp_reader *reader, const struct cp_node *node, struct sb_slice rules)
 {
-    struct msg_problem found[32];
+    struct msg_problem found[MSG_RULE_COUNT]; /* every rule may be wrong */
     struct msg_report report = {.problem = found, .max = SB_ARRAY_LEN(found)};
     struct msg_rules parsed;
 

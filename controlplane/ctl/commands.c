@@ -159,6 +159,14 @@ static const struct ctl_flag audit_actions_flags[] = {
     LIST_FLAGS,
     NO_MORE_FLAGS,
 };
+static const struct ctl_flag receipt_flags[] = {
+    {"log-key", 0, "KEY", "the log's public key, or its file (default: log.key.pub of the home)"},
+    {"promise", 0, "FILE", "the head of the answer, as `curl -D FILE` keeps it"},
+    {"request", 0, "FILE", "the body that was sent, byte for byte"},
+    {"response", 0, "FILE", "the body that came, byte for byte"},
+    NO_MORE_FLAGS,
+};
+
 static const struct ctl_flag events_flags[] = {
     MOMENT_FLAGS,
     {"kind", 0, "WORDS", "outage_began, price_rose, ...; several with commas between"},
@@ -292,6 +300,10 @@ const struct ctl_command ctl_commands[] = {
      "The roots are those of checkpoints of these sizes.\n", ctl_run_audit_consistency},
     {"audit actions", "", 0, 0, audit_actions_flags,
      "tokens made and revoked, and what tokens were refused", NULL, ctl_run_audit_actions},
+    {"receipt verify", "FILE", 1, 1, receipt_flags, "check a receipt by the log's public key alone",
+     "FILE is what GET /v1/generation/{id}/receipt gave, or the head of an answer with a promise.\n"
+     "Nobody is asked.  Exit status 1: something is not proven.\n",
+     ctl_run_receipt_verify},
     {"keyring new", "FILE", 1, 1, no_flags, "make a keyring: keys that seal credentials", NULL,
      ctl_run_keyring_new},
     {"keyring rotate", "FILE", 1, 1, no_flags, "put a new sealing key in front of the others",

@@ -215,6 +215,7 @@ static void add_hard(struct dp_plan *plan, const struct dp_rules *rules)
     plan->explain |= said->explain;
     plan->audit_sync |= said->audit_sync;
     plan->charge_own_keys |= said->charge_own_keys;
+    plan->receipts |= said->receipts;
 }
 
 /* Both must allow: whoever says nothing about it does not forbid it, but one
@@ -305,6 +306,8 @@ void dp_plan_merge(const struct dp_rules *policy, const struct dp_rules *request
             continue;
         add_hard(plan, plan->set[by]);
         replace_soft(plan, plan->set[by]); /* the request comes second */
+        if (by == DP_BY_POLICY)
+            plan->demanded_by_policy = plan->demanded;
     }
     keep_limits(plan);
     plan->fallback_on_refusal =

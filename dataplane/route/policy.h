@@ -85,9 +85,11 @@ struct dp_plan {
 
     /* For whoever attempts, answers and records. */
     bool spill, fallback_on_refusal, explain, audit_sync, strict, charge_own_keys;
+    bool receipts;
     uint32_t first_token_timeout, attempt_timeout, deadline; /* milliseconds; 0 unsaid */
     uint32_t demanded;                                       /* bits 1 << enum msg_claim_kind */
-    struct sb_slice session_id;                              /* of switchboard, or none */
+    uint32_t demanded_by_policy; /* those of them that the policy demands */
+    struct sb_slice session_id;  /* of switchboard, or none */
 };
 
 /* policy, request: NULL for none. */

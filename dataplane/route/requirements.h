@@ -40,7 +40,8 @@ struct msg_rules;
     X(ROUTE, "route")                                                                              \
     X(TRANSFORMS, "transforms")                                                                    \
     X(PLUGINS, "plugins")                                                                          \
-    X(PRESET, "preset")
+    X(PRESET, "preset")                                                                            \
+    X(METADATA, "metadata")
 
 enum dp_member {
     DP_MEMBER_NONE = -1,

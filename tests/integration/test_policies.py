@@ -18,7 +18,8 @@ EVERYTHING = {  # each member that a policy may have
     "max_latency": {"p99": 3}, "unknown_ok": True, "max_cost": "0.01", "pin": "p0", "strict": True,
     "first_token_timeout_ms": 1000, "attempt_timeout_ms": 2000, "deadline_ms": 3000,
     "byok": "last", "spill": False, "session_id": "s", "fallback_on_refusal": True,
-    "explain": True, "allowed_models": ["m/*"], "audit": "sync", "charge_own_keys": True}
+    "explain": True, "allowed_models": ["m/*"], "audit": "sync", "charge_own_keys": True,
+    "audit_personal": "plain", "receipts": True}
 
 
 class Place:

@@ -48,6 +48,7 @@ struct courier_world {
     bool from_disk;
     uint64_t synced, explain_id;
     char explain_key[64], explain_body[256];
+    char certificate[64];
     int answers, answer_status;
     char answer_json[8192];
 };
@@ -100,6 +101,13 @@ static inline void world_on_synced(void *ctx, uint64_t sequence)
     world->sync_messages++;
 }
 
+static inline void world_on_certificate(void *ctx, struct sb_slice certificate)
+{
+    struct courier_world *world = ctx;
+
+    assert_true(sb_slice_copy_text(certificate, world->certificate, sizeof(world->certificate)));
+}
+
 static inline void world_on_turn(struct sb_hook *hook)
 {
     struct courier_world *world = container_of(hook, struct courier_world, turn_end);
@@ -148,7 +156,10 @@ static const struct dp_courier_events world_events = {
     .on_tables = world_on_tables,
     .on_explain = world_on_explain,
     .on_synced = world_on_synced,
+    .on_certificate = world_on_certificate,
 };
+
+static const uint8_t world_receipt_key[MSG_PUBLIC_KEY_BYTES] = {1, 2, 3};
 
 static inline void world_start(struct courier_world *world)
 {
@@ -161,6 +172,7 @@ static inline void world_start(struct courier_world *world)
     struct dp_courier_start start = {.conf = &world->conf,
                                      .worker = "host-0",
                                      .keyring = world->keyring,
+                                     .receipt_key = world_receipt_key,
                                      .events = &world_events,
                                      .ctx = world};
     struct sb_errmsg err = {.text = ""};

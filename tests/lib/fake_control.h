@@ -57,6 +57,7 @@ static inline void fake_note_hello(struct fake_daemon *daemon, const struct sb_b
     daemon->peer_n = peer.n;
     daemon->hello_version = hello.version;
     daemon->hello_boot = hello.boot;
+    memcpy(daemon->hello_key, hello.receipt_key, sizeof(daemon->hello_key));
     memcpy(daemon->hello_hash, hello.hash, sizeof(hello.hash));
     assert_true(sb_slice_copy_text(hello.worker, daemon->hello_worker, FAKE_TEXT));
     assert_true(hello.host.n > 0 && hello.pid > 0 && hello.release.n > 0);

@@ -65,7 +65,9 @@ struct fake_daemon {
     char nack_text[FAKE_TEXT];
     char hello_worker[FAKE_TEXT];
     uint64_t hello_boot;
-    struct msg_beat beat; /* rows and slices not valid */
+    uint8_t hello_key[MSG_PUBLIC_KEY_BYTES];
+    const char *certificate; /* it says; NULL: none */
+    struct msg_beat beat;    /* rows and slices not valid */
     unsigned beat_rows, beat_faults, beat_attempts;
     unsigned tables_gets;
     struct msg_query query;
@@ -192,7 +194,8 @@ static inline void fake_welcome(struct fake_daemon *daemon)
     const struct msg_welcome welcome = {.daemon = sb_slice_of(daemon->name),
                                         .leader = daemon->leads,
                                         .version = daemon->version,
-                                        .tables_sequence = daemon->tables_sequence};
+                                        .tables_sequence = daemon->tables_sequence,
+                                        .certificate = sb_slice_of(daemon->certificate)};
 
     FAKE_SEND(daemon, MSG_KIND_WELCOME, welcome, &welcome, NULL);
 }

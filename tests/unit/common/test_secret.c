@@ -108,6 +108,39 @@ static void blake2b_256_matches_public_vectors(void **state)
     sb_secret_destroy(&key);
 }
 
+/* From Python's hashlib.blake2b(key=...). */
+static void a_salt_is_the_key_of_a_hash(void **state)
+{
+    static const struct sb_slice parts[] = {SB_SLICE_INIT("a"), SB_SLICE_INIT(""),
+                                            SB_SLICE_INIT("bc")};
+    uint8_t salt[SB_SALT_BYTES], hash[SB_HASH_BYTES];
+    struct sb_hash_state by_parts;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(salt); i++)
+        salt[i] = (uint8_t)i;
+    sb_hash_salted(salt, parts, SB_ARRAY_LEN(parts), hash);
+    assert_hex(hash, sizeof(hash),
+               "3fd8fd31501cdbe942607b204368e3dc4ebce5744de1a955a6025f5c9848bb20");
+    sb_hash_init_salted(&by_parts, salt);
+    sb_hash_final(&by_parts, hash);
+    assert_hex(hash, sizeof(hash),
+               "037c7d740ea795902b5aebe210fafffff1f627f74010f8dc79c0d5b8a9fb5847");
+}
+
+static void no_salt_comes_twice(void **state)
+{
+    enum { SALTS = 1000 }; /* of several supplies */
+    static uint8_t salts[SALTS][SB_SALT_BYTES];
+
+    (void)state;
+    for (int i = 0; i < SALTS; i++) {
+        sb_random_salt(salts[i]);
+        for (int j = 0; j < i; j++)
+            assert_memory_not_equal(salts[i], salts[j], SB_SALT_BYTES);
+    }
+}
+
 static void siphash_matches_its_paper(void **state)
 {
     uint8_t key[SB_SHORT_KEY_BYTES], bytes[15];
@@ -353,6 +386,8 @@ int main(void)
         cmocka_unit_test(a_secret_is_a_terminated_copy),
         cmocka_unit_test(equality_looks_at_every_byte),
         cmocka_unit_test(blake2b_256_matches_public_vectors),
+        cmocka_unit_test(a_salt_is_the_key_of_a_hash),
+        cmocka_unit_test(no_salt_comes_twice),
         cmocka_unit_test(siphash_matches_its_paper),
         cmocka_unit_test(xchacha20_poly1305_matches_the_draft),
         cmocka_unit_test(random_ids_use_their_whole_alphabet_evenly),

@@ -109,6 +109,35 @@ static void what_is_stored_is_found_also_after_the_connection_broke(void **state
     assert_int_equal(ask_generation("gen-1"), 503);
 }
 
+static unsigned ask_receipt(uint64_t tenant, const char *id)
+{
+    return ask((struct msg_query){.what = MSG_QUERY_RECEIPT,
+                                  .tenant = tenant,
+                                  .argument = sb_slice_of(id)},
+               NULL, 0);
+}
+
+/* Whole receipts are for tests/integration/test_receipts.py. */
+static void a_receipt_waits_for_a_checkpoint_that_covers_it(void **state)
+{
+    const char *conninfo = fixture_database();
+    SB_CLEANUP(cp_db_destroy) struct cp_db *db = fixture_connect(conninfo, NULL);
+
+    (void)state;
+    start(conninfo);
+    assert_int_equal(ask_receipt(2, "gen-1"), 404);
+    store(db, "gen-1"); /* as leaf 7 */
+    assert_int_equal(ask_receipt(3, "gen-1"), 404);
+    assert_int_equal(ask_receipt(UINT64_MAX, "gen-1"), 404);
+    assert_int_equal(ask_receipt(2, "gen-1"), 501); /* nobody signs here, nor ever did */
+    assert_int_equal(cp_db_script(db, "INSERT INTO log_checkpoints (size, text) VALUES (7, 'x')"),
+                     SB_OK);
+    assert_int_equal(ask_receipt(2, "gen-1"), 202);
+    assert_int_equal(cp_db_script(db, "INSERT INTO log_checkpoints (size, text) VALUES (8, 'x')"),
+                     SB_OK);
+    assert_int_equal(ask_receipt(2, "gen-1"), 503); /* the tree's nodes are gone */
+}
+
 static void a_database_that_is_away_is_503_for_each_and_blocks_none(void **state)
 {
     (void)state;
@@ -134,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(what_is_stored_is_found_also_after_the_connection_broke,
                                   tear_down),
+        cmocka_unit_test_teardown(a_receipt_waits_for_a_checkpoint_that_covers_it, tear_down),
         cmocka_unit_test_teardown(a_database_that_is_away_is_503_for_each_and_blocks_none,
                                   tear_down),
     };

@@ -4,9 +4,11 @@
 
 #include "common/buf.h"
 #include "common/mem.h"
+#include "common/notekey.h"
 #include "common/secret.h"
 #include "controlplane/mail.h"
 #include "controlplane/stats.h"
+#include "proto/receipt.h"
 #include "proto/snapshot.h"
 #include "tests/lib/bus.h"
 #include "tests/lib/inbox.h"
@@ -17,6 +19,7 @@ static struct cp_stats stats;
 static struct cp_publisher *publisher;
 static struct inbox leader, collector, tables, answers;
 static struct sb_bus_socket *dealer, *sub;
+static struct sb_note_signer *log_key;
 
 static void post(struct sb_mail *mail)
 {
@@ -66,6 +69,8 @@ static int set_up(void **state)
     conf.collector = collector.box;
     conf.tables = tables.box;
     conf.answers = answers.box;
+    assert_int_equal(sb_note_signer_new(SB_SLICE_LIT("log"), &log_key, &err), SB_OK);
+    conf.log_key = log_key;
     (void)snprintf(control, sizeof(control), "ipc://%s", test_tmp(&dir, "c"));
     (void)snprintf(publish, sizeof(publish), "ipc://%s", test_tmp(&dir, "p"));
     conf.control = control;
@@ -88,6 +93,7 @@ static int tear_down(void **state)
     sb_bus_socket_destroy(&dealer);
     sb_bus_socket_destroy(&sub);
     cp_publisher_stop(&publisher);
+    sb_note_signer_destroy(&log_key);
     inbox_close(&leader);
     inbox_close(&collector);
     inbox_close(&tables);
@@ -165,6 +171,29 @@ static struct msg_welcome hear_welcome(uint64_t term)
     welcome.daemon = SB_SLICE_NONE;
     sb_bus_msg_destroy(&msg);
     return welcome;
+}
+
+static void hear_certificate(const uint8_t *key)
+{
+    struct msg_envelope envelope;
+    struct sb_bus_msg *msg = hear(MSG_KIND_WELCOME, &envelope);
+    struct msg_certificate certificate;
+    struct msg_welcome welcome;
+    struct sb_note note;
+    struct sb_errmsg err;
+
+    assert_int_equal(msg_welcome_decode(sb_bus_msg_frame(msg, 1), &welcome), SB_OK);
+    if (key == NULL) {
+        assert_int_equal(welcome.certificate.n, 0);
+        sb_bus_msg_destroy(&msg);
+        return;
+    }
+    assert_int_equal(sb_note_parse(welcome.certificate, &note, &err), SB_OK);
+    assert_int_equal(sb_note_verify(&note, sb_note_signer_key(log_key), &err), SB_OK);
+    assert_int_equal(msg_certificate_read(note.text, &certificate), SB_OK);
+    assert_true(sb_slice_is(certificate.worker, "w") && certificate.boot == 1);
+    assert_memory_equal(certificate.key, key, sizeof(certificate.key));
+    sb_bus_msg_destroy(&msg);
 }
 
 /* Published, of that topic, past others. */
@@ -411,11 +440,26 @@ static int group_stop(void **state)
     return 0;
 }
 
+static void a_workers_key_is_certified(void **state)
+{
+    struct msg_hello hello = {
+        .protocol_min = 1, .protocol_max = 1, .worker = SB_SLICE_LIT("w"), .boot = 1};
+
+    (void)state;
+    lead(true, 3, 5);
+    SAY(HELLO, hello, &hello, SB_SLICE_NONE);
+    hear_certificate(NULL); /* of an older worker, which has none */
+    memset(hello.receipt_key, 7, sizeof(hello.receipt_key));
+    SAY(HELLO, hello, &hello, SB_SLICE_NONE);
+    hear_certificate(hello.receipt_key);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_workers_key_is_certified),
         TEST(a_standby_answers_everything_with_not_leader),
         TEST(a_get_before_the_snapshot_is_answered_when_it_is_there),
         TEST(one_snapshot_is_announced_once_a_term),

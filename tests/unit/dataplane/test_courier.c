@@ -55,6 +55,7 @@ static void fetches_the_snapshot_serves_by_it_and_acknowledges(void **state)
     assert_false(world.from_disk);
     assert_string_equal(a->hello_worker, "host-0");
     assert_int_equal(a->hello_boot, dp_spool_boot(world.spool));
+    assert_memory_equal(a->hello_key, world_receipt_key, sizeof(a->hello_key));
     set_snapshot(a, 5, 11);
     fake_announce(a);
     WORLD_UNTIL(&world, world_serves(&world, 5, 11));

@@ -50,6 +50,25 @@ static struct dp_question *ask(enum msg_query_what what, const char *argument)
     return ask_as(7, what, argument);
 }
 
+/* One who has no log key gives none, and does not take back what another gave. */
+static void a_certificate_reaches_the_loop_and_stays(void **state)
+{
+    struct fake_daemon *a = world_add_daemon(&world, "a"), *b = world_add_daemon(&world, "b");
+
+    (void)state;
+    a->certificate = "a note";
+    b->leads = false;
+    world_start(&world);
+    WORLD_UNTIL(&world, world_is_connected(&world));
+    WORLD_UNTIL(&world, strcmp(world.certificate, "a note") == 0);
+    (void)snprintf(world.certificate, sizeof(world.certificate), "as it was");
+    a->leads = false;
+    b->leads = true;
+    b->term = a->term + 1;
+    WORLD_UNTIL(&world, world_state(&world).term == b->term);
+    assert_string_equal(world.certificate, "as it was");
+}
+
 /* --- of clients --------------------------------------------------------------- */
 
 static void a_question_is_answered_by_the_leader(void **state)
@@ -175,6 +194,33 @@ static void a_generation_that_waits_here_is_answered_from_here(void **state)
     assert_int_equal(a->got[MSG_KIND_QUERY], 0);
 }
 
+/* What waits here is not in the log, so the leader need not be asked. */
+static void a_receipt_of_what_waits_here_comes_later(void **state)
+{
+    struct fake_daemon *a = begin();
+
+    (void)state;
+    a->holds_batches = true;
+    (void)world_record(&world, "gen-here");
+    (void)ask(MSG_QUERY_RECEIPT, "gen-here");
+    WORLD_UNTIL(&world, world.answers == 1);
+    assert_int_equal(world.answer_status, 202);
+    a->answer_status = 202;
+    (void)ask(MSG_QUERY_RECEIPT, "gen-there");
+    WORLD_UNTIL(&world, world.answers == 2);
+    assert_int_equal(world.answer_status, 202);
+    assert_int_equal(a->query.what, MSG_QUERY_RECEIPT);
+    assert_string_equal(a->query_argument, "gen-there");
+    a->answer_status = 501;
+    (void)ask(MSG_QUERY_RECEIPT, "gen-there");
+    WORLD_UNTIL(&world, world.answers == 3);
+    assert_int_equal(world.answer_status, 501);
+    (void)ask_as(8, MSG_QUERY_RECEIPT, "gen-here"); /* another tenant's */
+    a->answer_status = 404;
+    WORLD_UNTIL(&world, world.answers == 4);
+    assert_int_equal(world.answer_status, 404);
+}
+
 static void a_generation_is_answered_without_a_control_plane(void **state)
 {
     (void)state;
@@ -282,6 +328,7 @@ static void a_question_of_a_newer_daemon_is_501(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_certificate_reaches_the_loop_and_stays),
         TEST(a_question_is_answered_by_the_leader),
         TEST(many_questions_are_open_at_once),
         TEST(nobody_there_is_503),
@@ -289,6 +336,7 @@ int main(void)
         TEST(an_asker_that_is_gone_is_not_called),
         TEST(a_new_leader_is_asked_what_is_open),
         TEST(a_generation_that_waits_here_is_answered_from_here),
+        TEST(a_receipt_of_what_waits_here_comes_later),
         TEST(a_generation_is_answered_without_a_control_plane),
         TEST(a_generation_of_another_tenant_is_not_found_here),
         TEST(an_explain_goes_to_the_loop_and_back),

@@ -22,9 +22,13 @@ static const struct msg_hello hello = {
     .dialects = {"openai,anthropic", 16},
     .version = {1780000000000000, 77},
     .hash = HASH,
+    .receipt_key = HASH,
 };
-static const struct msg_welcome welcome = {
-    .daemon = {"control-1", 9}, .leader = true, .version = {9, 1000}, .tables_sequence = 70000};
+static const struct msg_welcome welcome = {.daemon = {"control-1", 9},
+                                           .leader = true,
+                                           .version = {9, 1000},
+                                           .tables_sequence = 70000,
+                                           .certificate = {"a note\n", 7}};
 static const struct msg_get get = {.what = MSG_GET_TABLES, .format = 2, .version = {9, 999}};
 static const struct msg_announce announce = {
     .version = {9, 1001}, .hash = HASH, .size = 3500000, .format = 1};
@@ -153,6 +157,7 @@ static void a_hello_arrives_whole(void **state)
     assert_true(sb_slice_is(got.dialects, "openai,anthropic"));
     SAME_VERSION(hello);
     assert_memory_equal(got.hash, hello.hash, MSG_HASH_BYTES);
+    assert_memory_equal(got.receipt_key, hello.receipt_key, MSG_PUBLIC_KEY_BYTES);
 }
 
 static void a_welcome_arrives_whole(void **state)
@@ -162,6 +167,7 @@ static void a_welcome_arrives_whole(void **state)
     assert_true(got.leader);
     SAME_VERSION(welcome);
     assert_int_equal(got.tables_sequence, 70000);
+    assert_true(sb_slice_is(got.certificate, "a note\n"));
 }
 
 static void a_get_arrives_whole(void **state)

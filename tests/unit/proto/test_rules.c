@@ -140,8 +140,10 @@ static void a_policy_may_say_the_members_of_both_and_its_own(void **state)
     assert_int_equal(read_rules(f, MSG_IN_POLICY,
                                 "{'residency': 'eu', 'zdr': true, 'max_price': {'prompt': 1},"
                                 " 'allowed_models': ['meta-llama/*'], 'audit': 'sync',"
-                                " 'charge_own_keys': true}"),
+                                " 'charge_own_keys': true, 'audit_personal': 'plain',"
+                                " 'receipts': true}"),
                      SB_OK);
+    assert_true(f->rules.audit_personal_plain && f->rules.receipts);
     assert_true(f->rules.charge_own_keys);
     assert_true(f->rules.residency_eu && f->rules.zdr && f->rules.audit_sync);
     assert_true(sb_slice_is(f->rules.allowed_models.name[0], "meta-llama/*"));
@@ -193,6 +195,8 @@ static void wrong_values_are_refused_and_named(void **state)
         {"{'allowed_models': []}", "allowed_models"},
         {"{'audit': 'never'}", "audit"},
         {"{'charge_own_keys': 1}", "charge_own_keys"},
+        {"{'audit_personal': 'clear'}", "audit_personal"},
+        {"{'receipts': 'yes'}", "receipts"},
         {"{'max_price': 1}", "max_price"},
         {"{'max_price': {'prompt': '1 USD'}}", "max_price.prompt"},
         {"{'max_price': {'prompt': '-0.1'}}", "max_price.prompt"},
