@@ -147,6 +147,7 @@ static const char *const strays[CP_ENTRY_KINDS] = {
                         " (SELECT max(c.revision) FROM log_changes c)) LIMIT $2",
     [CP_ENTRY_DROPPED] = " WHERE leaf >= $1::bigint LIMIT $2",
     [CP_ENTRY_ERASED] = " WHERE leaf >= $1::bigint LIMIT $2",
+    [CP_ENTRY_ACTION] = " WHERE leaf >= $1::bigint LIMIT $2",
 };
 
 static int give_strays(enum cp_entry_kind kind, const struct cp_rows *rows, cp_log_entry_cb *fn,
