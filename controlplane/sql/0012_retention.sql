@@ -105,11 +105,9 @@ REVOKE ALL ON FUNCTION drop_partitions(text, date, boolean) FROM PUBLIC;
 -- The service calls it with the rights of the owner: it finds the records (a
 -- database cannot, they are keyed hashes), and has no right of its own to change
 -- one.  Nothing else can be changed by it, and never without the entry of the log
--- that says so.  Gives how many records there were; those of days that are held are an
--- error.
-CREATE FUNCTION erase_records(who text, of_tenant text, received timestamptz[], workers text[],
-                              boots bigint[], sequences bigint[])
-RETURNS bigint
+-- that says so.  records: an array of objects of received_at, worker_id, boot_id
+-- and sequence.  Gives how many there were; one of a day that is held is an error.
+CREATE FUNCTION erase_records(who text, of_tenant text, records jsonb) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -121,17 +119,17 @@ DECLARE
 BEGIN
     LOCK TABLE switchboard.legal_holds IN SHARE MODE;
     SELECT h.name INTO hold
-      FROM unnest(received) AS r (at)
+      FROM jsonb_to_recordset(records) AS r (received_at timestamptz)
       JOIN switchboard.legal_holds h
-        ON h.lifted_at IS NULL AND r.at::date BETWEEN h.from_day AND h.to_day
+        ON h.lifted_at IS NULL AND r.received_at::date BETWEEN h.from_day AND h.to_day
      ORDER BY h.name LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'some of these records are of days under the legal hold ''%''', hold
             USING ERRCODE = 'object_not_in_prerequisite_state';
     END IF;
     WITH wanted AS (
-        SELECT * FROM unnest(received, workers, boots, sequences)
-                   AS w (received_at, worker_id, boot_id, sequence)
+        SELECT * FROM jsonb_to_recordset(records)
+                   AS w (received_at timestamptz, worker_id text, boot_id bigint, sequence bigint)
     ), emptied AS (
         UPDATE switchboard.audit_requests r
            SET salt = NULL, user_plain = NULL, metadata_plain = NULL
@@ -156,6 +154,5 @@ BEGIN
     RETURN erased;
 END
 $$;
-REVOKE ALL ON FUNCTION erase_records(text, text, timestamptz[], text[], bigint[], bigint[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION erase_records(text, text, timestamptz[], text[], bigint[], bigint[])
-    TO switchboard_service;
+REVOKE ALL ON FUNCTION erase_records(text, text, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION erase_records(text, text, jsonb) TO switchboard_service;
