@@ -43,7 +43,7 @@ static int load_checkpoints(struct ctl *ctl, struct ctl_findings *findings, stru
     return CTL_DONE;
 }
 
-int ctl_trust_load(struct ctl *ctl, struct ctl_findings *findings, struct ctl_trust *ret)
+static int load_key(struct ctl *ctl, struct ctl_trust *ret)
 {
     const char *path = ctl_flag(ctl, "log-key");
     struct sb_errmsg err = {.text = ""};
@@ -53,7 +53,23 @@ int ctl_trust_load(struct ctl *ctl, struct ctl_findings *findings, struct ctl_tr
         path = sb_arena_printf(ctl->arena, "%s/log.key.pub", ctl_home()).p;
     if (sb_note_key_load(path, &ret->key, &err) != SB_OK)
         return ctl_fail(ctl, "%s; --log-key FILE names the public key of the log", err.text);
-    return load_checkpoints(ctl, findings, ret);
+    return CTL_DONE;
+}
+
+int ctl_trust_load(struct ctl *ctl, struct ctl_findings *findings, struct ctl_trust *ret)
+{
+    int status = load_key(ctl, ret);
+
+    return status == CTL_DONE ? load_checkpoints(ctl, findings, ret) : status;
+}
+
+int ctl_trust_load_key(struct ctl *ctl, struct ctl_findings *findings, struct ctl_trust *ret)
+{
+    int status = load_key(ctl, ret);
+
+    return status == CTL_DONE && ctl_flag(ctl, "checkpoints") != NULL
+               ? load_checkpoints(ctl, findings, ret)
+               : status;
 }
 
 /* --- hashes -------------------------------------------------------------------------------- */
