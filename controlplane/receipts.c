@@ -80,6 +80,9 @@ static int write_receipt(const struct found *found, const struct cp_rows *checkp
     sb_json_open_object(&json);
     sb_json_add_text(&json, "checkpoint", cp_rows_bytes(checkpoint, 0, 1));
     sb_json_add_text(&json, "entry", entry);
+    /* Retention had to: its entry proves the same, but for the bodies. */
+    if (!salt->is_set && found->values[CP_REQUEST_request_digest].is_set)
+        sb_json_add_bool(&json, "erased", true);
     sb_json_add_text(&json, "generation", found->values[CP_REQUEST_generation].bytes);
     sb_json_add_u64(&json, "leaf", found->leaf);
     sb_json_add_array(&json, "proof");

@@ -221,20 +221,30 @@ static int fetch(struct exporting *exporting, const char *day)
     return CTL_DONE;
 }
 
-static void tell_exported(const struct exporting *exporting, const char *day)
+static int tell_exported(const struct exporting *exporting, const char *day)
 {
+    SB_CLEANUP(sb_buf_release) struct sb_buf text = {.limit = BODY_MAX};
+    SB_CLEANUP(sb_json_free) yyjson_doc *doc = NULL;
     struct ctl *ctl = exporting->ctl;
+    struct sb_json json;
 
     if (ctl->format == CTL_AS_TABLE) {
-        ctl_print(ctl, "%s: %" PRIu64 " bytes; switchboardctl audit verify checks it by the log's "
-                       "public key alone\n",
+        ctl_print(ctl,
+                  "%s: %" PRIu64 " bytes; switchboardctl audit verify checks it by the log's "
+                  "public key alone\n",
                   exporting->path, exporting->bytes);
-        return;
+        return CTL_DONE;
     }
-    ctl_print(ctl, ctl->format == CTL_AS_JSON
-                       ? "{\"day\":\"%s\",\"file\":\"%s\",\"bytes\":%" PRIu64 "}\n"
-                       : "day: \"%s\"\nfile: \"%s\"\nbytes: %" PRIu64 "\n",
-              day, exporting->path, exporting->bytes);
+    sb_json_init(&json, &text);
+    sb_json_open_object(&json);
+    sb_json_add_text(&json, "day", sb_slice_of(day));
+    sb_json_add_text(&json, "file", sb_slice_of(exporting->path));
+    sb_json_add_u64(&json, "bytes", exporting->bytes);
+    sb_json_close_object(&json);
+    if (sb_json_end(&json) != SB_OK || sb_json_read(sb_buf_slice(&text), BODY_MAX, &doc, NULL) != SB_OK)
+        return ctl_fail(ctl, "out of memory");
+    ctl_print_value(ctl, yyjson_doc_get_root(doc));
+    return CTL_DONE;
 }
 
 int ctl_run_audit_export(struct ctl *ctl)
@@ -258,8 +268,7 @@ int ctl_run_audit_export(struct ctl *ctl)
     sb_zstd_writer_destroy(&exporting.writer);
     (void)close(exporting.fd);
     if (status == CTL_DONE)
-        tell_exported(&exporting, day);
-    else
-        (void)unlink(exporting.aside);
+        return tell_exported(&exporting, day);
+    (void)unlink(exporting.aside);
     return status;
 }
