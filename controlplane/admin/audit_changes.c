@@ -3,8 +3,8 @@
 #include <inttypes.h>
 
 #include "common/num.h"
-#include "common/timefmt.h"
 #include "controlplane/admin/call.h"
+#include "controlplane/admin/cell.h"
 #include "controlplane/admin/csv.h"
 #include "controlplane/admin/filter.h"
 #include "controlplane/admin/routes.h"
@@ -78,41 +78,24 @@ static const char *what_happened(const struct cp_rows *rows, size_t row)
     return cp_rows_is_null(rows, row, COL_AFTER) ? "removed" : "changed";
 }
 
-static size_t format_time(const struct cp_rows *rows, size_t row, char text[SB_TIME_TEXT_MAX])
-{
-    return sb_time_format((sb_usec)cp_rows_usec(rows, row, COL_AT), 6, text);
-}
-
-static void add_object(struct sb_json *json, const char *name, const struct cp_rows *rows,
-                       size_t row, enum column column)
-{
-    if (cp_rows_is_null(rows, row, (int)column))
-        sb_json_add_null(json, name);
-    else
-        sb_json_add_raw(json, name, cp_rows_bytes(rows, row, (int)column));
-}
-
 static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t row)
 {
-    char at[SB_TIME_TEXT_MAX];
-    size_t n = format_time(rows, row, at);
-
     sb_json_open_object(json);
-    sb_json_add_i64(json, "revision", cp_rows_i64(rows, row, COL_REVISION));
-    sb_json_add_i64(json, "epoch", cp_rows_i64(rows, row, COL_EPOCH));
-    sb_json_add_text(json, "at", sb_slice_make(at, n));
-    sb_json_add_text(json, "author", cp_rows_bytes(rows, row, COL_AUTHOR));
-    sb_json_add_text(json, "by", cp_rows_bytes(rows, row, COL_ACTION));
+    cp_cell_add_number(json, "revision", rows, row, COL_REVISION);
+    cp_cell_add_number(json, "epoch", rows, row, COL_EPOCH);
+    cp_cell_add_time(json, "at", rows, row, COL_AT);
+    cp_cell_add_text(json, "author", rows, row, COL_AUTHOR);
+    cp_cell_add_text(json, "by", rows, row, COL_ACTION);
     if (cp_rows_is_null(rows, row, COL_NOTE))
         sb_json_add_null(json, "note");
     else
-        sb_json_add_text(json, "note", cp_rows_bytes(rows, row, COL_NOTE));
+        cp_cell_add_text(json, "note", rows, row, COL_NOTE);
     sb_json_add_bool(json, "forced", cp_rows_bool(rows, row, COL_FORCED));
-    sb_json_add_text(json, "kind", cp_rows_bytes(rows, row, COL_KIND));
-    sb_json_add_text(json, "name", cp_rows_bytes(rows, row, COL_NAME));
+    cp_cell_add_text(json, "kind", rows, row, COL_KIND);
+    cp_cell_add_text(json, "name", rows, row, COL_NAME);
     sb_json_add_text(json, "action", sb_slice_of(what_happened(rows, row)));
-    add_object(json, "before", rows, row, COL_BEFORE);
-    add_object(json, "after", rows, row, COL_AFTER);
+    cp_cell_add_raw(json, "before", rows, row, COL_BEFORE);
+    cp_cell_add_raw(json, "after", rows, row, COL_AFTER);
     sb_json_add_bool(json, "secret_changed", cp_rows_bool(rows, row, COL_SECRET));
     sb_json_close_object(json);
 }
@@ -121,31 +104,23 @@ static const char *const titles[] = {"revision",       "epoch", "at",   "author"
                                      "forced",         "kind",  "name", "action", "before", "after",
                                      "secret_changed", NULL};
 
-static void put_flag(struct cp_csv *csv, bool flag)
-{
-    cp_csv_text(csv, sb_slice_of(flag ? "true" : "false"));
-}
-
 static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
                     struct sb_arena *arena)
 {
-    char at[SB_TIME_TEXT_MAX];
-    size_t n = format_time(rows, row, at);
-
     (void)arena;
-    cp_csv_i64(csv, cp_rows_i64(rows, row, COL_REVISION));
-    cp_csv_i64(csv, cp_rows_i64(rows, row, COL_EPOCH));
-    cp_csv_text(csv, sb_slice_make(at, n));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_AUTHOR));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_ACTION));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_NOTE));
-    put_flag(csv, cp_rows_bool(rows, row, COL_FORCED));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_KIND));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_NAME));
+    cp_cell_put_number(csv, rows, row, COL_REVISION);
+    cp_cell_put_number(csv, rows, row, COL_EPOCH);
+    cp_cell_put_time(csv, rows, row, COL_AT);
+    cp_cell_put_text(csv, rows, row, COL_AUTHOR);
+    cp_cell_put_text(csv, rows, row, COL_ACTION);
+    cp_cell_put_text(csv, rows, row, COL_NOTE);
+    cp_cell_put_flag(csv, cp_rows_bool(rows, row, COL_FORCED));
+    cp_cell_put_text(csv, rows, row, COL_KIND);
+    cp_cell_put_text(csv, rows, row, COL_NAME);
     cp_csv_text(csv, sb_slice_of(what_happened(rows, row)));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_BEFORE));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_AFTER));
-    put_flag(csv, cp_rows_bool(rows, row, COL_SECRET));
+    cp_cell_put_text(csv, rows, row, COL_BEFORE);
+    cp_cell_put_text(csv, rows, row, COL_AFTER);
+    cp_cell_put_flag(csv, cp_rows_bool(rows, row, COL_SECRET));
 }
 
 static const struct cp_view view = {

@@ -3,10 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/money.h"
 #include "common/num.h"
 #include "common/timefmt.h"
 #include "controlplane/admin/call.h"
+#include "controlplane/admin/cell.h"
 #include "controlplane/admin/csv.h"
 #include "controlplane/admin/filter.h"
 #include "controlplane/admin/routes.h"
@@ -100,19 +100,10 @@ static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struc
                            SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_WORKER)));
 }
 
-/* Takes the text before the next '~' off the front. */
-static struct sb_slice take_part(struct sb_slice *left)
-{
-    struct sb_slice part = sb_slice_make(left->p, sb_slice_find(*left, '~'));
-
-    *left = part.n < left->n ? sb_slice_from(*left, part.n + 1) : SB_SLICE_NONE;
-    return part;
-}
-
 static int read_cursor(struct sb_slice cursor, struct cp_param *params)
 {
-    struct sb_slice at = take_part(&cursor), boot = take_part(&cursor);
-    struct sb_slice sequence = take_part(&cursor);
+    struct sb_slice at = cp_cell_take_part(&cursor), boot = cp_cell_take_part(&cursor);
+    struct sb_slice sequence = cp_cell_take_part(&cursor);
     uint64_t boot_number, sequence_number;
     sb_usec wall;
 
@@ -143,47 +134,6 @@ static int64_t number_of(const struct cp_rows *rows, size_t row, enum column col
     return cp_rows_i64(rows, row, (int)column);
 }
 
-static void add_text(struct sb_json *json, const char *name, const struct cp_rows *rows, size_t row,
-                     enum column column)
-{
-    if (cp_rows_is_null(rows, row, (int)column))
-        sb_json_add_null(json, name);
-    else
-        sb_json_add_text(json, name, text_of(rows, row, column));
-}
-
-static void add_number(struct sb_json *json, const char *name, const struct cp_rows *rows,
-                       size_t row, enum column column)
-{
-    if (cp_rows_is_null(rows, row, (int)column))
-        sb_json_add_null(json, name);
-    else
-        sb_json_add_i64(json, name, number_of(rows, row, column));
-}
-
-static void add_money(struct sb_json *json, const char *name, int64_t money)
-{
-    char text[SB_MONEY_TEXT_MAX];
-    size_t n = sb_money_format(money, text);
-
-    sb_json_add_text(json, name, sb_slice_make(text, n));
-}
-
-/* Exact: microseconds as milliseconds with up to three digits. */
-static void add_msec(struct sb_json *json, const char *name, const struct cp_rows *rows, size_t row,
-                     enum column column)
-{
-    if (cp_rows_is_null(rows, row, (int)column))
-        sb_json_add_null(json, name);
-    else
-        sb_json_add_double(json, name, (double)number_of(rows, row, column) / 1000);
-}
-
-static size_t format_time(const struct cp_rows *rows, size_t row, char text[SB_TIME_TEXT_MAX])
-{
-    return sb_time_format((sb_usec)cp_rows_usec(rows, row, COL_RECEIVED_AT), 6, text);
-}
-
 /* --- JSON -------------------------------------------------------------------------------- */
 
 static const struct {
@@ -202,7 +152,7 @@ static bool is_demanded(const struct cp_rows *rows, size_t row, enum msg_claim_k
 static void add_demanded(struct sb_json *json, const struct cp_rows *rows, size_t row)
 {
     sb_json_add_object(json, "demanded");
-    add_text(json, "residency", rows, row, COL_RESIDENCY);
+    cp_cell_add_text(json, "residency", rows, row, COL_RESIDENCY);
     for (size_t i = 0; i < SB_ARRAY_LEN(claims); i++)
         sb_json_add_bool(json, claims[i].name, is_demanded(rows, row, claims[i].claim));
     sb_json_close_object(json);
@@ -211,11 +161,11 @@ static void add_demanded(struct sb_json *json, const struct cp_rows *rows, size_
 static void add_tokens(struct sb_json *json, const struct cp_rows *rows, size_t row)
 {
     sb_json_add_object(json, "tokens");
-    add_number(json, "prompt", rows, row, COL_PROMPT);
-    add_number(json, "completion", rows, row, COL_COMPLETION);
-    add_number(json, "cached", rows, row, COL_CACHED);
-    add_number(json, "cache_write", rows, row, COL_CACHE_WRITE);
-    add_number(json, "reasoning", rows, row, COL_REASONING);
+    cp_cell_add_number(json, "prompt", rows, row, COL_PROMPT);
+    cp_cell_add_number(json, "completion", rows, row, COL_COMPLETION);
+    cp_cell_add_number(json, "cached", rows, row, COL_CACHED);
+    cp_cell_add_number(json, "cache_write", rows, row, COL_CACHE_WRITE);
+    cp_cell_add_number(json, "reasoning", rows, row, COL_REASONING);
     sb_json_add_text(
         json, "source",
         sb_slice_of(msg_usage_source_name((int)number_of(rows, row, COL_USAGE_SOURCE))));
@@ -269,24 +219,21 @@ static void add_attempts(struct sb_json *json, const struct cp_rows *rows, size_
 
 static void add_who_and_what(struct sb_json *json, const struct cp_rows *rows, size_t row)
 {
-    char at[SB_TIME_TEXT_MAX];
-    size_t n = format_time(rows, row, at);
-
     sb_json_add_text(json, "generation_id", text_of(rows, row, COL_GENERATION));
-    add_text(json, "request_id", rows, row, COL_REQUEST_ID);
-    sb_json_add_text(json, "received_at", sb_slice_make(at, n));
-    add_msec(json, "took_ms", rows, row, COL_TOOK);
-    add_msec(json, "first_token_ms", rows, row, COL_FIRST_TOKEN);
+    cp_cell_add_text(json, "request_id", rows, row, COL_REQUEST_ID);
+    cp_cell_add_time(json, "received_at", rows, row, COL_RECEIVED_AT);
+    cp_cell_add_thousandth(json, "took_ms", rows, row, COL_TOOK);
+    cp_cell_add_thousandth(json, "first_token_ms", rows, row, COL_FIRST_TOKEN);
     sb_json_add_text(json, "api", sb_slice_of(msg_api_name((int)number_of(rows, row, COL_API))));
     sb_json_add_bool(json, "streamed", cp_rows_bool(rows, row, COL_STREAMED));
-    add_text(json, "key", rows, row, COL_KEY);
-    add_text(json, "tenant", rows, row, COL_TENANT);
-    add_text(json, "model_asked", rows, row, COL_MODEL_ASKED);
-    add_text(json, "model_served", rows, row, COL_MODEL_SERVED);
-    add_number(json, "endpoint_id", rows, row, COL_ENDPOINT_ID);
-    add_text(json, "endpoint", rows, row, COL_TAG);
-    add_text(json, "provider", rows, row, COL_PROVIDER);
-    add_text(json, "region", rows, row, COL_REGION);
+    cp_cell_add_text(json, "key", rows, row, COL_KEY);
+    cp_cell_add_text(json, "tenant", rows, row, COL_TENANT);
+    cp_cell_add_text(json, "model_asked", rows, row, COL_MODEL_ASKED);
+    cp_cell_add_text(json, "model_served", rows, row, COL_MODEL_SERVED);
+    cp_cell_add_number(json, "endpoint_id", rows, row, COL_ENDPOINT_ID);
+    cp_cell_add_text(json, "endpoint", rows, row, COL_TAG);
+    cp_cell_add_text(json, "provider", rows, row, COL_PROVIDER);
+    cp_cell_add_text(json, "region", rows, row, COL_REGION);
     sb_json_add_text(
         json, "credential",
         sb_slice_of(msg_credential_kind_name((int)number_of(rows, row, COL_CREDENTIAL))));
@@ -300,22 +247,22 @@ static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t ro
     sb_json_add_raw(json, "evidence",
                     cp_rows_is_null(rows, row, COL_EVIDENCE) ? SB_SLICE_LIT("[]")
                                                              : text_of(rows, row, COL_EVIDENCE));
-    add_number(json, "epoch", rows, row, COL_EPOCH);
-    add_number(json, "revision", rows, row, COL_REVISION);
+    cp_cell_add_number(json, "epoch", rows, row, COL_EPOCH);
+    cp_cell_add_number(json, "revision", rows, row, COL_REVISION);
     add_attempts(json, rows, row);
     add_tokens(json, rows, row);
-    add_money(json, "cost", number_of(rows, row, COL_COST));
-    add_money(json, "upstream_cost", number_of(rows, row, COL_UPSTREAM_COST));
-    add_number(json, "status", rows, row, COL_STATUS);
+    cp_cell_add_money(json, "cost", rows, row, COL_COST);
+    cp_cell_add_money(json, "upstream_cost", rows, row, COL_UPSTREAM_COST);
+    cp_cell_add_number(json, "status", rows, row, COL_STATUS);
     sb_json_add_text(json, "outcome",
                      sb_slice_of(msg_outcome_name((int)number_of(rows, row, COL_OUTCOME))));
-    add_text(json, "finish_reason", rows, row, COL_FINISH_REASON);
-    add_number(json, "request_bytes", rows, row, COL_REQUEST_BYTES);
-    add_number(json, "response_bytes", rows, row, COL_RESPONSE_BYTES);
-    add_text(json, "client_address", rows, row, COL_CLIENT_ADDRESS);
-    add_text(json, "worker", rows, row, COL_WORKER);
-    add_number(json, "boot", rows, row, COL_BOOT);
-    add_number(json, "sequence", rows, row, COL_SEQUENCE);
+    cp_cell_add_text(json, "finish_reason", rows, row, COL_FINISH_REASON);
+    cp_cell_add_number(json, "request_bytes", rows, row, COL_REQUEST_BYTES);
+    cp_cell_add_number(json, "response_bytes", rows, row, COL_RESPONSE_BYTES);
+    cp_cell_add_text(json, "client_address", rows, row, COL_CLIENT_ADDRESS);
+    cp_cell_add_text(json, "worker", rows, row, COL_WORKER);
+    cp_cell_add_number(json, "boot", rows, row, COL_BOOT);
+    cp_cell_add_number(json, "sequence", rows, row, COL_SEQUENCE);
     sb_json_close_object(json);
 }
 
@@ -356,29 +303,6 @@ static const char *const titles[] = {"generation_id",
                                      "client_address",
                                      NULL};
 
-static void put_number(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
-                       enum column column)
-{
-    if (cp_rows_is_null(rows, row, (int)column))
-        cp_csv_none(csv);
-    else
-        cp_csv_i64(csv, number_of(rows, row, column));
-}
-
-static void put_text(struct cp_csv *csv, const struct cp_rows *rows, size_t row, enum column column)
-{
-    cp_csv_text(csv, text_of(rows, row, column));
-}
-
-static void put_money(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
-                      enum column column)
-{
-    char text[SB_MONEY_TEXT_MAX];
-    size_t n = sb_money_format(number_of(rows, row, column), text);
-
-    cp_csv_text(csv, sb_slice_make(text, n));
-}
-
 /* "acme:server_error bolt:success" */
 static struct sb_slice attempt_words(const struct cp_rows *rows, size_t row, struct sb_arena *arena)
 {
@@ -411,44 +335,41 @@ static struct sb_slice demanded_words(const struct cp_rows *rows, size_t row,
 static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
                     struct sb_arena *arena)
 {
-    char at[SB_TIME_TEXT_MAX];
-    size_t n = format_time(rows, row, at);
-
-    put_text(csv, rows, row, COL_GENERATION);
-    cp_csv_text(csv, sb_slice_make(at, n));
-    put_number(csv, rows, row, COL_TOOK);
-    put_number(csv, rows, row, COL_FIRST_TOKEN);
+    cp_cell_put_text(csv, rows, row, COL_GENERATION);
+    cp_cell_put_time(csv, rows, row, COL_RECEIVED_AT);
+    cp_cell_put_number(csv, rows, row, COL_TOOK);
+    cp_cell_put_number(csv, rows, row, COL_FIRST_TOKEN);
     cp_csv_text(csv, sb_slice_of(msg_api_name((int)number_of(rows, row, COL_API))));
     cp_csv_text(csv, sb_slice_of(cp_rows_bool(rows, row, COL_STREAMED) ? "true" : "false"));
-    put_text(csv, rows, row, COL_KEY);
-    put_text(csv, rows, row, COL_TENANT);
-    put_text(csv, rows, row, COL_MODEL_ASKED);
-    put_text(csv, rows, row, COL_MODEL_SERVED);
-    put_text(csv, rows, row, COL_TAG);
-    put_text(csv, rows, row, COL_PROVIDER);
-    put_text(csv, rows, row, COL_REGION);
+    cp_cell_put_text(csv, rows, row, COL_KEY);
+    cp_cell_put_text(csv, rows, row, COL_TENANT);
+    cp_cell_put_text(csv, rows, row, COL_MODEL_ASKED);
+    cp_cell_put_text(csv, rows, row, COL_MODEL_SERVED);
+    cp_cell_put_text(csv, rows, row, COL_TAG);
+    cp_cell_put_text(csv, rows, row, COL_PROVIDER);
+    cp_cell_put_text(csv, rows, row, COL_REGION);
     cp_csv_text(csv,
                 sb_slice_of(msg_credential_kind_name((int)number_of(rows, row, COL_CREDENTIAL))));
-    put_text(csv, rows, row, COL_RESIDENCY);
+    cp_cell_put_text(csv, rows, row, COL_RESIDENCY);
     cp_csv_text(csv, demanded_words(rows, row, arena));
-    put_text(csv, rows, row, COL_EVIDENCE);
-    put_number(csv, rows, row, COL_REVISION);
+    cp_cell_put_text(csv, rows, row, COL_EVIDENCE);
+    cp_cell_put_number(csv, rows, row, COL_REVISION);
     cp_csv_text(csv, attempt_words(rows, row, arena));
-    put_number(csv, rows, row, COL_PROMPT);
-    put_number(csv, rows, row, COL_COMPLETION);
-    put_number(csv, rows, row, COL_CACHED);
-    put_number(csv, rows, row, COL_REASONING);
+    cp_cell_put_number(csv, rows, row, COL_PROMPT);
+    cp_cell_put_number(csv, rows, row, COL_COMPLETION);
+    cp_cell_put_number(csv, rows, row, COL_CACHED);
+    cp_cell_put_number(csv, rows, row, COL_REASONING);
     cp_csv_text(csv,
                 sb_slice_of(msg_usage_source_name((int)number_of(rows, row, COL_USAGE_SOURCE))));
-    put_money(csv, rows, row, COL_COST);
-    put_money(csv, rows, row, COL_UPSTREAM_COST);
-    put_number(csv, rows, row, COL_STATUS);
+    cp_cell_put_money(csv, rows, row, COL_COST);
+    cp_cell_put_money(csv, rows, row, COL_UPSTREAM_COST);
+    cp_cell_put_number(csv, rows, row, COL_STATUS);
     cp_csv_text(csv, sb_slice_of(msg_outcome_name((int)number_of(rows, row, COL_OUTCOME))));
-    put_text(csv, rows, row, COL_FINISH_REASON);
-    put_text(csv, rows, row, COL_REQUEST_ID);
-    put_text(csv, rows, row, COL_WORKER);
-    put_number(csv, rows, row, COL_SEQUENCE);
-    put_text(csv, rows, row, COL_CLIENT_ADDRESS);
+    cp_cell_put_text(csv, rows, row, COL_FINISH_REASON);
+    cp_cell_put_text(csv, rows, row, COL_REQUEST_ID);
+    cp_cell_put_text(csv, rows, row, COL_WORKER);
+    cp_cell_put_number(csv, rows, row, COL_SEQUENCE);
+    cp_cell_put_text(csv, rows, row, COL_CLIENT_ADDRESS);
 }
 
 /* --- the call --------------------------------------------------------------------------------- */
