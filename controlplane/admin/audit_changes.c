@@ -2,7 +2,6 @@
  * changed, by whom, before and after. */
 #include <inttypes.h>
 
-#include "common/num.h"
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/cell.h"
 #include "controlplane/admin/csv.h"
@@ -40,34 +39,25 @@ static const char sql[] =
     " ORDER BY c.revision DESC, c.kind, c.name LIMIT $10";
 enum { N_FILTERS = 6, N_CURSOR = 3 };
 
-/* A name may hold anything but this. */
-#define SEPARATOR '~'
-
 static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struct sb_arena *arena)
 {
     return sb_arena_printf(arena, "%" PRId64 "%c%.*s%c%.*s", cp_rows_i64(rows, row, COL_REVISION),
-                           SEPARATOR, SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_KIND)), SEPARATOR,
-                           SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_NAME)));
+                           CP_CELL_SEPARATOR, SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_KIND)),
+                           CP_CELL_SEPARATOR, SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_NAME)));
 }
 
 static int read_cursor(struct sb_slice cursor, struct cp_param *params)
 {
-    struct sb_slice revision = sb_slice_make(cursor.p, sb_slice_find(cursor, SEPARATOR)), kind;
-    uint64_t number;
+    struct sb_slice revision = cp_cell_take_part(&cursor), kind = cp_cell_take_part(&cursor);
 
     for (int i = 0; i < N_CURSOR; i++)
         params[i] = CP_P_NULL;
-    if (cursor.n == 0)
+    if (revision.n == 0)
         return SB_OK;
-    if (revision.n == cursor.n || !sb_num_read_u64(revision, &number) || number > INT64_MAX)
+    if (kind.n == 0 || cursor.p == NULL || !cp_cell_read_number(revision, &params[0]))
         return SB_EINVAL;
-    cursor = sb_slice_from(cursor, revision.n + 1);
-    kind = sb_slice_make(cursor.p, sb_slice_find(cursor, SEPARATOR));
-    if (kind.n == cursor.n)
-        return SB_EINVAL;
-    params[0] = CP_P_I64(number);
     params[1] = CP_P_TEXT(kind);
-    params[2] = CP_P_TEXT(sb_slice_from(cursor, kind.n + 1));
+    params[2] = CP_P_TEXT(cursor);
     return SB_OK;
 }
 

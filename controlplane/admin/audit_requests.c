@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/num.h"
 #include "common/timefmt.h"
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/cell.h"
@@ -104,21 +103,15 @@ static int read_cursor(struct sb_slice cursor, struct cp_param *params)
 {
     struct sb_slice at = cp_cell_take_part(&cursor), boot = cp_cell_take_part(&cursor);
     struct sb_slice sequence = cp_cell_take_part(&cursor);
-    uint64_t boot_number, sequence_number;
-    sb_usec wall;
 
     for (int i = 0; i < N_CURSOR; i++)
         params[i] = CP_P_NULL;
     if (at.n == 0)
         return SB_OK;
-    if (sb_time_parse(at, &wall) != SB_OK || !sb_num_read_u64(boot, &boot_number) ||
-        !sb_num_read_u64(sequence, &sequence_number) || boot_number > INT64_MAX ||
-        sequence_number > INT64_MAX || cursor.n == 0)
+    if (cursor.n == 0 || !cp_cell_read_time(at, &params[0]) ||
+        !cp_cell_read_number(boot, &params[2]) || !cp_cell_read_number(sequence, &params[3]))
         return SB_EINVAL;
-    params[0] = CP_P_TEXT(at);
-    params[1] = CP_P_TEXT(cursor);
-    params[2] = CP_P_I64(boot_number);
-    params[3] = CP_P_I64(sequence_number);
+    params[1] = CP_P_TEXT(cursor); /* the name of a worker may hold anything */
     return SB_OK;
 }
 

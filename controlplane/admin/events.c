@@ -1,7 +1,6 @@
 /* controlplane/admin/events.c - GET events: what operators should know of. */
 #include <inttypes.h>
 
-#include "common/num.h"
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/cell.h"
 #include "controlplane/admin/csv.h"
@@ -45,15 +44,8 @@ static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struc
 
 static int read_cursor(struct sb_slice cursor, struct cp_param *params)
 {
-    uint64_t number;
-
     params[0] = CP_P_NULL;
-    if (cursor.n == 0)
-        return SB_OK;
-    if (!sb_num_read_u64(cursor, &number) || number > INT64_MAX)
-        return SB_EINVAL;
-    params[0] = CP_P_I64(number);
-    return SB_OK;
+    return cursor.n == 0 || cp_cell_read_number(cursor, &params[0]) ? SB_OK : SB_EINVAL;
 }
 
 static struct sb_slice severity_of(const struct cp_rows *rows, size_t row)

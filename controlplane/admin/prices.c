@@ -31,16 +31,14 @@ static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struc
 
 static int read_cursor(struct sb_slice cursor, struct cp_param *params)
 {
-    struct sb_slice at = sb_slice_make(cursor.p, sb_slice_find(cursor, '~'));
-    sb_usec wall;
+    struct sb_slice at = cp_cell_take_part(&cursor);
 
     params[0] = params[1] = CP_P_NULL;
-    if (cursor.n == 0)
+    if (at.n == 0)
         return SB_OK;
-    if (at.n == cursor.n || sb_time_parse(at, &wall) != SB_OK)
+    if (cursor.p == NULL || !cp_cell_read_time(at, &params[0]))
         return SB_EINVAL;
-    params[0] = CP_P_TEXT(at);
-    params[1] = CP_P_TEXT(sb_slice_from(cursor, at.n + 1));
+    params[1] = CP_P_TEXT(cursor);
     return SB_OK;
 }
 

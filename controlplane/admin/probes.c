@@ -62,22 +62,15 @@ static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struc
 
 static int read_cursor(struct sb_slice cursor, struct cp_param *params)
 {
-    struct sb_slice at = sb_slice_make(cursor.p, sb_slice_find(cursor, '~')), left, term;
-    sb_usec wall;
+    struct sb_slice at = cp_cell_take_part(&cursor), term = cp_cell_take_part(&cursor);
 
     for (int i = 0; i < N_CURSOR; i++)
         params[i] = CP_P_NULL;
-    if (cursor.n == 0)
-        return SB_OK;
-    if (at.n == cursor.n || sb_time_parse(at, &wall) != SB_OK)
-        return SB_EINVAL;
-    left = sb_slice_from(cursor, at.n + 1);
-    term = sb_slice_make(left.p, sb_slice_find(left, '~'));
-    if (term.n == left.n || !cp_cell_read_number(term, &params[1]) ||
-        !cp_cell_read_number(sb_slice_from(left, term.n + 1), &params[2]))
-        return SB_EINVAL;
-    params[0] = CP_P_TEXT(at);
-    return SB_OK;
+    return at.n == 0 ||
+                   (cp_cell_read_time(at, &params[0]) && cp_cell_read_number(term, &params[1]) &&
+                    cp_cell_read_number(cursor, &params[2]))
+               ? SB_OK
+               : SB_EINVAL;
 }
 
 /* --- JSON --------------------------------------------------------------------------- */
