@@ -34,7 +34,9 @@ struct cp_db;
     X(MODEL_FOUND, "model_found")               /* it does again */                                \
     X(CONTEXT_DIFFERS, "context_differs")       /* the provider claims another length */           \
     X(ADDRESS_OUTSIDE, "address_outside")       /* an address is not in the claimed region */      \
-    X(PROBE_BUDGET_SPENT, "probe_budget_spent") /* no more probes today */
+    X(PROBE_BUDGET_SPENT, "probe_budget_spent") /* no more probes today */                         \
+    /* a request was served outside of what it demanded */                                         \
+    X(COMPLIANCE_VIOLATION, "compliance_violation")
 
 enum cp_event_kind {
 #define X(name, text) CP_EVENT_##name,

@@ -13,6 +13,7 @@
 #include "controlplane/db.h"
 #include "controlplane/dispatches.h"
 #include "controlplane/stats.h"
+#include "controlplane/tallies.h"
 #include "controlplane/term.h"
 #include "proto/bus.h"
 #include "proto/record.h"
@@ -49,6 +50,7 @@ struct ingest {
     unsigned n_cursors;
     struct cp_audit_rows rows;
     struct cp_dispatches dispatches;
+    struct cp_tallies tallies;
     /* The transaction under way. */
     size_t from, to; /* items */
     uint64_t stored, skipped, quarantined, gaps;
@@ -242,7 +244,8 @@ static int add_row(struct ingest *ingest, struct item *item)
         rc = cp_audit_rows_add(&ingest->rows, &item->id, &record);
     if (rc == SB_OK) {
         ingest->stored++;
-        return cp_dispatches_note(&ingest->dispatches, &item->id, &record);
+        rc = cp_tallies_note(&ingest->tallies, &item->id, &record);
+        return rc == SB_OK ? cp_dispatches_note(&ingest->dispatches, &item->id, &record) : rc;
     }
     if (rc == SB_ENOMEM)
         return rc;
@@ -280,6 +283,7 @@ static int store(struct cp_db *db, void *ctx)
     _Static_assert(CP_INGEST_STATEMENT == 20000, "as in the statement below");
     cp_audit_rows_reset(&ingest->rows);
     cp_dispatches_reset(&ingest->dispatches);
+    cp_tallies_reset(&ingest->tallies);
     ingest->stored = ingest->skipped = ingest->quarantined = ingest->gaps = 0;
     rc = cp_db_script(db, "SET LOCAL statement_timeout = '20s'");
     if (rc == SB_OK)
@@ -290,6 +294,8 @@ static int store(struct cp_db *db, void *ctx)
         rc = cp_audit_rows_store(&ingest->rows, db);
     if (rc == SB_OK)
         rc = cp_dispatches_store(&ingest->dispatches, db);
+    if (rc == SB_OK)
+        rc = cp_tallies_store(&ingest->tallies, db, ingest->term);
     if (rc == SB_OK)
         rc = save_cursors(ingest);
     /* Last, and not first: a daemon that is stopped in the middle of a COPY
@@ -377,6 +383,7 @@ int cp_ingest(struct cp_db *db, uint64_t term, struct cp_ingest_batch *batches, 
     ingest->stats = stats;
     cp_audit_rows_init(&ingest->rows);
     cp_dispatches_init(&ingest->dispatches);
+    cp_tallies_init(&ingest->tallies, SIZE_MAX);
     for (size_t i = 0; rc == SB_OK && i < n; i++)
         rc = add_batch(ingest, &batches[i]);
     if (rc == SB_OK)
@@ -385,6 +392,7 @@ int cp_ingest(struct cp_db *db, uint64_t term, struct cp_ingest_batch *batches, 
         set_results(ingest, batches, n);
     cp_audit_rows_release(&ingest->rows);
     cp_dispatches_release(&ingest->dispatches);
+    cp_tallies_release(&ingest->tallies);
     sb_mem_free(ingest->items);
     sb_mem_free(ingest);
     return rc;
