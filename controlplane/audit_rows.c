@@ -22,14 +22,17 @@ enum {
                " provider, region, credential_kind, epoch, revision, demanded, residency,"         \
                " evidence, attempts, prompt_tokens, completion_tokens, cached_tokens,"             \
                " cache_write_tokens, reasoning_tokens, usage_source, cost, upstream_cost, status," \
-               " outcome, finish_reason, request_bytes, response_bytes, client_address"
+               " outcome, finish_reason, request_bytes, response_bytes, client_address, salt,"     \
+               " request_digest, response_digest, user_hash, metadata_hash, user_plain,"           \
+               " metadata_plain, demanded_by_policy"
 #define DISPATCH_COLUMNS                                                                           \
     ID_COLUMNS ", generation, key_id, tenant_id, key_name, tenant_name, model_asked, endpoint_id," \
                " tag, provider, region, epoch, revision, request_id, api, streamed,"               \
-               " credential_kind, demanded, residency, evidence, request_bytes, client_address"
+               " credential_kind, demanded, residency, evidence, request_bytes, client_address,"   \
+               " salt, request_digest, response_digest, demanded_by_policy"
 #define REFUSAL_COLUMNS ID_COLUMNS ", reason, refusals"
 
-enum { REQUEST_N = 41, DISPATCH_N = 25, REFUSAL_N = 6 };
+enum { REQUEST_N = 49, DISPATCH_N = 29, REFUSAL_N = 6 };
 
 static const char *const copy_sql[CP_AUDIT_TABLES] = {
     [CP_AUDIT_REQUESTS] = "COPY audit_requests (" REQUEST_COLUMNS ") FROM STDIN (FORMAT binary)",
@@ -145,6 +148,14 @@ static void put_address(struct row *row, struct sb_slice address)
         return;
     rc = cp_copy_inet(row->copy, address);
     row->rc = rc == SB_EINVAL ? cp_copy_null(row->copy) : rc;
+}
+
+static void put_by_policy(struct row *row, const struct msg_record *record)
+{
+    if (record->demanded_by_policy == MSG_DEMANDED_UNKNOWN)
+        put_null(row);
+    else
+        put_i32(row, (int32_t)record->demanded_by_policy);
 }
 
 static void put_json(struct row *row, struct sb_json *json)
@@ -282,6 +293,14 @@ static void put_request(struct row *row, const struct cp_record_id *id,
     put_u64(row, record->request_bytes);
     put_u64(row, record->response_bytes);
     put_address(row, record->client_address);
+    put_text_or_null(row, record->salt);
+    put_text_or_null(row, record->request_digest);
+    put_text_or_null(row, record->response_digest);
+    put_text_or_null(row, record->user_hash);
+    put_text_or_null(row, record->metadata_hash);
+    put_text_or_null(row, record->user_plain);
+    put_text_or_null(row, record->metadata_plain);
+    put_by_policy(row, record);
 }
 
 static void put_dispatch(struct row *row, const struct cp_record_id *id,
@@ -306,6 +325,10 @@ static void put_dispatch(struct row *row, const struct cp_record_id *id,
     put_evidence(row, record);
     put_u64(row, record->request_bytes);
     put_address(row, record->client_address);
+    put_text_or_null(row, record->salt);
+    put_text_or_null(row, record->request_digest);
+    put_text_or_null(row, record->response_digest);
+    put_by_policy(row, record);
 }
 
 static void put_refusals(struct row *row, const struct cp_record_id *id,
@@ -372,8 +395,9 @@ int cp_audit_rows_store(struct cp_audit_rows *rows, struct cp_db *db)
     " tenant_id, key_name, tenant_name, model_asked, model_served, endpoint_id, tag, provider,"    \
     " region, credential_kind, epoch, revision, demanded, residency, prompt_tokens,"               \
     " completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, usage_source, cost," \
-    " upstream_cost, status, outcome, finish_reason, request_bytes, response_bytes, "              \
-    "attempts::text"
+    " upstream_cost, status, outcome, finish_reason, request_bytes, response_bytes, salt,"         \
+    " request_digest, response_digest, user_hash, metadata_hash, user_plain, metadata_plain,"      \
+    " demanded_by_policy, attempts::text"
 
 /* The columns of a row one after another. */
 struct columns {
@@ -430,6 +454,17 @@ static void read_row(struct columns *columns, struct msg_record *record)
     record->finish_reason = next_text(columns);
     record->request_bytes = next_u64(columns);
     record->response_bytes = next_u64(columns);
+    record->salt = next_text(columns);
+    record->request_digest = next_text(columns);
+    record->response_digest = next_text(columns);
+    record->user_hash = next_text(columns);
+    record->metadata_hash = next_text(columns);
+    record->user_plain = next_text(columns);
+    record->metadata_plain = next_text(columns);
+    record->demanded_by_policy = cp_rows_is_null(columns->rows, 0, columns->next)
+                                     ? MSG_DEMANDED_UNKNOWN
+                                     : (uint32_t)cp_rows_i64(columns->rows, 0, columns->next);
+    columns->next++;
 }
 
 /* Members that are missing stay zero. */

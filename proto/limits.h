@@ -26,6 +26,9 @@ enum {
     MSG_QUERY_MAX = 33 << 20, /* a request body to explain, and its envelope */
     MSG_ROWS_MAX = 2000000,   /* rows of one kind in a snapshot */
     MSG_HASH_BYTES = 32,      /* BLAKE2b-256 */
+    MSG_SALT_BYTES = 16,
+    MSG_USER_MAX = 4096,      /* what a client calls its user */
+    MSG_METADATA_MAX = 16384, /* what it says besides, canonical JSON */
 };
 
 /* Bytes of a whole encoded snapshot. */

@@ -58,6 +58,20 @@ static size_t clean(struct sb_slice text, char *to, size_t max)
     return n;
 }
 
+/* Would clean() keep it as it is? */
+static bool is_clean(struct sb_slice text)
+{
+    const uint8_t *p = (const uint8_t *)text.p;
+    size_t len;
+
+    for (size_t at = 0; at < text.n; at += len) {
+        len = character(p + at, text.n - at);
+        if (len == 0 || p[at] == '\0')
+            return false;
+    }
+    return true;
+}
+
 /* True when all bytes are ASCII and none is NUL, which is nearly always: a
  * word at a time, since this is on the path of every request.  (A zero byte
  * borrows from its own top bit; nothing else does.) */
@@ -102,6 +116,39 @@ static void put_any(struct wire_writer *w, const struct sb_slice *v, uint64_t ma
 static void get_any(struct wire_reader *r, struct sb_slice *v, uint64_t max)
 {
     get_text(r, v, max);
+}
+
+/* Text that is of use only as it is. */
+static void put_whole(struct wire_writer *w, const struct sb_slice *v, uint64_t max)
+{
+    if (v->n > 0 && v->n <= max && (is_plain(*v) || is_clean(*v)))
+        wire_write_text(w, *v, max);
+    else
+        wire_write_nil(w);
+}
+
+static void get_whole(struct wire_reader *r, struct sb_slice *v, uint64_t max)
+{
+    *v = wire_read_nil(r) ? SB_SLICE_NONE : wire_read_text(r, max);
+}
+
+/* Exactly size bytes, or none. */
+static void put_exact(struct wire_writer *w, const struct sb_slice *v, uint64_t size)
+{
+    if (v->n == 0) {
+        wire_write_nil(w);
+        return;
+    }
+    if (v->n != size)
+        wire_writer_fail(w, SB_ETOOBIG);
+    wire_write_bytes(w, *v, size);
+}
+
+static void get_exact(struct wire_reader *r, struct sb_slice *v, uint64_t size)
+{
+    *v = wire_read_nil(r) ? SB_SLICE_NONE : wire_read_bytes(r, size);
+    if (v->n != 0 && v->n != size)
+        wire_reader_fail(r, SB_EPARSE);
 }
 
 #define EVIDENCE_FIELDS(F, A)                                                                      \
@@ -172,7 +219,15 @@ WIRE_STRUCT(usage, USAGE_FIELDS)
     F(any, refusal, MSG_NAME_MAX)                                                                  \
     F(u64, refusals, UINT64_MAX)                                                                   \
     F(u64, dispatch, UINT64_MAX)                                                                   \
-    F(any, client_address, MSG_ADDRESS_MAX)
+    F(any, client_address, MSG_ADDRESS_MAX)                                                        \
+    F(exact, salt, MSG_SALT_BYTES)                                                                 \
+    F(exact, request_digest, MSG_HASH_BYTES)                                                       \
+    F(exact, response_digest, MSG_HASH_BYTES)                                                      \
+    F(exact, user_hash, MSG_HASH_BYTES)                                                            \
+    F(exact, metadata_hash, MSG_HASH_BYTES)                                                        \
+    F(whole, user_plain, MSG_USER_MAX)                                                             \
+    F(whole, metadata_plain, MSG_METADATA_MAX)                                                     \
+    F(opt32, demanded_by_policy, 0)
 WIRE_STRUCT(record, RECORD_FIELDS)
 
 WIRE_ENCODER(record)

@@ -88,15 +88,29 @@ struct msg_record {
     /* audit: sync; of a request: the sequence of its DISPATCH in the same boot, 0 none. */
     uint64_t dispatch;
     struct sb_slice client_address; /* "192.0.2.7", "2001:db8::1"; empty: not known */
+    /* Digests are BLAKE2b-256 keyed with the salt, so that nobody can guess short
+     * texts; MSG_HASH_BYTES each, or empty. */
+    struct sb_slice salt;                            /* MSG_SALT_BYTES, or empty */
+    struct sb_slice request_digest, response_digest; /* of the client's bodies */
+    struct sb_slice user_hash, metadata_hash;
+    /* What was hashed, where the policy says so: whole, or not at all. */
+    struct sb_slice user_plain, metadata_plain;
+    /* Those bits of demanded that the policy demanded; MSG_DEMANDED_UNKNOWN when
+     * the worker is too old to say. */
+    uint32_t demanded_by_policy;
 };
+
+#define MSG_DEMANDED_UNKNOWN UINT32_MAX
 
 /* Strings over their ceiling are cut at a UTF-8 border, NUL bytes dropped,
  * bytes that are not UTF-8 turned into "?": what a client sent never keeps
- * its record out of the database.  Errors: SB_ETOOBIG (more attempts or
- * evidence than the ceilings), SB_ENOMEM; out is then as before. */
+ * its record out of the database.  What is kept whole or not at all is left out
+ * then.  Errors: SB_ETOOBIG (more attempts or evidence than the ceilings, a
+ * salt or a digest of another length), SB_ENOMEM; out is then as before. */
 int msg_record_encode(const struct msg_record *msg, struct sb_buf *out) SB_MUSTCHECK;
 /* Strings are borrowed from bytes, arrays are in arena.  Fields unknown to
- * this version are skipped, missing ones are zero.  Numbers of a vocabulary
+ * this version are skipped, missing ones are zero but where it says otherwise
+ * above.  Numbers of a vocabulary
  * are given as they came (a newer worker may know more); an unknown kind is
  * SB_EPARSE.  Errors: SB_EPARSE, SB_ETOOBIG, SB_ENOMEM. */
 int msg_record_decode(struct sb_slice bytes, struct sb_arena *arena,

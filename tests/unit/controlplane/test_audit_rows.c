@@ -86,6 +86,14 @@ static void a_record_comes_back_as_it_went_in(void **state)
     in.finish_reason = SB_SLICE_LIT("stop");
     in.request_bytes = 8;
     in.response_bytes = 9;
+    in.salt = SB_SLICE_LIT("0123456789abcde\0");
+    in.request_digest = SB_SLICE_LIT("request");
+    in.response_digest = SB_SLICE_LIT("response");
+    in.user_hash = SB_SLICE_LIT("\xff\0");
+    in.metadata_hash = SB_SLICE_LIT("metadata");
+    in.user_plain = SB_SLICE_LIT("\xc3\xa4");
+    in.metadata_plain = SB_SLICE_LIT("{}");
+    in.demanded_by_policy = 0x80000000u;
     assert_int_equal(cp_audit_rows_add(&rows, &id, &in), SB_OK);
     store();
     assert_int_equal(cp_audit_find(db, SB_SLICE_LIT("gen-full"), 2, arena, &out), SB_OK);
@@ -111,6 +119,14 @@ static void a_record_comes_back_as_it_went_in(void **state)
     assert_int_equal(out.outcome, in.outcome);
     same(out.finish_reason, in.finish_reason);
     assert_true(out.request_bytes == 8 && out.response_bytes == 9);
+    same(out.salt, in.salt);
+    same(out.request_digest, in.request_digest);
+    same(out.response_digest, in.response_digest);
+    same(out.user_hash, in.user_hash);
+    same(out.metadata_hash, in.metadata_hash);
+    same(out.user_plain, in.user_plain);
+    same(out.metadata_plain, in.metadata_plain);
+    assert_int_equal(out.demanded_by_policy, in.demanded_by_policy);
     assert_int_equal(out.n_attempts, 2);
     same(out.attempts[0].model, attempts[0].model);
     assert_int_equal(out.attempts[0].took, UINT32_MAX);
@@ -125,6 +141,7 @@ static void nothing_is_null_and_comes_back_as_nothing(void **state)
     struct msg_record in = fixture_record("gen-bare"), out;
 
     (void)state;
+    in.demanded_by_policy = MSG_DEMANDED_UNKNOWN;
     assert_int_equal(cp_audit_rows_add(&rows, &id, &in), SB_OK);
     store();
     assert_int_equal(
@@ -132,12 +149,16 @@ static void nothing_is_null_and_comes_back_as_nothing(void **state)
                            " AND request_id IS NULL AND model_served IS NULL AND tag IS NULL"
                            " AND first_token_us IS NULL AND residency IS NULL"
                            " AND evidence IS NULL AND finish_reason IS NULL"
+                           " AND salt IS NULL AND request_digest IS NULL AND user_plain IS NULL"
+                           " AND demanded_by_policy IS NULL"
                            " AND attempts = '[]'"),
         1);
     assert_int_equal(cp_audit_find(db, SB_SLICE_LIT("gen-bare"), 0, arena, &out), SB_OK);
     assert_int_equal(out.endpoint, 0);
     assert_int_equal(out.n_attempts, 0);
     assert_int_equal(out.model_served.n, 0);
+    assert_int_equal(out.user_hash.n, 0);
+    assert_int_equal(out.demanded_by_policy, MSG_DEMANDED_UNKNOWN);
 }
 
 static void addresses_are_stored_as_such_and_what_is_none_is_null(void **state)

@@ -79,6 +79,14 @@ static const struct msg_record record = {
     .refusals = 3,
     .dispatch = 4001,
     .client_address = {"2001:db8::17", 12},
+    .salt = {"0123456789abcdef", MSG_SALT_BYTES},
+    .request_digest = {"request digest, which has 32 byte", MSG_HASH_BYTES},
+    .response_digest = {"response digest, which has as ma", MSG_HASH_BYTES},
+    .user_hash = {"the hash of the name of the user", MSG_HASH_BYTES},
+    .metadata_hash = {"the hash of what was said beside", MSG_HASH_BYTES},
+    .user_plain = {"user \xe2\x82\xac", 8},
+    .metadata_plain = {"{\"a\":\"b\"}", 9},
+    .demanded_by_policy = 1u << MSG_CLAIM_ZDR,
 };
 
 MESSAGE_RECODE_ROWS(record)
@@ -125,6 +133,7 @@ static void a_dispatch_keeps_its_bytes(void **state)
     dispatch.cost = dispatch.upstream_cost = 0;
     dispatch.status = dispatch.outcome = 0;
     dispatch.response_bytes = dispatch.refusals = 0;
+    dispatch.response_digest = SB_SLICE_NONE;
     assert_int_equal(msg_record_encode(&dispatch, &out), SB_OK);
     check_message("dispatch", sb_buf_slice(&out), recode_record);
 }
@@ -205,26 +214,96 @@ static void a_record_arrives_whole(void **state)
     assert_int_equal(got.refusals, 3);
     assert_int_equal(got.dispatch, 4001);
     assert_true(sb_slice_is(got.client_address, "2001:db8::17"));
+    assert_true(sb_slice_eq(got.salt, record.salt));
+    assert_true(sb_slice_eq(got.request_digest, record.request_digest));
+    assert_true(sb_slice_eq(got.response_digest, record.response_digest));
+    assert_true(sb_slice_eq(got.user_hash, record.user_hash));
+    assert_true(sb_slice_eq(got.metadata_hash, record.metadata_hash));
+    assert_true(sb_slice_eq(got.user_plain, record.user_plain));
+    assert_true(sb_slice_eq(got.metadata_plain, record.metadata_plain));
+    assert_int_equal(got.demanded_by_policy, 1u << MSG_CLAIM_ZDR);
 }
 
-/* Of a worker from before these fields: as before, neither synced nor with an
- * address. */
-static void a_record_of_an_older_sender_has_neither_dispatch_nor_address(void **state)
+/* The record without its last fields, which are all empty: so many bytes. */
+static void decode_older(const struct msg_record *older, unsigned fields, size_t bytes,
+                         struct msg_record *ret_got)
 {
-    struct msg_record older = record, got;
     size_t n;
 
+    assert_int_equal(msg_record_encode(older, &out), SB_OK);
+    n = (size_t)(uint8_t)out.data[1] << 8 | (uint8_t)out.data[2]; /* of array16 */
+    out.data[2] = (char)(n - fields);
+    out.tail -= bytes;
+    assert_int_equal(msg_record_decode(sb_buf_slice(&out), arena, ret_got), SB_OK);
+    sb_buf_reset(&out);
+}
+
+static void a_record_of_an_older_sender_lacks_what_it_did_not_know(void **state)
+{
+    struct msg_record older = record, got;
+
     (void)state;
+    older.salt = older.request_digest = older.response_digest = SB_SLICE_NONE;
+    older.user_hash = older.metadata_hash = SB_SLICE_NONE;
+    older.user_plain = older.metadata_plain = SB_SLICE_NONE;
+    older.demanded_by_policy = MSG_DEMANDED_UNKNOWN;
+    decode_older(&older, 8, 8, &got); /* nil each */
+    assert_true(sb_slice_is(got.client_address, "2001:db8::17"));
+    assert_int_equal(got.salt.n + got.request_digest.n + got.response_digest.n, 0);
+    assert_int_equal(got.user_hash.n + got.metadata_hash.n, 0);
+    assert_int_equal(got.user_plain.n + got.metadata_plain.n, 0);
+    assert_int_equal(got.demanded_by_policy, MSG_DEMANDED_UNKNOWN);
     older.dispatch = 0;
     older.client_address = SB_SLICE_NONE;
-    assert_int_equal(msg_record_encode(&older, &out), SB_OK);
-    n = (size_t)(uint8_t)out.data[1] << 8 | (uint8_t)out.data[2]; /* of array16 */
-    out.data[2] = (char)(n - 2);
-    out.tail -= 1 + 1; /* 0, "" */
-    assert_int_equal(msg_record_decode(sb_buf_slice(&out), arena, &got), SB_OK);
+    decode_older(&older, 8 + 2, 8 + 2, &got); /* and 0, "" */
     assert_int_equal(got.refusals, 3);
     assert_int_equal(got.dispatch, 0);
     assert_int_equal(got.client_address.n, 0);
+}
+
+static void a_digest_of_another_length_is_refused_by_both_sides(void **state)
+{
+    struct msg_record sent = record, got;
+    size_t at;
+
+    (void)state;
+    sent.user_hash.n--;
+    assert_int_equal(msg_record_encode(&sent, &out), SB_ETOOBIG);
+    sent = record;
+    sent.salt = sb_slice_make("0123456789abcdefg", MSG_SALT_BYTES + 1);
+    assert_int_equal(msg_record_encode(&sent, &out), SB_ETOOBIG);
+    assert_int_equal(msg_record_encode(&record, &out), SB_OK);
+    for (at = 0; memcmp(out.data + at, "\xc4\x10\x30\x31\x32\x33", 6) != 0; at++)
+        assert_true(at + 6 < sb_buf_len(&out));
+    out.data[at + 1] = 8; /* the header of bin 8 and as many of its bytes */
+    memmove(out.data + at + 10, out.data + at + 18, sb_buf_len(&out) - at - 18);
+    out.tail -= 8;
+    assert_int_equal(msg_record_decode(sb_buf_slice(&out), arena, &got), SB_EPARSE);
+}
+
+/* Of what was hashed a part would be of no use. */
+static void plain_values_are_kept_whole_or_not_at_all(void **state)
+{
+    static char big[MSG_USER_MAX + 1];
+    struct msg_record sent = record, got;
+    const struct sb_slice left_out[] = {sb_slice_make(big, sizeof(big)), SB_SLICE_LIT("a\0b"),
+                                        SB_SLICE_LIT("caf\xe9")};
+
+    (void)state;
+    memset(big, 'x', sizeof(big));
+    for (size_t i = 0; i < SB_ARRAY_LEN(left_out); i++) {
+        sb_buf_reset(&out);
+        sent.user_plain = left_out[i];
+        assert_int_equal(msg_record_encode(&sent, &out), SB_OK);
+        assert_int_equal(msg_record_decode(sb_buf_slice(&out), arena, &got), SB_OK);
+        assert_int_equal(got.user_plain.n, 0);
+        assert_true(sb_slice_eq(got.metadata_plain, record.metadata_plain));
+    }
+    sb_buf_reset(&out);
+    sent.user_plain = sb_slice_make(big, MSG_USER_MAX);
+    assert_int_equal(msg_record_encode(&sent, &out), SB_OK);
+    assert_int_equal(msg_record_decode(sb_buf_slice(&out), arena, &got), SB_OK);
+    assert_int_equal(got.user_plain.n, MSG_USER_MAX);
 }
 
 /* What a text becomes on its way through a record. */
@@ -302,7 +381,7 @@ static void text_over_its_ceiling_is_cut_between_characters(void **state)
 
 static void the_greatest_record_fits_its_ceiling(void **state)
 {
-    static char big[2 * MSG_TEXT_MAX];
+    static char big[2 * MSG_METADATA_MAX];
     struct sb_slice any = sb_slice_make(big, sizeof(big));
     struct msg_evidence all_evidence[MSG_EVIDENCE_MAX];
     struct msg_attempt all_attempts[MSG_ATTEMPTS_MAX];
@@ -322,6 +401,11 @@ static void the_greatest_record_fits_its_ceiling(void **state)
     r.generation = r.request_id = r.key_name = r.tenant_name = r.model_asked = any;
     r.model_served = r.tag = r.provider = r.region = r.residency = any;
     r.finish_reason = r.refusal = r.client_address = any;
+    r.salt = sb_slice_make(big, MSG_SALT_BYTES);
+    r.request_digest = r.response_digest = r.user_hash = r.metadata_hash =
+        sb_slice_make(big, MSG_HASH_BYTES);
+    r.user_plain = sb_slice_make(big, MSG_USER_MAX);
+    r.metadata_plain = sb_slice_make(big, MSG_METADATA_MAX);
     r.evidence = all_evidence;
     r.n_evidence = MSG_EVIDENCE_MAX;
     r.attempts = all_attempts;
@@ -351,8 +435,8 @@ static void more_attempts_or_evidence_than_their_ceiling_are_refused(void **stat
     /* A record that ends with its evidence. */
     r = (struct msg_record){.kind = MSG_RECORD_REQUEST};
     assert_int_equal(msg_record_encode(&r, &out), SB_OK);
-    out.data[2] = 24;                      /* fields, in the header of array16 */
-    out.tail -= 1 + 1 + 7 + 2 + 2 + 5 + 2; /* evidence, attempts, usage and what follows */
+    out.data[2] = 24;                          /* fields, in the header of array16 */
+    out.tail -= 1 + 1 + 7 + 2 + 2 + 5 + 2 + 8; /* evidence, attempts, usage and what follows */
     w = wire_writer_init(&out);
     wire_write_array(&w, MSG_EVIDENCE_MAX);
     for (int i = 0; i < MSG_EVIDENCE_MAX; i++)
@@ -432,7 +516,9 @@ int main(void)
         TEST(a_record_keeps_its_bytes),
         TEST(a_dispatch_keeps_its_bytes),
         TEST(a_record_arrives_whole),
-        TEST(a_record_of_an_older_sender_has_neither_dispatch_nor_address),
+        TEST(a_record_of_an_older_sender_lacks_what_it_did_not_know),
+        TEST(a_digest_of_another_length_is_refused_by_both_sides),
+        TEST(plain_values_are_kept_whole_or_not_at_all),
         TEST(text_that_a_database_takes_is_kept),
         TEST(bytes_that_a_database_refuses_are_replaced),
         TEST(text_over_its_ceiling_is_cut_between_characters),
