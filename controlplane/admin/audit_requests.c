@@ -50,6 +50,10 @@
     X(REQUEST_BYTES, "request_bytes")                                                              \
     X(RESPONSE_BYTES, "response_bytes")                                                            \
     X(CLIENT_ADDRESS, "host(client_address)")                                                      \
+    X(BY_POLICY, "demanded_by_policy")                                                             \
+    X(LEAF, "leaf")                                                                                \
+    X(REQUEST_DIGEST, "encode(request_digest, 'hex')")                                             \
+    X(RESPONSE_DIGEST, "encode(response_digest, 'hex')")                                           \
     X(WORKER, "worker_id")                                                                         \
     X(BOOT, "boot_id")                                                                             \
     X(SEQUENCE, "sequence")
@@ -60,10 +64,23 @@ enum column {
 #undef X
 };
 
+/* left_area() passes over these. */
+_Static_assert(MSG_OUTCOME_CONNECT_FAILED == 2 && MSG_OUTCOME_DNS_FAILED == 5,
+               "as in controlplane/sql");
+
+/* What was held for them was taken back by a later revision. */
+#define WITHDRAWN                                                                                  \
+    " AND ($16::boolean IS NULL OR $16 = EXISTS (SELECT FROM jsonb_to_recordset(a.evidence)"       \
+    "   AS e (claim text, value text, evidence text)"                                              \
+    "  JOIN withdrawn w ON (w.claim, w.value, w.evidence) = (e.claim, e.value, e.evidence)"        \
+    "  WHERE w.revision > a.revision AND w.name = CASE w.kind"                                     \
+    "   WHEN 'endpoints' THEN coalesce(a.model_served, a.model_asked) || '@' || a.tag"             \
+    "   WHEN 'providers' THEN a.provider ELSE coalesce(a.model_served, a.model_asked) END))"
+
 /* Newest first, of either as many as are wanted. */
-#define ORDER " ORDER BY received_at DESC, worker_id DESC, boot_id DESC, sequence DESC LIMIT $19"
+#define ORDER " ORDER BY received_at DESC, worker_id DESC, boot_id DESC, sequence DESC LIMIT $22"
 #define ROWS_OF(table)                                                                             \
-    "(SELECT * FROM " table " WHERE ($1::timestamptz IS NULL OR received_at >= $1)"                \
+    "(SELECT * FROM " table " a WHERE ($1::timestamptz IS NULL OR received_at >= $1)"              \
     " AND ($2::timestamptz IS NULL OR received_at < $2)"                                           \
     " AND ($3::text IS NULL OR key_name = $3)"                                                     \
     " AND ($4::text IS NULL OR model_asked = $4 OR model_served = $4)"                             \
@@ -76,16 +93,23 @@ enum column {
     " AND ($11::bigint IS NULL OR cost >= $11)"                                                    \
     " AND demanded & $12::integer = $12::integer AND demanded & $13::integer = 0"                  \
     " AND ($14::inet IS NULL OR client_address <<= $14)"                                           \
-    " AND ($15::timestamptz IS NULL OR (received_at, worker_id, boot_id, sequence)"                \
-    " < ($15, $16::text, $17::bigint, $18::bigint))" ORDER ")"
+    " AND ($15::text[] IS NULL OR left_area($15, region, coalesce(model_served, model_asked)"      \
+    "  || '@' || tag, attempts, revision))" WITHDRAWN " AND ($17::text IS NULL"                    \
+    "  OR evidence @> jsonb_build_array(jsonb_build_object('evidence', $17)))"                     \
+    " AND ($18::timestamptz IS NULL OR (received_at, worker_id, boot_id, sequence)"                \
+    " < ($18, $19::text, $20::bigint, $21::bigint))" ORDER ")"
 
 #define X(name, expression) expression ", "
-static const char sql[] = "SELECT " COLUMN_MAP(X) "NULL FROM (" ROWS_OF(
-    "audit_requests") " UNION ALL " ROWS_OF("audit_open_requests") ") AS either" ORDER;
+static const char sql[] =
+    "WITH withdrawn AS MATERIALIZED (SELECT * FROM withdrawn_evidence"
+    " WHERE $16::boolean IS NOT NULL)"
+    " SELECT " COLUMN_MAP(X) "NULL FROM (" ROWS_OF("audit_requests") " UNION ALL " ROWS_OF(
+        "audit_open_requests") ") AS either" ORDER;
 #undef X
 #undef ROWS_OF
+#undef WITHDRAWN
 #undef ORDER
-enum { N_FILTERS = 14, N_CURSOR = 4 };
+enum { N_FILTERS = 17, N_CURSOR = 4 };
 
 /* --- cursor ---------------------------------------------------------------------- */
 
@@ -142,12 +166,28 @@ static bool is_demanded(const struct cp_rows *rows, size_t row, enum msg_claim_k
     return (number_of(rows, row, COL_DEMANDED) >> claim & 1) != 0;
 }
 
+/* Those of them that the policy of the key asked for; null: not known. */
+static void add_by_policy(struct sb_json *json, const struct cp_rows *rows, size_t row)
+{
+    if (cp_rows_is_null(rows, row, COL_BY_POLICY)) {
+        sb_json_add_null(json, "by_policy");
+        return;
+    }
+    sb_json_add_array(json, "by_policy");
+    for (size_t i = 0; i < SB_ARRAY_LEN(claims); i++) {
+        if ((number_of(rows, row, COL_BY_POLICY) >> claims[i].claim & 1) != 0)
+            sb_json_put_text(json, sb_slice_of(claims[i].name));
+    }
+    sb_json_close_array(json);
+}
+
 static void add_demanded(struct sb_json *json, const struct cp_rows *rows, size_t row)
 {
     sb_json_add_object(json, "demanded");
     cp_cell_add_text(json, "residency", rows, row, COL_RESIDENCY);
     for (size_t i = 0; i < SB_ARRAY_LEN(claims); i++)
         sb_json_add_bool(json, claims[i].name, is_demanded(rows, row, claims[i].claim));
+    add_by_policy(json, rows, row);
     sb_json_close_object(json);
 }
 
@@ -253,6 +293,9 @@ static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t ro
     cp_cell_add_number(json, "request_bytes", rows, row, COL_REQUEST_BYTES);
     cp_cell_add_number(json, "response_bytes", rows, row, COL_RESPONSE_BYTES);
     cp_cell_add_text(json, "client_address", rows, row, COL_CLIENT_ADDRESS);
+    cp_cell_add_text(json, "request_digest", rows, row, COL_REQUEST_DIGEST);
+    cp_cell_add_text(json, "response_digest", rows, row, COL_RESPONSE_DIGEST);
+    cp_cell_add_number(json, "leaf", rows, row, COL_LEAF);
     cp_cell_add_text(json, "worker", rows, row, COL_WORKER);
     cp_cell_add_number(json, "boot", rows, row, COL_BOOT);
     cp_cell_add_number(json, "sequence", rows, row, COL_SEQUENCE);
@@ -294,6 +337,9 @@ static const char *const titles[] = {"generation_id",
                                      "worker",
                                      "sequence",
                                      "client_address",
+                                     "request_digest",
+                                     "response_digest",
+                                     "leaf",
                                      NULL};
 
 /* "acme:server_error bolt:success" */
@@ -363,6 +409,9 @@ static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
     cp_cell_put_text(csv, rows, row, COL_WORKER);
     cp_cell_put_number(csv, rows, row, COL_SEQUENCE);
     cp_cell_put_text(csv, rows, row, COL_CLIENT_ADDRESS);
+    cp_cell_put_text(csv, rows, row, COL_REQUEST_DIGEST);
+    cp_cell_put_text(csv, rows, row, COL_RESPONSE_DIGEST);
+    cp_cell_put_number(csv, rows, row, COL_LEAF);
 }
 
 /* --- the call --------------------------------------------------------------------------------- */
@@ -391,9 +440,14 @@ int cp_serve_audit_requests(struct cp_call *call)
     };
 
     cp_filter_bit(call, "zdr", MSG_CLAIM_ZDR, &with, &without);
+    cp_filter_bit(call, "no_training", MSG_CLAIM_NO_TRAINING, &with, &without);
     cp_filter_bit(call, "distillable", MSG_CLAIM_DISTILLABLE, &with, &without);
     filters[11] = CP_P_I64(with);
     filters[12] = CP_P_I64(without);
     filters[13] = cp_filter_network(call, "client");
+    filters[14] = cp_filter_area(call, "left");
+    if (cp_call_param(call, "evidence_withdrawn").p != NULL)
+        filters[15] = CP_P_BOOL(cp_call_flag(call, "evidence_withdrawn"));
+    filters[16] = cp_filter_text(call, "evidence");
     return cp_view_reply(call, &view, filters);
 }

@@ -54,6 +54,21 @@ RETURN (SELECT c.after ->> 'region'
          ORDER BY c.revision DESC
          LIMIT 1);
 
+-- Whether a request was served outside of an area (regions in capitals), or sent
+-- there by an attempt that came to nothing, but not by one that could not
+-- connect (outcomes 2 to 5).  What has no known place was outside.
+CREATE FUNCTION left_area(area text[], region text, endpoint text, attempts jsonb, as_of bigint)
+RETURNS boolean
+LANGUAGE sql STABLE
+RETURN (endpoint IS NOT NULL AND NOT coalesce(upper(region) = ANY (area), false))
+    OR (jsonb_array_length(attempts) > CASE WHEN endpoint IS NULL THEN 0 ELSE 1 END
+        AND EXISTS (SELECT
+                      FROM jsonb_to_recordset(attempts) AS t (tag text, model text, outcome integer)
+                     WHERE t.outcome NOT BETWEEN 2 AND 5
+                       AND t.model || '@' || t.tag IS DISTINCT FROM endpoint
+                       AND NOT coalesce(upper(region_then(t.model || '@' || t.tag, as_of))
+                                        = ANY (area), false)));
+
 -- Evidence that was taken back: a revision after which what it was given for is
 -- not said any more, though the object is still there.
 CREATE VIEW withdrawn_evidence AS
