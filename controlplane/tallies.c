@@ -154,7 +154,7 @@ static void write_violation(struct cp_tallies *tallies, const struct cp_record_i
     sb_json_add_text(json, "claim", sb_slice_of(cp_demand_name(tally->claim)));
     sb_json_add_text(json, "why", sb_slice_of(cp_breach_name(tally->judgement.breach)));
     sb_json_add_text(json, "demanded", tally->demanded);
-    sb_json_add_text(json, "key", record->key_name);
+    sb_json_add_text(json, "key_name", record->key_name);
     sb_json_add_text(json, "endpoint", tally->endpoint);
     sb_json_add_text(json, "provider", tally->provider);
     sb_json_add_text(json, "region", tally->region);
@@ -245,48 +245,38 @@ static void put_tally(struct sb_json *json, const struct cp_tally *tally)
     sb_json_close_object(json);
 }
 
-/* In one order, so that two daemons never wait for each other.  The key stands
- * for texts that are too long for an index. */
+/* In one order, so that two daemons never wait for each other. */
 static const char days_sql[] =
     "INSERT INTO compliance_days AS d (day, key, claim, demanded, endpoint, provider, region,"
-    "  evidence, expires_on, verdict, why, requests, tokens, cost)"
-    " SELECT date '1970-01-01' + day, sha256(convert_to(jsonb_build_array(claim, demanded,"
-    "   endpoint, provider, region, evidence, expires_on, verdict, why)::text, 'UTF8')) AS key,"
-    "  claim, demanded, endpoint, provider, region, evidence,"
-    "  CASE WHEN expires_on <> 0 THEN date '1970-01-01' + expires_on END,"
-    "  verdict, why, sum(requests), sum(tokens), sum(cost)"
-    " FROM jsonb_to_recordset($1::jsonb) AS g (day integer, claim text, demanded text,"
-    "  endpoint text, provider text, region text, evidence text, expires_on integer, verdict text,"
-    "  why text, requests bigint, tokens numeric, cost bigint)"
-    " GROUP BY day, claim, demanded, endpoint, provider, region, evidence, expires_on, verdict, why"
-    " ORDER BY day, key"
-    " ON CONFLICT (day, key) DO UPDATE SET requests = d.requests + excluded.requests,"
-    "  tokens = d.tokens + excluded.tokens, cost = d.cost + excluded.cost";
+    "  evidence, expires_on, verdict, why, requests, tokens, cost)" CP_TALLIES_ROWS(
+        "$1") " ORDER BY day, key"
+              " ON CONFLICT (day, key) DO UPDATE SET requests = d.requests + excluded.requests,"
+              "  tokens = d.tokens + excluded.tokens, cost = d.cost + excluded.cost";
 
 static const char violations_sql[] =
     "INSERT INTO compliance_violations (received_at, worker_id, boot_id, sequence, generation,"
-    "  claim, why, demanded, key_name, endpoint, provider, region, evidence, expires_on)"
-    " SELECT timestamptz 'epoch' + received_at * interval '1 microsecond', worker_id, boot_id,"
-    "  sequence, generation, claim, why, demanded, key, endpoint, provider, region, evidence,"
-    "  CASE WHEN expires_on <> 0 THEN date '1970-01-01' + expires_on END"
-    " FROM jsonb_to_recordset($1::jsonb) AS g (received_at bigint, worker_id text, boot_id bigint,"
-    "  sequence bigint, generation text, claim text, why text, demanded text, key text,"
-    "  endpoint text, provider text, region text, evidence text, expires_on integer)"
-    " ON CONFLICT DO NOTHING";
+    "  claim, why, demanded, key_name, endpoint, provider, region, evidence, "
+    "expires_on)" CP_TALLIES_VIOLATIONS("$1") " ON CONFLICT DO NOTHING";
 
-static int store_days(struct cp_tallies *tallies, struct cp_db *db)
+int cp_tallies_write(const struct cp_tallies *tallies, struct sb_buf *out)
 {
-    SB_CLEANUP(sb_buf_release) struct sb_buf text = {.limit = 0};
     struct sb_json json;
-    int rc;
 
-    sb_buf_init(&text, JSON_MAX);
-    sb_json_init(&json, &text);
+    sb_json_init(&json, out);
     sb_json_open_array(&json);
     for (const struct cp_tally *tally = tallies->first; tally != NULL; tally = tally->next)
         put_tally(&json, tally);
     sb_json_close_array(&json);
-    rc = sb_json_end(&json);
+    return sb_json_end(&json);
+}
+
+static int store_days(struct cp_tallies *tallies, struct cp_db *db)
+{
+    SB_CLEANUP(sb_buf_release) struct sb_buf text = {.limit = 0};
+    int rc;
+
+    sb_buf_init(&text, JSON_MAX);
+    rc = cp_tallies_write(tallies, &text);
     return rc == SB_OK ? cp_db_exec(db, days_sql, CP_PARAMS(CP_P_TEXT(sb_buf_slice(&text))), NULL)
                        : rc;
 }

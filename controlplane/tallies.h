@@ -64,6 +64,31 @@ int cp_tallies_note(struct cp_tallies *tallies, const struct cp_record_id *id,
 /* Inside of the transaction, once.  term: of the leader, for the events.  Codes
  * of controlplane/db.h; SB_ETOOBIG. */
 int cp_tallies_store(struct cp_tallies *tallies, struct cp_db *db, uint64_t term) SB_MUSTCHECK;
+/* Appends what was counted, as a JSON array, and how it is read: a SELECT over the
+ * parameter that holds it, with the columns of compliance_days.  The key stands
+ * for texts that are too long for an index. */
+int cp_tallies_write(const struct cp_tallies *tallies, struct sb_buf *out) SB_MUSTCHECK;
+#define CP_TALLIES_ROWS(parameter)                                                                 \
+    " SELECT date '1970-01-01' + day AS day, sha256(convert_to(jsonb_build_array(claim, demanded," \
+    "   endpoint, provider, region, evidence, expires_on, verdict, why)::text, 'UTF8')) AS key,"   \
+    "  claim, demanded, endpoint, provider, region, evidence,"                                     \
+    "  CASE WHEN expires_on <> 0 THEN date '1970-01-01' + expires_on END AS expires_on,"           \
+    "  verdict, why, sum(requests)::bigint AS requests, sum(tokens) AS tokens, sum(cost) AS cost"  \
+    " FROM jsonb_to_recordset(" parameter "::jsonb) AS g (day integer, claim text, demanded text," \
+    "  endpoint text, provider text, region text, evidence text, expires_on integer,"              \
+    "  verdict text, why text, requests bigint, tokens numeric, cost bigint)"                      \
+    " GROUP BY g.day, claim, demanded, endpoint, provider, region, evidence, g.expires_on,"        \
+    "  verdict, why"
 /* The violations so far, at most max: a JSON array, whole.  Nothing can be noted
  * after it.  Borrowed until the next reset. */
 int cp_tallies_violations(struct cp_tallies *tallies, struct sb_slice *ret_json) SB_MUSTCHECK;
+/* And how they are read: with the columns of compliance_violations. */
+#define CP_TALLIES_VIOLATIONS(parameter)                                                           \
+    " SELECT timestamptz 'epoch' + received_at * interval '1 microsecond' AS received_at,"         \
+    "  worker_id, boot_id, sequence, generation, claim, why, demanded, key_name, endpoint,"        \
+    "  provider, region, evidence,"                                                                \
+    "  CASE WHEN expires_on <> 0 THEN date '1970-01-01' + expires_on END AS expires_on"            \
+    " FROM jsonb_to_recordset(" parameter "::jsonb) AS g (received_at bigint, worker_id text,"     \
+    "  boot_id bigint, sequence bigint, generation text, claim text, why text, demanded text,"     \
+    "  key_name text, endpoint text, provider text, region text, evidence text,"                   \
+    "  expires_on integer)"

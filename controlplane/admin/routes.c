@@ -85,6 +85,15 @@ static const struct cp_route_param audit_changes_params[] = {
     {"revision", CP_PARAM_OF_NUMBER, "the one that changed it", NULL},
     NO_MORE_PARAMS,
 };
+static const struct cp_route_param report_params[] = {
+    {"claim", CP_PARAM_OF_TEXT,
+     "residency, residency:eu, residency:DE,FR, zdr, no_training or distillable", NULL},
+    {"from", CP_PARAM_OF_TIME, "first day, UTC: 2026-01-31 (default: 30 days before to)", NULL},
+    {"to", CP_PARAM_OF_TIME, "first day after (default: tomorrow)", NULL},
+    {"format", CP_PARAM_OF_TEXT, "html is a page to read and to print", cp_report_formats},
+    {"recount", CP_PARAM_OF_FLAG, "also read every row again, and say what differs", NULL},
+    NO_MORE_PARAMS,
+};
 static const char *const probe_kinds[] = {"completion", "models", NULL};
 static const struct cp_route_param probes_params[] = {
     VIEW_PARAMS,
@@ -282,6 +291,13 @@ const struct cp_route cp_routes[] = {
      .answer = CP_ANSWER_LIST,
      .id = "audit_changes",
      .summary = "Each object that was changed, by whom, before and after"},
+    {.method = "GET",
+     .path = V1 "compliance/report",
+     .serve = cp_serve_report,
+     .params = report_params,
+     .answer = CP_ANSWER_REPORT,
+     .id = "compliance_report",
+     .summary = "What was demanded, who served it on what evidence, and each violation"},
 };
 const size_t cp_routes_n = sizeof(cp_routes) / sizeof(cp_routes[0]);
 

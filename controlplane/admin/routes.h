@@ -39,6 +39,7 @@ enum cp_route_answer {
     CP_ANSWER_LIST,   /* {"data", "next_cursor"} */
     CP_ANSWER_CHANGE, /* what a change did */
     CP_ANSWER_TEXT,
+    CP_ANSWER_REPORT, /* some JSON object, or a page */
 };
 
 struct cp_route {
@@ -88,6 +89,9 @@ cp_serve_cb cp_serve_probes;
 cp_serve_cb cp_serve_audit_requests;
 /* audit_changes.c */
 cp_serve_cb cp_serve_audit_changes;
+/* report.c */
+cp_serve_cb cp_serve_report;
+extern const char *const cp_report_formats[]; /* NULL at the end */
 /* status.c */
 cp_serve_cb cp_serve_healthz, cp_serve_readyz, cp_serve_metrics, cp_serve_status;
 /* openapi.c */
