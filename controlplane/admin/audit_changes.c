@@ -8,6 +8,7 @@
 #include "controlplane/admin/filter.h"
 #include "controlplane/admin/routes.h"
 #include "controlplane/admin/view.h"
+#include "proto/vocabulary.h"
 
 enum column {
     COL_REVISION,
@@ -22,22 +23,36 @@ enum column {
     COL_BEFORE,
     COL_AFTER,
     COL_SECRET,
+    COL_ROLE,
+    COL_ADDRESS,
+    COL_FLAG,
 };
+
+/* An object's own, or a provider's. */
+#define FLAG(when) "coalesce(c." when " -> $7, c." when " #> ARRAY['data_policy', $7])"
 
 static const char sql[] =
     "SELECT c.revision, r.epoch, r.at, r.author, r.action, r.note, r.forced, c.kind, c.name,"
-    " c.before::text, c.after::text, c.secret_changed"
-    " FROM audit_changes c JOIN revisions r USING (revision)"
-    " WHERE ($1::timestamptz IS NULL OR r.at >= $1)"
-    " AND ($2::timestamptz IS NULL OR r.at < $2)"
-    " AND ($3::text IS NULL OR r.author = $3)"
-    " AND ($4::text IS NULL OR c.kind = $4)"
-    " AND ($5::text IS NULL OR c.name = $5)"
-    " AND ($6::bigint IS NULL OR c.revision = $6)"
-    " AND ($7::bigint IS NULL OR c.revision < $7"
-    "      OR (c.revision = $7 AND (c.kind, c.name) > ($8::text, $9::text)))"
-    " ORDER BY c.revision DESC, c.kind, c.name LIMIT $10";
-enum { N_FILTERS = 6, N_CURSOR = 3 };
+    " c.before::text, c.after::text, c.secret_changed, r.role, host(r.address),"
+    " CASE WHEN $7::text IS NOT NULL THEN"
+    "  jsonb_build_object('name', $7, 'before', " FLAG("before") ", 'after', " FLAG(
+        "after") ")::text"
+                 " END"
+                 " FROM audit_changes c JOIN revisions r USING (revision)"
+                 " WHERE ($1::timestamptz IS NULL OR r.at >= $1)"
+                 " AND ($2::timestamptz IS NULL OR r.at < $2)"
+                 " AND ($3::text IS NULL OR r.author = $3)"
+                 " AND ($4::text IS NULL OR c.kind = $4)"
+                 " AND ($5::text IS NULL OR c.name = $5)"
+                 " AND ($6::bigint IS NULL OR c.revision = $6)"
+                 " AND ($7 IS NULL OR " FLAG("before") " IS DISTINCT FROM " FLAG(
+                     "after") ")"
+                              " AND ($8::bigint IS NULL OR c.revision < $8"
+                              "      OR (c.revision = $8 AND (c.kind, c.name) > ($9::text, "
+                              "$10::text)))"
+                              " ORDER BY c.revision DESC, c.kind, c.name LIMIT $11";
+#undef FLAG
+enum { N_FILTERS = 7, N_CURSOR = 3 };
 
 static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struct sb_arena *arena)
 {
@@ -87,12 +102,15 @@ static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t ro
     cp_cell_add_raw(json, "before", rows, row, COL_BEFORE);
     cp_cell_add_raw(json, "after", rows, row, COL_AFTER);
     sb_json_add_bool(json, "secret_changed", cp_rows_bool(rows, row, COL_SECRET));
+    cp_cell_add_text(json, "role", rows, row, COL_ROLE);
+    cp_cell_add_text(json, "address", rows, row, COL_ADDRESS);
+    cp_cell_add_raw(json, "flag", rows, row, COL_FLAG);
     sb_json_close_object(json);
 }
 
-static const char *const titles[] = {"revision",       "epoch", "at",   "author", "by",     "note",
-                                     "forced",         "kind",  "name", "action", "before", "after",
-                                     "secret_changed", NULL};
+static const char *const titles[] = {
+    "revision", "epoch",  "at",    "author",         "by",   "note",    "forced", "kind", "name",
+    "action",   "before", "after", "secret_changed", "role", "address", NULL};
 
 static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
                     struct sb_arena *arena)
@@ -111,6 +129,8 @@ static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
     cp_cell_put_text(csv, rows, row, COL_BEFORE);
     cp_cell_put_text(csv, rows, row, COL_AFTER);
     cp_cell_put_flag(csv, cp_rows_bool(rows, row, COL_SECRET));
+    cp_cell_put_text(csv, rows, row, COL_ROLE);
+    cp_cell_put_text(csv, rows, row, COL_ADDRESS);
 }
 
 static const struct cp_view view = {
@@ -131,8 +151,13 @@ int cp_serve_audit_changes(struct cp_call *call)
         cp_filter_time(call, "from"),   cp_filter_time(call, "to"),
         cp_filter_text(call, "author"), CP_P_NULL,
         cp_filter_text(call, "name"),   cp_filter_number(call, "revision"),
+        cp_filter_text(call, "flag"),
     };
+    struct sb_slice flag = cp_call_param(call, "flag");
 
+    if (flag.p != NULL && msg_claim_parse(flag) < 0)
+        cp_problems_add(&call->problems, SB_SLICE_LIT("flag"), 0,
+                        "eu_resident, zdr, no_training and distillable are flags");
     if (kind.p != NULL) {
         int number = cp_kind_parse(kind); /* "key" and "keys" */
 

@@ -77,11 +77,13 @@ static const struct cp_route_param audit_requests_params[] = {
     {"client", CP_PARAM_OF_TEXT, "address of the client, or a network: 192.0.2.0/24", NULL},
     NO_MORE_PARAMS,
 };
+static const char *const flag_names[] = {"eu_resident", "zdr", "no_training", "distillable", NULL};
 static const struct cp_route_param audit_changes_params[] = {
     VIEW_PARAMS,
     {"author", CP_PARAM_OF_TEXT, "who changed it", NULL},
     {"kind", CP_PARAM_OF_TEXT, "of the object", NULL},
     {"name", CP_PARAM_OF_TEXT, "of the object", NULL},
+    {"flag", CP_PARAM_OF_TEXT, "only changes of this claim", flag_names},
     {"revision", CP_PARAM_OF_NUMBER, "the one that changed it", NULL},
     NO_MORE_PARAMS,
 };
@@ -254,7 +256,7 @@ const struct cp_route cp_routes[] = {
      .params = flags_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_flags",
-     .summary = "What was believed about an endpoint at some time, and why"},
+     .summary = "What was believed about an endpoint, or a provider, at some time, and why"},
     {.method = "GET",
      .path = V1 "probes",
      .serve = cp_serve_probes,

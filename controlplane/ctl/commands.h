@@ -30,5 +30,7 @@ ctl_run_cb ctl_run_audit_query, ctl_run_audit_changes, ctl_run_events, ctl_run_p
     ctl_run_prices;
 /* cmd_flags.c */
 ctl_run_cb ctl_run_flags;
+/* cmd_report.c */
+ctl_run_cb ctl_run_report;
 /* cmd_files.c */
 ctl_run_cb ctl_run_keyring_new, ctl_run_keyring_rotate, ctl_run_buskey_new;
