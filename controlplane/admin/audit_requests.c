@@ -77,7 +77,10 @@ _Static_assert(MSG_OUTCOME_CONNECT_FAILED == 2 && MSG_OUTCOME_DNS_FAILED == 5,
     "   WHEN 'endpoints' THEN coalesce(a.model_served, a.model_asked) || '@' || a.tag"             \
     "   WHEN 'providers' THEN a.provider ELSE coalesce(a.model_served, a.model_asked) END))"
 
-/* Newest first, of either as many as are wanted. */
+/* Newest first, of either as many as are wanted.  What was not asked for must
+ * vanish for the planner: of "demanded & 0 = 0" it believes that few rows have it,
+ * and sorts all of them.  The days of a cursor are told apart from its place, which
+ * says nothing about partitions. */
 #define ORDER " ORDER BY received_at DESC, worker_id DESC, boot_id DESC, sequence DESC LIMIT $22"
 #define ROWS_OF(table)                                                                             \
     "(SELECT * FROM " table " a WHERE ($1::timestamptz IS NULL OR received_at >= $1)"              \
@@ -91,13 +94,14 @@ _Static_assert(MSG_OUTCOME_CONNECT_FAILED == 2 && MSG_OUTCOME_DNS_FAILED == 5,
     " AND ($9::text IS NULL OR generation = $9)"                                                   \
     " AND ($10::text IS NULL OR $10 = ANY (string_to_array(residency, ',')))"                      \
     " AND ($11::bigint IS NULL OR cost >= $11)"                                                    \
-    " AND demanded & $12::integer = $12::integer AND demanded & $13::integer = 0"                  \
+    " AND ($12::integer IS NULL OR demanded & $12 = $12)"                                          \
+    " AND ($13::integer IS NULL OR demanded & $13 = 0)"                                            \
     " AND ($14::inet IS NULL OR client_address <<= $14)"                                           \
     " AND ($15::text[] IS NULL OR left_area($15, region, coalesce(model_served, model_asked)"      \
     "  || '@' || tag, attempts, revision))" WITHDRAWN " AND ($17::text IS NULL"                    \
     "  OR evidence @> jsonb_build_array(jsonb_build_object('evidence', $17)))"                     \
-    " AND ($18::timestamptz IS NULL OR (received_at, worker_id, boot_id, sequence)"                \
-    " < ($18, $19::text, $20::bigint, $21::bigint))" ORDER ")"
+    " AND ($18::timestamptz IS NULL OR (received_at <= $18 AND (received_at, worker_id, boot_id,"  \
+    "  sequence) < ($18, $19::text, $20::bigint, $21::bigint)))" ORDER ")"
 
 #define X(name, expression) expression ", "
 static const char sql[] =
@@ -442,8 +446,8 @@ int cp_serve_audit_requests(struct cp_call *call)
     cp_filter_bit(call, "zdr", MSG_CLAIM_ZDR, &with, &without);
     cp_filter_bit(call, "no_training", MSG_CLAIM_NO_TRAINING, &with, &without);
     cp_filter_bit(call, "distillable", MSG_CLAIM_DISTILLABLE, &with, &without);
-    filters[11] = CP_P_I64(with);
-    filters[12] = CP_P_I64(without);
+    filters[11] = with != 0 ? CP_P_I64(with) : CP_P_NULL;
+    filters[12] = without != 0 ? CP_P_I64(without) : CP_P_NULL;
     filters[13] = cp_filter_network(call, "client");
     filters[14] = cp_filter_area(call, "left");
     if (cp_call_param(call, "evidence_withdrawn").p != NULL)
