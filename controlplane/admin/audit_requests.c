@@ -1,8 +1,8 @@
 /* controlplane/admin/audit_requests.c - GET audit/requests: what was asked, who
  * served it, and what was held for it then. */
 #include <inttypes.h>
-#include <string.h>
 
+#include "common/num.h"
 #include "common/timefmt.h"
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/cell.h"
@@ -431,6 +431,41 @@ static const struct cp_view view = {
     .put_csv = put_csv,
 };
 
+/* "gen-1795432452-QDAfqNZxVQe8Vcr9hqFR" was received in that second, so that the
+ * planner has one day to look at instead of all.  0: not of that form. */
+static sb_usec second_of(struct sb_slice generation)
+{
+    enum { START = 4, DIGITS = 10, ALL = START + DIGITS + 1 + 20 };
+    uint64_t second = 0;
+
+    if (generation.n != ALL || !sb_slice_starts_with(generation, SB_SLICE_LIT("gen-")) ||
+        generation.p[START + DIGITS] != '-' ||
+        !sb_num_read_u64(sb_slice_make(generation.p + START, DIGITS), &second))
+        return 0;
+    return second * (uint64_t)SB_USEC_PER_SEC;
+}
+
+static struct cp_param time_param(struct cp_call *call, sb_usec wall)
+{
+    char text[SB_TIME_TEXT_MAX];
+    size_t n = sb_time_format(wall, 6, text);
+
+    return CP_P_TEXT(sb_arena_dup(call->arena, sb_slice_make(text, n)));
+}
+
+/* What was given besides stays: a time outside of that second finds nothing. */
+static void narrow(struct cp_call *call, struct cp_param *filters)
+{
+    sb_usec second = second_of(cp_call_param(call, "generation_id"));
+
+    if (second == 0)
+        return;
+    if (filters[0].type == CP_PARAM_NULL)
+        filters[0] = time_param(call, second);
+    if (filters[1].type == CP_PARAM_NULL)
+        filters[1] = time_param(call, second + (uint64_t)SB_USEC_PER_SEC);
+}
+
 int cp_serve_audit_requests(struct cp_call *call)
 {
     int64_t with = 0, without = 0;
@@ -453,5 +488,6 @@ int cp_serve_audit_requests(struct cp_call *call)
     if (cp_call_param(call, "evidence_withdrawn").p != NULL)
         filters[15] = CP_P_BOOL(cp_call_flag(call, "evidence_withdrawn"));
     filters[16] = cp_filter_text(call, "evidence");
+    narrow(call, filters);
     return cp_view_reply(call, &view, filters);
 }

@@ -282,3 +282,12 @@ def test_many_rows_are_streamed_in_little_memory(site, database, monkeypatch):
             most = max(most, resident(control.process))
     assert lines == many + 1 and size > many * 200
     assert most - before < 32 << 20, f"{(most - before) >> 20} MiB more"
+
+
+def test_a_generation_is_looked_for_in_its_second(requests, database):
+    name = "gen-1767225604-0123456789abcdefghij"  # 2026-01-01T00:00:04Z
+    database.rows("UPDATE audit_requests SET generation = %s WHERE sequence = 4", name)
+    assert ids(requests(generation_id=name)) == [name]
+    assert ids(requests(generation_id=name, key="app", **{"from": "2026-01-01"})) == [name]
+    assert ids(requests(generation_id=name, to="2026-01-01T00:00:04Z")) == []
+    assert ids(requests(generation_id="gen-1767225605-0123456789abcdefghij")) == []
