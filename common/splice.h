@@ -226,3 +226,12 @@ size_t sb_splice_length(const struct sb_splice_edits *edits);
 /* Appends the changed text to out; errors as sb_buf_reserve(), then nothing
  * was added. */
 int sb_splice_emit(const struct sb_splice_edits *edits, struct sb_buf *out) SB_MUSTCHECK;
+/* The changed text in pieces, without a copy: they lie in the document's text,
+ * in the values and names of the edits, or are static.  The list, of at most
+ * sb_splice_pieces_max() and without empty ones, is the caller's; gives how many
+ * they are. */
+size_t sb_splice_pieces(const struct sb_splice_edits *edits, struct sb_slice *ret_pieces);
+static inline size_t sb_splice_pieces_max(const struct sb_splice_edits *edits)
+{
+    return 5 * (size_t)edits->n + 1; /* an appended one: text, comma, name, colon, value */
+}

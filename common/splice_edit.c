@@ -274,16 +274,19 @@ int sb_splice_append(struct sb_splice_edits *edits, struct sb_slice name, struct
     return SB_OK;
 }
 
-/* Counts what is put, and puts it unless it only counts (p == NULL). */
+/* Counts what is put, and copies or lists it where there is room for it. */
 struct writer {
-    char *p;
-    size_t n;
+    char *p;                 /* NULL: no copy */
+    struct sb_slice *pieces; /* NULL: no list */
+    size_t n, n_pieces;
 };
 
-static void put(struct writer *out, const char *bytes, size_t n)
+static inline void put(struct writer *out, const char *bytes, size_t n)
 {
     if (out->p != NULL && n > 0)
         memcpy(out->p + out->n, bytes, n);
+    if (out->pieces != NULL && n > 0)
+        out->pieces[out->n_pieces++] = sb_slice_make(bytes, n);
     out->n += n;
 }
 
@@ -370,4 +373,12 @@ int sb_splice_emit(const struct sb_splice_edits *edits, struct sb_buf *out)
     write_all(&writer, edits);
     sb_buf_commit(out, writer.n);
     return SB_OK;
+}
+
+size_t sb_splice_pieces(const struct sb_splice_edits *edits, struct sb_slice *ret_pieces)
+{
+    struct writer writer = {.pieces = ret_pieces};
+
+    write_all(&writer, edits);
+    return writer.n_pieces;
 }

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/json.h"
 #include "controlplane/catalog/catalog.h"
+#include "controlplane/catalog/prices.h"
 #include "controlplane/compile.h"
 #include "controlplane/db.h"
 #include "proto/snapshot.h"
@@ -431,7 +433,8 @@ enum {
     E_OUTPUT,
     E_PARAMETERS,
     E_PRICES,
-    E_CLAIMS = E_PRICES + MSG_PRICE_COUNT
+    E_CLAIMS = E_PRICES + MSG_PRICE_COUNT,
+    E_OVERRIDES = E_CLAIMS + MSG_ENDPOINT_CLAIMS
 };
 
 /* Prices by enum msg_price, claims by enum msg_claim_kind. */
@@ -441,7 +444,7 @@ enum {
     " e.output_modalities, e.supported_parameters, e.price_prompt, e.price_completion,"            \
     " e.price_request, e.price_image, e.price_image_output, e.price_audio, e.price_audio_output,"  \
     " e.price_cache_read, e.price_cache_write, e.price_reasoning, e.price_web_search,"             \
-    " e.eu_resident, e.zdr, e.no_training FROM endpoints e"
+    " e.eu_resident, e.zdr, e.no_training, e.price_overrides::text FROM endpoints e"
 
 _Static_assert(MSG_PRICE_PROMPT == 0 && MSG_PRICE_COMPLETION == 1 && MSG_PRICE_REQUEST == 2 &&
                    MSG_PRICE_IMAGE == 3 && MSG_PRICE_IMAGE_OUTPUT == 4 && MSG_PRICE_AUDIO == 5 &&
@@ -477,8 +480,24 @@ static uint64_t read_parameters(struct sb_slice raw, struct last_list *last)
     return last->bits;
 }
 
-static void read_endpoint(const struct reading *reading, const struct cp_rows *rows, size_t i,
-                          struct last_list *last, struct msg_endpoint *e)
+/* Few endpoints have any. */
+static int read_overrides(const struct reading *reading, struct sb_slice text,
+                          struct msg_endpoint *e)
+{
+    SB_CLEANUP(sb_json_free) yyjson_doc *doc = NULL;
+    int rc;
+
+    if (text.n == 0)
+        return SB_OK;
+    rc = sb_json_read(text, text.n, &doc, NULL);
+    if (rc != SB_OK)
+        return rc;
+    return cp_overrides_read(yyjson_doc_get_root(doc), reading->arena, &e->overrides,
+                             &e->n_overrides);
+}
+
+static int read_endpoint(const struct reading *reading, const struct cp_rows *rows, size_t i,
+                         struct last_list *last, struct msg_endpoint *e)
 {
     const struct msg_snapshot *snapshot = reading->snapshot;
     const struct msg_model *model;
@@ -515,6 +534,7 @@ static void read_endpoint(const struct reading *reading, const struct cp_rows *r
     for (int claim = 0; claim < MSG_ENDPOINT_CLAIMS; claim++)
         if (!read_claim(rows, i, E_CLAIMS + claim, &e->claim[claim]) && e->provider != MSG_NONE)
             e->claim[claim] = reading->claims[e->provider][claim];
+    return read_overrides(reading, cp_rows_bytes(rows, i, E_OVERRIDES), e);
 }
 
 static int read_endpoints(struct reading *reading)
@@ -531,8 +551,10 @@ static int read_endpoints(struct reading *reading)
     if (snapshot->endpoints == NULL)
         return SB_ENOMEM;
     snapshot->n_endpoints = n;
-    for (size_t i = 0; i < n; i++)
-        read_endpoint(reading, rows, i, &last, &snapshot->endpoints[i]);
+    for (size_t i = 0; i < n && rc == SB_OK; i++)
+        rc = read_endpoint(reading, rows, i, &last, &snapshot->endpoints[i]);
+    if (rc != SB_OK)
+        return rc;
     if (n > 0)
         qsort(snapshot->endpoints, n, sizeof(struct msg_endpoint), compare_endpoints);
     return SB_OK;

@@ -6,26 +6,9 @@
 #include "common/err.h"
 #include "common/json.h"
 #include "common/money.h"
+#include "controlplane/catalog/prices.h"
 
 enum { JSON_MAX = 4096 };
-
-/* As controlplane/check_parts.c names and counts them. */
-static const struct {
-    const char *name;
-    bool per_million;
-} forms[MSG_PRICE_COUNT] = {
-    [MSG_PRICE_PROMPT] = {"prompt", true},
-    [MSG_PRICE_COMPLETION] = {"completion", true},
-    [MSG_PRICE_REQUEST] = {"request", false},
-    [MSG_PRICE_IMAGE] = {"image", false},
-    [MSG_PRICE_IMAGE_OUTPUT] = {"image_output", false},
-    [MSG_PRICE_AUDIO] = {"audio", false},
-    [MSG_PRICE_AUDIO_OUTPUT] = {"audio_output", false},
-    [MSG_PRICE_CACHE_READ] = {"cache_read", true},
-    [MSG_PRICE_CACHE_WRITE] = {"cache_write", true},
-    [MSG_PRICE_REASONING] = {"reasoning", true},
-    [MSG_PRICE_WEB_SEARCH] = {"web_search", false},
-};
 
 static int64_t charged(const int64_t price[MSG_PRICE_COUNT], int kind)
 {
@@ -85,9 +68,9 @@ struct sb_slice cp_price_json(const int64_t of[MSG_PRICE_COUNT],
 
         if (!differs(have, seen, kind) || of[kind] < 0)
             continue;
-        n = forms[kind].per_million ? sb_money_format_per_million(of[kind], text)
-                                    : sb_money_format(of[kind], text);
-        sb_json_add_text(&json, forms[kind].name, sb_slice_make(text, n));
+        n = cp_price_forms[kind].per_million ? sb_money_format_per_million(of[kind], text)
+                                             : sb_money_format(of[kind], text);
+        sb_json_add_text(&json, cp_price_forms[kind].name, sb_slice_make(text, n));
     }
     sb_json_close_object(&json);
     if (sb_json_end(&json) != SB_OK)

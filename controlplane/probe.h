@@ -1,7 +1,7 @@
 /* controlplane/probe.h - one probe, from the wish to its record.
  *
- * A probe is a question of ours to a provider: a tiny streamed completion of
- * one endpoint, or the provider's list of models.  The prober
+ * A probe is a question of ours to a provider: a tiny streamed completion or a
+ * tiny embedding of one endpoint, or the provider's list of models.  The prober
  * (controlplane/prober.h) wants it, the ledger (controlplane/probe_ledger.h)
  * writes it down with the most that it may cost and lets it go, the prober
  * sends it, and the ledger writes down what became of it.
@@ -30,7 +30,8 @@ struct sb_arena;
 /* X(NAME, number, "text"): the text is in the table and in JSON. */
 #define CP_PROBE_KIND_MAP(X)                                                                       \
     X(COMPLETION, 0, "completion")                                                                 \
-    X(MODELS, 1, "models")
+    X(MODELS, 1, "models")                                                                         \
+    X(EMBEDDING, 2, "embedding")
 #define CP_PROBE_REASON_MAP(X)                                                                     \
     X(STALE, 0, "stale")   /* nothing was heard of the endpoint for an interval */                 \
     X(OUTAGE, 1, "outage") /* it is held to be down: is it back? */                                \

@@ -143,6 +143,36 @@ int cp_probe_answer_take(struct cp_probe_answer *answer, struct sb_slice bytes, 
     return answer->is_bad ? SB_EPARSE : SB_EEOF;
 }
 
+/* --- embeddings --------------------------------------------------------------------------- */
+
+/* Numbers, or their bytes in base64. */
+static bool has_embedding(yyjson_val *root)
+{
+    yyjson_val *first = yyjson_arr_get_first(yyjson_obj_get(root, "data"));
+    yyjson_val *embedding = yyjson_obj_get(first, "embedding");
+
+    if (yyjson_is_arr(embedding))
+        return yyjson_is_num(yyjson_arr_get_first(embedding));
+    return yyjson_is_str(embedding) && yyjson_get_len(embedding) > 0;
+}
+
+void cp_probe_answer_take_embedding(struct cp_probe_answer *answer, struct sb_slice text,
+                                    sb_msec at)
+{
+    SB_CLEANUP(sb_json_free) yyjson_doc *doc = NULL;
+    yyjson_val *root;
+
+    answer->bytes += text.n;
+    if (sb_json_read(text, CP_PROBE_EMBEDDING_MAX, &doc, NULL) != SB_OK)
+        return;
+    root = yyjson_doc_get_root(doc);
+    read_usage(answer, yyjson_obj_get(root, "usage"));
+    if (yyjson_is_obj(yyjson_obj_get(root, "error")) || !has_embedding(root))
+        return;
+    note_content(answer, 0, at);
+    answer->is_finished = true;
+}
+
 /* --- the end ------------------------------------------------------------------------------ */
 
 static void estimate_usage(struct cp_probe_answer *answer, uint64_t request_bytes)

@@ -1,10 +1,11 @@
 /* controlplane/probe_answer.h - reads what a provider answers to a probe.
  *
  * Pure: bytes and times come from the caller.  Takes a streamed chat
- * completion as it arrives, and says when there is no need to read on, what
- * kind of outcome it was, and what it measured.  Nothing of the text is kept.
+ * completion as it arrives, or an embedding that is whole, and says when there
+ * is no need to read on, what kind of outcome it was, and what it measured.
+ * Nothing of the text is kept.
  *
- *      init -> take... -> end -> release
+ *      init -> take... or take_embedding -> end -> release
  */
 #pragma once
 
@@ -21,6 +22,7 @@
 enum {
     CP_PROBE_EVENT_MAX = 64 * 1024,   /* bytes of one event */
     CP_PROBE_ANSWER_MAX = 256 * 1024, /* bytes of all of it */
+    CP_PROBE_EMBEDDING_MAX = 1 << 20,
 };
 
 struct cp_probe_answer {
@@ -43,6 +45,11 @@ void cp_probe_answer_release(struct cp_probe_answer *answer);
  * it is none, more would not help. */
 int cp_probe_answer_take(struct cp_probe_answer *answer, struct sb_slice bytes,
                          sb_msec at) SB_MUSTCHECK;
+
+/* The whole body of a 200; at: when its last byte came.  What is no embedding
+ * leaves the answer without content. */
+void cp_probe_answer_take_embedding(struct cp_probe_answer *answer, struct sb_slice text,
+                                    sb_msec at);
 
 /* The connection is over, or was ended by us.  What the answer amounts to;
  * fills in usage where none was told. */

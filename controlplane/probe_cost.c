@@ -4,14 +4,14 @@
 #include "common/err.h"
 #include "common/money.h"
 #include "common/timefmt.h"
-#include "proto/snapshot.h"
+#include "proto/tariff.h"
 
 enum {
     TEMPLATE_TOKENS = 256, /* roles, separators, a system prompt of the provider's own */
     AHEAD_SECONDS = 3600,
 };
 
-static int64_t dearest(const int64_t *price, enum msg_price a, enum msg_price b)
+static int64_t dearer(const int64_t *price, enum msg_price a, enum msg_price b)
 {
     return price[a] > price[b] ? price[a] : price[b];
 }
@@ -19,16 +19,19 @@ static int64_t dearest(const int64_t *price, enum msg_price a, enum msg_price b)
 int cp_probe_worst(const struct msg_endpoint *endpoint, size_t request_bytes, uint32_t max_tokens,
                    int64_t *ret_worst)
 {
-    const int64_t *price = endpoint->price;
-    sb_money prompt, completion, worst;
+    const struct msg_tariff tariff = msg_endpoint_tariff(endpoint);
+    struct msg_prices dearest;
+    const int64_t *price = dearest.at;
+    sb_money prompt, completion = 0, worst;
     int rc;
 
-    if (price[MSG_PRICE_PROMPT] < 0 || price[MSG_PRICE_COMPLETION] < 0)
+    msg_tariff_dearest(&tariff, &dearest); /* it may be sent at another hour than it is planned */
+    if (price[MSG_PRICE_PROMPT] < 0 || (price[MSG_PRICE_COMPLETION] < 0 && max_tokens > 0))
         return SB_EINVAL;
-    rc = sb_money_mul(dearest(price, MSG_PRICE_PROMPT, MSG_PRICE_CACHE_WRITE),
+    rc = sb_money_mul(dearer(price, MSG_PRICE_PROMPT, MSG_PRICE_CACHE_WRITE),
                       request_bytes + TEMPLATE_TOKENS, &prompt);
-    if (rc == SB_OK)
-        rc = sb_money_mul(dearest(price, MSG_PRICE_COMPLETION, MSG_PRICE_REASONING), max_tokens,
+    if (rc == SB_OK && max_tokens > 0)
+        rc = sb_money_mul(dearer(price, MSG_PRICE_COMPLETION, MSG_PRICE_REASONING), max_tokens,
                           &completion);
     if (rc == SB_OK)
         rc = sb_money_add(prompt, completion, &worst);

@@ -19,8 +19,9 @@
 struct msg_endpoint;
 
 /* The most that a completion can cost: a token for every byte of the request
- * and a chat template's on top, max_tokens at the dearest price, and the
- * request.  SB_EINVAL: the endpoint has no prices; SB_ETOOBIG. */
+ * and a chat template's on top, max_tokens, and the request, each at the dearest
+ * price that can ever be in force.  max_tokens: 0 of an embedding.  SB_EINVAL:
+ * the endpoint has no prices; SB_ETOOBIG. */
 int cp_probe_worst(const struct msg_endpoint *endpoint, size_t request_bytes, uint32_t max_tokens,
                    int64_t *ret_worst) SB_MUSTCHECK;
 

@@ -36,8 +36,8 @@ static const char *limit_name(const struct msg_endpoint *endpoint)
                : "max_tokens";
 }
 
-static struct sb_slice openai_body(const struct msg_endpoint *endpoint, uint32_t max_tokens,
-                                   struct sb_arena *arena)
+static struct sb_slice openai_completion(const struct msg_endpoint *endpoint, uint32_t max_tokens,
+                                         struct sb_arena *arena)
 {
     struct sb_slice model = sb_json_quote(arena, endpoint->upstream_model);
 
@@ -48,11 +48,20 @@ static struct sb_slice openai_body(const struct msg_endpoint *endpoint, uint32_t
                            SB_SLICE_ARGS(model), limit_name(endpoint), max_tokens);
 }
 
+static struct sb_slice openai_embedding(const struct msg_endpoint *endpoint, struct sb_arena *arena)
+{
+    struct sb_slice model = sb_json_quote(arena, endpoint->upstream_model);
+
+    return sb_arena_printf(arena, "{\"model\":%.*s,\"input\":\"Hello.\"}", SB_SLICE_ARGS(model));
+}
+
 static const struct cp_probe_dialect dialects[] = {
     {.name = "openai",
      .completion_path = "/chat/completions",
+     .embedding_path = "/embeddings",
      .models_path = "/models",
-     .body = openai_body},
+     .completion_body = openai_completion,
+     .embedding_body = openai_embedding},
 };
 
 const struct cp_probe_dialect *cp_probe_dialect_find(struct sb_slice name)
@@ -86,10 +95,46 @@ bool cp_probe_credential(const struct msg_snapshot *snapshot, uint32_t provider,
     return !has_own;
 }
 
-bool cp_probe_is_chat(const struct msg_endpoint *endpoint)
+static bool gives(const struct msg_endpoint *endpoint, enum msg_modality modality)
 {
-    return (endpoint->output_modalities >> MSG_MODALITY_TEXT & 1) != 0 &&
-           (endpoint->input_modalities >> MSG_MODALITY_TEXT & 1) != 0;
+    return (endpoint->output_modalities >> modality & 1) != 0;
+}
+
+bool cp_probe_kind_of(const struct msg_endpoint *endpoint, enum cp_probe_kind *ret_kind)
+{
+    if ((endpoint->input_modalities >> MSG_MODALITY_TEXT & 1) == 0)
+        return false;
+    if (gives(endpoint, MSG_MODALITY_TEXT))
+        *ret_kind = CP_PROBE_COMPLETION;
+    else if (gives(endpoint, MSG_MODALITY_EMBEDDINGS))
+        *ret_kind = CP_PROBE_EMBEDDING;
+    else
+        return false;
+    return true;
+}
+
+bool cp_probe_question_make(const struct cp_probe_dialect *dialect,
+                            const struct msg_endpoint *endpoint, uint32_t max_tokens,
+                            struct sb_arena *arena, struct cp_probe_question *ret_question)
+{
+    enum cp_probe_kind kind;
+
+    if (!cp_probe_kind_of(endpoint, &kind))
+        return false;
+    if (kind == CP_PROBE_COMPLETION)
+        *ret_question = (struct cp_probe_question){
+            .kind = CP_PROBE_COMPLETION,
+            .path = dialect->completion_path,
+            .body = dialect->completion_body(endpoint, max_tokens, arena),
+            .max_tokens = max_tokens,
+        };
+    else
+        *ret_question = (struct cp_probe_question){
+            .kind = CP_PROBE_EMBEDDING,
+            .path = dialect->embedding_path,
+            .body = dialect->embedding_body(endpoint, arena),
+        };
+    return true;
 }
 
 static int unseal(const struct msg_provider *provider, const struct msg_credential *credential,

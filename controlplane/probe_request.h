@@ -9,6 +9,7 @@
 #include "common/attr.h"
 #include "common/err.h"
 #include "controlplane/fetch.h"
+#include "controlplane/probe.h"
 
 struct msg_credential;
 struct msg_endpoint;
@@ -19,10 +20,11 @@ struct sb_keyring;
 
 struct cp_probe_dialect {
     const char *name;
-    const char *completion_path, *models_path; /* after the base URL */
-    /* The body of a tiny streamed completion, in arena. */
-    struct sb_slice (*body)(const struct msg_endpoint *endpoint, uint32_t max_tokens,
-                            struct sb_arena *arena);
+    const char *completion_path, *embedding_path, *models_path; /* after the base URL */
+    /* The bodies of a tiny streamed completion and of a tiny embedding, in arena. */
+    struct sb_slice (*completion_body)(const struct msg_endpoint *endpoint, uint32_t max_tokens,
+                                       struct sb_arena *arena);
+    struct sb_slice (*embedding_body)(const struct msg_endpoint *endpoint, struct sb_arena *arena);
 };
 /* NULL: not spoken here. */
 const struct cp_probe_dialect *cp_probe_dialect_find(struct sb_slice name);
@@ -33,8 +35,19 @@ const struct cp_probe_dialect *cp_probe_dialect_find(struct sb_slice name);
 bool cp_probe_credential(const struct msg_snapshot *snapshot, uint32_t provider,
                          const struct msg_credential **ret_credential);
 
-/* Whether it answers chat completions. */
-bool cp_probe_is_chat(const struct msg_endpoint *endpoint);
+/* What an endpoint is asked. */
+struct cp_probe_question {
+    enum cp_probe_kind kind;
+    const char *path;     /* of the dialect */
+    struct sb_slice body; /* in arena */
+    uint32_t max_tokens;  /* of the answer; 0 of an embedding */
+};
+
+/* A completion where it chats, else an embedding; false: it answers neither. */
+bool cp_probe_kind_of(const struct msg_endpoint *endpoint, enum cp_probe_kind *ret_kind);
+bool cp_probe_question_make(const struct cp_probe_dialect *dialect,
+                            const struct msg_endpoint *endpoint, uint32_t max_tokens,
+                            struct sb_arena *arena, struct cp_probe_question *ret_question);
 
 /* A request without limits, its texts in arena.  path: one of the dialect's;
  * body: empty for a GET.  *ret_auth is for request->auth, and to be destroyed

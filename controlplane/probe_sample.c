@@ -4,11 +4,12 @@
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/sketch.h"
+#include "common/timefmt.h"
 #include "controlplane/fetch.h"
 #include "controlplane/mail.h"
 #include "controlplane/probe_answer.h"
-#include "proto/bill.h"
 #include "proto/sketch.h"
+#include "proto/tariff.h"
 
 enum { USUAL_TOKENS = 256 }; /* as where routing knows no better */
 
@@ -29,19 +30,21 @@ static enum msg_outcome judge(const struct cp_fetch_end *end, enum msg_outcome a
 }
 
 static void bill(struct cp_probe *probe, const struct cp_fetch_end *end,
-                 const struct cp_probe_answer *answer, const struct msg_prices *prices)
+                 const struct cp_probe_answer *answer, const struct msg_tariff *tariff)
 {
     probe->usage = (struct msg_usage){.source = MSG_USAGE_SOURCE_NONE};
     probe->cost = 0;
     if (!end->was_sent || (end->status != 0 && end->status != 200))
         return;
     probe->usage = answer->usage;
-    probe->cost = msg_bill_make(prices, &probe->usage).total;
+    probe->cost =
+        msg_bill_make_at(tariff, (int64_t)(probe->started_at / SB_USEC_PER_SEC), &probe->usage)
+            .total;
 }
 
 void cp_probe_conclude(struct cp_probe *probe, const struct cp_fetch_end *end,
                        struct cp_probe_answer *answer, size_t request_bytes,
-                       const struct msg_prices *prices)
+                       const struct msg_tariff *tariff)
 {
     enum msg_outcome answered = cp_probe_answer_end(answer, request_bytes);
     uint64_t first = answer->first_at * 1000;
@@ -55,7 +58,7 @@ void cp_probe_conclude(struct cp_probe *probe, const struct cp_fetch_end *end,
     if (answer->has_content)
         probe->first_token = first > (uint64_t)end->ready + 1 ? (uint32_t)(first - end->ready) : 1;
     probe->throughput = cp_probe_answer_throughput(answer);
-    bill(probe, end, answer, prices);
+    bill(probe, end, answer, tariff);
 }
 
 /* --- the sample -------------------------------------------------------------------------- */

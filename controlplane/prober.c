@@ -26,7 +26,7 @@
 #include "controlplane/sightings.h"
 #include "controlplane/stats.h"
 #include "controlplane/windows.h"
-#include "proto/bill.h"
+#include "proto/tariff.h"
 
 enum {
     LONGEST_WAIT = 1000, /* ms between two looks at the plan */
@@ -65,11 +65,14 @@ struct job {
     struct cp_prober *prober;
     struct sb_list link;
     struct cp_probe probe;
+    struct msg_tariff
+        tariff; /* of the copies below: the catalogue may go before the answer comes */
     struct msg_prices prices;
+    struct msg_override overrides[MSG_OVERRIDES_MAX];
     size_t request_bytes;
     struct cp_fetch *fetch;
-    struct cp_probe_answer answer; /* of a completion */
-    struct sb_buf list;            /* of models, as it comes */
+    struct cp_probe_answer answer; /* of an endpoint */
+    struct sb_buf whole;           /* an embedding, or a list of models, as it comes */
 };
 
 static void look(struct cp_prober *prober);
@@ -106,7 +109,9 @@ static void forget_catalog(struct cp_prober *prober)
 static bool can_probe(const struct msg_snapshot *snapshot, const struct msg_endpoint *endpoint,
                       const bool *has_key)
 {
-    return cp_probe_is_chat(endpoint) && has_key[endpoint->provider] &&
+    enum cp_probe_kind kind;
+
+    return has_key[endpoint->provider] && cp_probe_kind_of(endpoint, &kind) &&
            cp_probe_dialect_find(snapshot->providers[endpoint->provider].dialect) != NULL;
 }
 
@@ -205,10 +210,14 @@ static void on_catalog(struct cp_prober *prober, struct cp_catalog_mail *catalog
 
 /* --- wanting ----------------------------------------------------------------------------- */
 
-static struct sb_slice body_of(const struct msg_provider *provider,
-                               const struct msg_endpoint *endpoint, struct sb_arena *arena)
+/* False: it cannot be asked anything. */
+static bool ask(const struct msg_provider *provider, const struct msg_endpoint *endpoint,
+                struct sb_arena *arena, struct cp_probe_question *ret_question)
 {
-    return cp_probe_dialect_find(provider->dialect)->body(endpoint, CP_PROBER_TOKENS, arena);
+    const struct cp_probe_dialect *dialect = cp_probe_dialect_find(provider->dialect);
+
+    return dialect != NULL &&
+           cp_probe_question_make(dialect, endpoint, CP_PROBER_TOKENS, arena, ret_question);
 }
 
 /* False: it is gone, or has no prices. */
@@ -218,8 +227,9 @@ static bool want(struct cp_prober *prober, uint64_t id, enum cp_probe_reason rea
     SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(SCRATCH);
     const struct msg_endpoint *endpoint = endpoint_of(prober, id);
     const struct msg_snapshot *snapshot = prober->catalog->snapshot;
-    struct cp_probe probe = {.kind = CP_PROBE_COMPLETION, .reason = reason, .endpoint = id};
+    struct cp_probe probe = {.reason = reason, .endpoint = id};
     const struct msg_provider *provider;
+    struct cp_probe_question question;
     struct sb_slice name;
 
     if (endpoint == NULL)
@@ -229,9 +239,10 @@ static bool want(struct cp_prober *prober, uint64_t id, enum cp_probe_reason rea
                            SB_SLICE_ARGS(endpoint->tag));
     if (!sb_slice_copy_text(name, probe.name, sizeof(probe.name)) ||
         !sb_slice_copy_text(provider->slug, probe.provider, sizeof(probe.provider)) ||
-        cp_probe_worst(endpoint, body_of(provider, endpoint, arena).n, CP_PROBER_TOKENS,
-                       &probe.reserved) != SB_OK)
+        !ask(provider, endpoint, arena, &question) ||
+        cp_probe_worst(endpoint, question.body.n, question.max_tokens, &probe.reserved) != SB_OK)
         return false;
+    probe.kind = question.kind;
     *ret_probe = probe;
     return true;
 }
@@ -329,8 +340,8 @@ static bool on_body(void *ctx, unsigned status, struct sb_slice bytes)
 
     if (status != 200) /* an error's text is of no use, and may hold a key */
         return false;
-    if (job->probe.kind == CP_PROBE_MODELS)
-        return sb_buf_append(&job->list, bytes) == SB_OK;
+    if (job->probe.kind != CP_PROBE_COMPLETION)
+        return sb_buf_append(&job->whole, bytes) == SB_OK;
     return cp_probe_answer_take(&job->answer, bytes, cp_fetch_age(job->fetch)) == SB_OK;
 }
 
@@ -354,7 +365,7 @@ static void release(struct job *job)
     sb_list_remove(&job->link);
     *open_of(job->prober, job->probe.kind) -= 1;
     cp_probe_answer_release(&job->answer);
-    sb_buf_release(&job->list);
+    sb_buf_release(&job->whole);
     sb_mem_free(job);
 }
 
@@ -416,7 +427,7 @@ static enum msg_outcome conclude_list(struct cp_prober *prober, const struct job
     if (end->outcome != MSG_OUTCOME_SUCCESS)
         return end->outcome;
     sightings = cp_sightings_new(prober->term);
-    if (cp_models_read(sb_buf_slice(&job->list), sightings->arena, &models, &n, &err) != SB_OK) {
+    if (cp_models_read(sb_buf_slice(&job->whole), sightings->arena, &models, &n, &err) != SB_OK) {
         sb_log_info(PROBE, "the list of models cannot be read provider=%s: %s", job->probe.provider,
                     err.text);
         cp_mail_free(&sightings->mail);
@@ -437,8 +448,11 @@ static void on_end(void *ctx, const struct cp_fetch_end *end)
     struct cp_probe *probe = &job->probe;
 
     job->fetch = NULL;
-    if (probe->kind == CP_PROBE_COMPLETION) {
-        cp_probe_conclude(probe, end, &job->answer, job->request_bytes, &job->prices);
+    if (probe->kind == CP_PROBE_EMBEDDING && end->status == 200 &&
+        end->outcome == MSG_OUTCOME_SUCCESS)
+        cp_probe_answer_take_embedding(&job->answer, sb_buf_slice(&job->whole), end->took / 1000);
+    if (probe->kind != CP_PROBE_MODELS) {
+        cp_probe_conclude(probe, end, &job->answer, job->request_bytes, &job->tariff);
     } else {
         probe->outcome = conclude_list(job->prober, job, end);
         probe->status = (uint16_t)end->status;
@@ -449,6 +463,12 @@ static void on_end(void *ctx, const struct cp_fetch_end *end)
 }
 
 static const struct cp_fetch_reader reader = {.on_body = on_body, .on_end = on_end};
+
+static const size_t bytes_limits[] = {
+    [CP_PROBE_COMPLETION] = CP_PROBE_ANSWER_MAX,
+    [CP_PROBE_MODELS] = CP_MODELS_BYTES_MAX,
+    [CP_PROBE_EMBEDDING] = CP_PROBE_EMBEDDING_MAX,
+};
 
 /* Sends it.  The key is unsealed for as long as that takes. */
 static int send(struct job *job, uint32_t index, const char *path, struct sb_slice body,
@@ -471,26 +491,34 @@ static int send(struct job *job, uint32_t index, const char *path, struct sb_sli
     request.connect_limit = CP_PROBER_CONNECT_LIMIT;
     request.first_limit = CP_PROBER_FIRST_LIMIT;
     request.limit = CP_PROBER_LIMIT;
-    request.bytes_limit =
-        job->probe.kind == CP_PROBE_MODELS ? CP_MODELS_BYTES_MAX : CP_PROBE_ANSWER_MAX;
+    request.bytes_limit = bytes_limits[job->probe.kind];
     job->request_bytes = body.n;
     rc = cp_fetch_start(prober->fetcher, &request, &reader, job, &job->fetch);
     return rc == SB_OK ? rc : sb_err_set(err, rc, "libcurl does not take the request");
 }
 
-static int send_completion(struct job *job, struct sb_errmsg *err)
+static void keep_tariff(struct job *job, const struct msg_endpoint *endpoint)
+{
+    memcpy(job->prices.at, endpoint->price, sizeof(job->prices.at));
+    for (size_t i = 0; i < endpoint->n_overrides; i++)
+        job->overrides[i] = endpoint->overrides[i];
+    job->tariff = (struct msg_tariff){
+        .price = job->prices.at, .overrides = job->overrides, .n_overrides = endpoint->n_overrides};
+}
+
+static int send_question(struct job *job, struct sb_errmsg *err)
 {
     SB_CLEANUP(sb_arena_destroy) struct sb_arena *arena = sb_arena_new(SCRATCH);
     const struct msg_snapshot *snapshot = job->prober->catalog->snapshot;
     const struct msg_endpoint *endpoint = endpoint_of(job->prober, job->probe.endpoint);
-    const struct msg_provider *provider;
+    struct cp_probe_question question;
 
-    if (endpoint == NULL)
-        return sb_err_set(err, SB_ENOENT, "it is gone");
-    provider = &snapshot->providers[endpoint->provider];
-    memcpy(job->prices.at, endpoint->price, sizeof(job->prices.at));
-    return send(job, endpoint->provider, cp_probe_dialect_find(provider->dialect)->completion_path,
-                body_of(provider, endpoint, arena), err);
+    if (endpoint == NULL ||
+        !ask(&snapshot->providers[endpoint->provider], endpoint, arena, &question) ||
+        question.kind != job->probe.kind)
+        return sb_err_set(err, SB_ENOENT, "it is gone, or answers something else now");
+    keep_tariff(job, endpoint);
+    return send(job, endpoint->provider, question.path, question.body, err);
 }
 
 static int send_list(struct job *job, struct sb_errmsg *err)
@@ -515,9 +543,9 @@ static void begin(struct cp_prober *prober, const struct cp_probe *probe)
     job->prober = prober;
     job->probe = *probe;
     cp_probe_answer_init(&job->answer);
-    sb_buf_init(&job->list, CP_MODELS_BYTES_MAX);
+    sb_buf_init(&job->whole, bytes_limits[probe->kind]);
     sb_list_add_tail(&prober->jobs, &job->link);
-    rc = probe->kind == CP_PROBE_MODELS ? send_list(job, &err) : send_completion(job, &err);
+    rc = probe->kind == CP_PROBE_MODELS ? send_list(job, &err) : send_question(job, &err);
     if (rc == SB_OK)
         return;
     sb_log_warn(PROBE, "cannot probe provider=%s endpoint=%s: %s", probe->provider, probe->name,

@@ -7,10 +7,10 @@
  * (controlplane/fetch.h), and hands what it measured to the tables actor as a
  * sample and to the ledger as a record.
  *
- * A probe: a streamed chat completion of CP_PROBER_TOKENS tokens with the
- * house's key, on a connection of its own.  Endpoints that do not chat, whose
- * dialect is not spoken here, or that only tenants have keys for, are not
- * probed.
+ * A probe: a streamed chat completion of CP_PROBER_TOKENS tokens, or of
+ * endpoints that do not chat an embedding of a word, with the house's key, on a
+ * connection of its own.  Endpoints that give neither, whose dialect is not
+ * spoken here, or that only tenants have keys for, are not probed.
  *
  * Besides, it reads the list of models of every provider that has endpoints
  * (controlplane/models_list.h) and tells the ledger what is there otherwise

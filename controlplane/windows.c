@@ -415,6 +415,25 @@ static int make_row(const struct window *window, sb_msec now, struct scratch *sc
     return SB_OK;
 }
 
+/* Only for what goes out: nothing is decided by it, so it moves no row. */
+static int fill_half_hour(const struct window *window, sb_msec now, struct scratch *scratch,
+                          struct msg_table_row *row)
+{
+    int rc = add_up(window, CP_SPAN_HALF_HOUR, now, scratch);
+
+    put_latency(either(&scratch->traffic.first_token, &scratch->probes.first_token),
+                row->first_token_half_hour);
+    put_throughput(either(&scratch->traffic.throughput, &scratch->probes.throughput),
+                   row->throughput_half_hour);
+    return rc;
+}
+
+static bool has_half_hour(const struct msg_table_row *row)
+{
+    return row->first_token_half_hour[0] != MSG_NO_DATA ||
+           row->throughput_half_hour[0] != MSG_NO_DATA;
+}
+
 /* By 5 % of the larger one, or from or to "no data". */
 static bool has_moved(uint32_t a, uint32_t b)
 {
@@ -441,6 +460,8 @@ static bool is_due(const struct window *window, const struct msg_table_row *row,
 {
     if (!window->is_published || window->verdict_changed || is_different(row, &window->published) ||
         window->cooldown_until > window->cooldown_told)
+        return true;
+    if (now - window->published_at >= CP_WIDE_REFRESH && has_half_hour(&window->published))
         return true;
     return window->heard > window->published_at && now - window->published_at >= CP_ROW_REFRESH;
 }
@@ -482,6 +503,9 @@ static int look(struct cp_windows *windows, struct window *window, sb_msec now,
     window->looked_at = now;
     *ret_due = is_due(window, row, now);
     if (*ret_due) {
+        rc = fill_half_hour(window, now, &windows->scratch, row);
+        if (rc != SB_OK)
+            return rc;
         window->published = *row;
         window->published_at = now;
         window->is_published = true;
@@ -540,7 +564,9 @@ static int all_rows(struct cp_windows *windows, sb_msec now, struct msg_table_ro
     HASH_ITER(hh, windows->all, window, next)
     {
         if (rc == SB_OK)
-            rc = make_row(window, now, &windows->scratch, &rows[n++]);
+            rc = make_row(window, now, &windows->scratch, &rows[n]);
+        if (rc == SB_OK)
+            rc = fill_half_hour(window, now, &windows->scratch, &rows[n++]);
     }
     *ret_n = n;
     return rc;

@@ -37,7 +37,9 @@ struct sb_arena;
 struct sb_buf;
 
 enum {
-    CP_ROW_REFRESH = 10000, /* ms */
+    CP_ROW_REFRESH = 10000,   /* ms */
+    CP_WIDE_REFRESH = 300000, /* ms; of rows that nothing is heard of, while the last half hour
+                                 knows something */
     CP_STEP_SAMPLES = 20,
     CP_WINDOWS_MAX = 2000000, /* endpoints */
 };

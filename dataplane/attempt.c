@@ -12,6 +12,7 @@
 #include "dataplane/log.h"
 #include "dataplane/outcome.h"
 #include "dataplane/outlet.h"
+#include "dataplane/patience.h"
 #include "dataplane/relay.h"
 #include "dataplane/request.h"
 #include "dataplane/retry_after.h"
@@ -21,20 +22,16 @@
 #include "dataplane/tail.h"
 #include "dataplane/telemetry.h"
 #include "dataplane/worker.h"
-#include "proto/bill.h"
 
 enum {
-    READ_ROUNDS = 8,          /* of the scratch buffer per event */
-    SHORT_READ = 16 * 1024,   /* less than a TLS record: there is hardly more */
-    ERROR_MAX = 256 * 1024,   /* bytes of an error answer that are looked at */
-    EVENT_MAX = 4 << 20,      /* bytes of one event */
-    HELD_MAX = 256 * 1024,    /* chunks before the first content, which adds one event */
-    FIELDS_MAX = 100,         /* of an answer's head */
-    GRACE_MSEC = 1000,        /* after the finish reason, for usage and end mark */
-    RETRY_AFTER_MSEC = 5000,  /* of a 429 that does not say */
-    FIRST_TOKEN_BASE = 10000, /* milliseconds; ROUTING.md 8 */
-    TOKENS_PER_SECOND = 4000,
-    REASONING_FACTOR = 6,
+    READ_ROUNDS = 8,         /* of the scratch buffer per event */
+    SHORT_READ = 16 * 1024,  /* less than a TLS record: there is hardly more */
+    ERROR_MAX = 256 * 1024,  /* bytes of an error answer that are looked at */
+    EVENT_MAX = 4 << 20,     /* bytes of one event */
+    HELD_MAX = 256 * 1024,   /* chunks before the first content, which adds one event */
+    FIELDS_MAX = 100,        /* of an answer's head */
+    GRACE_MSEC = 1000,       /* after the finish reason, for usage and end mark */
+    RETRY_AFTER_MSEC = 5000, /* of a 429 that does not say */
 };
 
 static void start_dial(struct dp_attempt *a, bool fresh);
@@ -48,7 +45,7 @@ static void release_conn(struct dp_attempt *a, bool clean)
 
     if (a->conn == NULL)
         return;
-    if (clean && sb_buf_len(&a->out) == 0)
+    if (clean && a->rest.n == 0)
         dp_pool_give(pool, &a->conn);
     else
         dp_pool_drop(pool, &a->conn);
@@ -78,10 +75,11 @@ static void settle(struct dp_attempt *a, enum msg_outcome outcome)
                      &(struct dp_telemetry_entry){
                          .attempt = note,
                          .usage = &a->incoming.usage,
-                         .cost = msg_bill_make(&req->prices, &a->incoming.usage).total,
+                         .cost = dp_bill(req, &a->incoming.usage).total,
                          .verdict = meaning->verdict,
                          .retry_after = a->retry_after,
-                         .streamed = req->facts != NULL && req->facts->stream,
+                         .streamed = req->facts != NULL &&
+                                     (req->facts->stream || req->facts->api == MSG_API_EMBEDDINGS),
                      });
     if (outcome != MSG_OUTCOME_SUCCESS)
         dp_log_attempt(req, note);
@@ -94,7 +92,7 @@ static void quiesce(struct dp_attempt *a)
     dp_pool_cancel(a->req->worker->pool, &a->take);
     sb_timer_cancel(&a->limit);
     sb_task_cancel(&a->later);
-    sb_buf_clear(&a->out);
+    a->rest.n = 0;
     sb_mem_free(a->fields);
     a->fields = NULL;
     a->state = DP_ATTEMPT_IDLE;
@@ -210,7 +208,7 @@ static void finish_stream(struct dp_attempt *a, bool ended, bool clean)
     }
     /* the rest is read for the sake of the connection: only one that has taken
      * the whole request, and is to be kept, is worth it */
-    if (ended || !a->head.keep_alive || sb_buf_len(&a->out) > 0)
+    if (ended || !a->head.keep_alive || a->rest.n > 0)
         release_conn(a, clean);
     else if (a->conn != NULL)
         dp_tail_read(req->worker, &a->conn, &a->parser);
@@ -494,7 +492,7 @@ static void on_broken(struct dp_attempt *a)
         a->req->worker->stats.stale_retries++;
         a->retried_stale = true;
         release_conn(a, false);
-        sb_buf_clear(&a->out);
+        a->rest.n = 0;
         start_dial(a, true);
         return;
     }
@@ -531,25 +529,36 @@ static void on_readable(struct dp_attempt *a)
 
 /* --- sending ----------------------------------------------------------------- */
 
+/* The socket has taken so many bytes of what is left. */
+static void take_sent(struct dp_pieces *rest, size_t sent)
+{
+    while (rest->n > 0 && sent >= rest->list[0].n) {
+        sent -= rest->list[0].n;
+        rest->list++;
+        rest->n--;
+    }
+    if (rest->n > 0)
+        rest->list[0] = sb_slice_from(rest->list[0], sent);
+}
+
 static void send_rest(struct dp_attempt *a)
 {
     size_t n = 0;
     int rc;
 
-    if (sb_buf_len(&a->out) == 0)
+    if (a->rest.n == 0)
         return;
-    rc = dp_conn_send(a->conn, sb_buf_slice(&a->out), &n);
+    rc = dp_conn_sendv(a->conn, a->rest.list, a->rest.n, &n);
     if (rc == SB_EAGAIN)
         return;
-    if (rc != SB_OK) {
-        /* it may have answered before it read all: 413, 401 */
-        sb_buf_clear(&a->out);
+    if (rc == SB_OK)
+        take_sent(&a->rest, n);
+    else
+        a->rest.n = 0;
+    if (a->rest.n == 0 && a->req->state == DP_REQ_RELAY)
+        dp_request_drop_body(a->req);
+    if (rc != SB_OK) /* it may have answered before it read all: 413, 401 */
         on_readable(a);
-        return;
-    }
-    sb_buf_consume(&a->out, n);
-    if (sb_buf_len(&a->out) == 0)
-        sb_buf_clear(&a->out);
 }
 
 static void on_conn_event(struct dp_conn *conn, unsigned events)
@@ -562,18 +571,17 @@ static void on_conn_event(struct dp_conn *conn, unsigned events)
         on_readable(a);
 }
 
-/* Keeps what the socket did not take. */
-static int keep_rest(struct dp_attempt *a, const struct sb_slice *parts, size_t n, size_t sent)
+/* Keeps what the socket did not take: the body is there until it is sent, the
+ * head's text is not ours. */
+static void keep_rest(struct dp_attempt *a, const struct dp_pieces *all, size_t sent)
 {
-    int rc = SB_OK;
+    a->rest = *all;
+    take_sent(&a->rest, sent);
+    for (size_t left = all->n - a->rest.n; left < DP_PIECES_HEAD; left++) {
+        struct sb_slice *head = &all->list[left];
 
-    for (size_t i = 0; i < n && rc == SB_OK; i++) {
-        size_t skip = sent < parts[i].n ? sent : parts[i].n;
-
-        sent -= skip;
-        rc = sb_buf_append(&a->out, sb_slice_from(parts[i], skip));
+        *head = sb_arena_dup(a->req->arena, *head);
     }
-    return rc;
 }
 
 /* Fields that differ from request to request, and the end of the head. */
@@ -590,12 +598,21 @@ static int put_last_fields(const struct dp_request *req, size_t body_bytes, stru
     return rc == SB_OK ? sb_http1_put_end(head) : rc;
 }
 
-/* Puts the request together and sends it.  Encoded here, not before, so that
- * it is sent as soon as the connection stands and held only if it must be. */
+static size_t bytes_of(const struct sb_slice *list, size_t n)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++)
+        bytes += list[i].n;
+    return bytes;
+}
+
+/* Puts the request together and sends it.  Here, not before, so that it is sent
+ * as soon as the connection stands. */
 static int send_request(struct dp_attempt *a)
 {
     struct dp_request *req = a->req;
-    struct sb_buf *body = &req->worker->out, *last = &req->worker->head;
+    struct sb_buf *last = &req->worker->head;
     const struct dp_outgoing outgoing = {
         .ask = req->facts,
         .model_json = a->upstream_model_json,
@@ -604,25 +621,25 @@ static int send_request(struct dp_attempt *a)
         .limit_member = dp_limit_member(a->candidate->endpoint, req->facts),
         .arena = req->arena,
     };
-    struct sb_slice parts[3];
+    struct dp_pieces all = {.n = 0};
     size_t sent = 0;
-    int rc;
+    int rc = a->dialect->encode(&outgoing, &all);
 
-    sb_buf_reset(body);
     sb_buf_reset(last);
-    rc = dp_outlets_head(req->snapshot->extra, a->candidate, req->facts->api, &parts[0], NULL);
     if (rc == SB_OK)
-        rc = a->dialect->encode(&outgoing, body);
+        rc = dp_outlets_head(req->snapshot->extra, a->candidate, req->facts->api, &all.list[0],
+                             NULL);
     if (rc == SB_OK)
-        rc = put_last_fields(req, sb_buf_len(body), last);
+        rc = put_last_fields(
+            req, bytes_of(all.list + DP_PIECES_HEAD, all.n - DP_PIECES_HEAD), last);
     if (rc != SB_OK)
         return rc;
-    parts[1] = sb_buf_slice(last);
-    parts[2] = sb_buf_slice(body);
-    rc = dp_conn_sendv(a->conn, parts, SB_ARRAY_LEN(parts), &sent);
-    if (rc == SB_OK || rc == SB_EAGAIN)
-        rc = keep_rest(a, parts, SB_ARRAY_LEN(parts), sent);
-    return rc;
+    all.list[1] = sb_buf_slice(last);
+    rc = dp_conn_sendv(a->conn, all.list, all.n, &sent);
+    if (rc != SB_OK && rc != SB_EAGAIN)
+        return rc;
+    keep_rest(a, &all, sent);
+    return SB_OK;
 }
 
 static void on_conn(struct dp_attempt *a)
@@ -637,7 +654,6 @@ static void on_conn(struct dp_attempt *a)
     a->got_bytes = false;
     a->state = DP_ATTEMPT_WAIT;
     rc = send_request(a);
-    sb_buf_reset(&a->req->worker->out); /* half a body too: others append to this */
     if (rc == SB_OK)
         return;
     if ((rc == SB_ECONNRESET || rc == SB_EIO) && is_stale(a)) {
@@ -719,38 +735,27 @@ static void on_limit(struct sb_timer *timer)
     }
 }
 
-static sb_msec at_most(sb_msec limit, sb_msec other)
-{
-    return other > 0 && other < limit ? other : limit;
-}
-
-/* Time for the first content of a stream, or for a whole answer. */
 static sb_msec attempt_limit(const struct dp_attempt *a, bool is_last)
 {
     const struct dp_request *req = a->req;
-    const struct dp_conf *conf = req->worker->conf;
-    const struct dp_plan *plan = &req->decision->plan;
-    const struct dp_row *row;
-    sb_msec limit;
+    struct dp_patience_ask ask = {
+        .conf = req->worker->conf,
+        .plan = &req->decision->plan,
+        .streamed = req->facts->stream,
+        .reasoning = req->facts->reasoning,
+        .is_last = is_last,
+        .prompt_tokens = req->decision->prompt_tokens,
+        .p99 = MSG_NO_DATA,
+    };
 
-    if (!req->facts->stream)
-        return at_most(is_last ? conf->answer_timeout_last : conf->answer_timeout,
-                       plan->attempt_timeout);
-    if (is_last) {
-        limit = conf->first_token_last;
-    } else {
-        limit =
-            FIRST_TOKEN_BASE + (sb_msec)(req->decision->prompt_tokens * 1000 / TOKENS_PER_SECOND);
-        row = dp_tables_find(req->worker->tables, req->snapshot, a->candidate->endpoint);
-        if (dp_row_is_fresh(row, sb_loop_now(req->worker->loop)) &&
-            row->first_token[MSG_PERCENTILES - 1] != MSG_NO_DATA &&
-            row->first_token[MSG_PERCENTILES - 1] * UINT64_C(3) > limit)
-            limit = row->first_token[MSG_PERCENTILES - 1] * UINT64_C(3);
+    if (ask.streamed && !is_last) { /* it says nothing otherwise */
+        const struct dp_row *row =
+            dp_tables_find(req->worker->tables, req->snapshot, a->candidate->endpoint);
+
+        if (dp_row_is_fresh(row, sb_loop_now(req->worker->loop)))
+            ask.p99 = row->first_token[MSG_PERCENTILES - 1];
     }
-    if (req->facts->reasoning)
-        limit *= REASONING_FACTOR;
-    limit = at_most(limit, plan->first_token_timeout);
-    return at_most(limit, plan->attempt_timeout);
+    return dp_patience(&ask);
 }
 
 /* --- start ------------------------------------------------------------------- */
@@ -804,7 +809,7 @@ void dp_attempt_start(struct dp_attempt *a, const struct dp_candidate *candidate
     a->is_stream = a->is_raw = a->retried_stale = a->got_event = false;
     a->retry_after = 0;
     a->verdict = (struct dp_verdict){.outcome = MSG_OUTCOME_NONE};
-    sb_buf_init(&a->out, req->body.n * 2 + (1 << 20));
+    a->rest.n = 0;
     sb_buf_init(&a->half, req->worker->conf->head_limit + DP_SCRATCH_BYTES);
     sb_buf_init(&a->held, HELD_MAX + 2 * EVENT_MAX);
     describe(a, candidate);
@@ -845,7 +850,6 @@ void dp_attempt_release(struct dp_attempt *a)
     sb_timer_release(&a->limit);
     sb_task_cancel(&a->later);
     sb_sse_release(&a->sse);
-    sb_buf_release(&a->out);
     sb_buf_release(&a->half);
     sb_buf_release(&a->in);
     sb_buf_release(&a->held);

@@ -44,7 +44,7 @@ struct dp_attempt {
 
     struct dp_take take;
     struct dp_conn *conn;
-    struct sb_buf out; /* of the request, not yet sent */
+    struct dp_pieces rest; /* of the request: not yet sent; n 0: all is */
     bool retried_stale;
     bool is_last; /* no other candidate is left */
 

@@ -5,9 +5,18 @@
 #include "common/err.h"
 #include "common/money.h"
 #include "common/num.h"
+#include "common/timefmt.h"
+#include "dataplane/request.h"
 
 /* Pieces of the usage object: 420 bytes of text, 6 counts, 4 amounts. */
 enum { USAGE_MAX = 1024 };
+
+struct msg_bill dp_bill(const struct dp_request *req, const struct msg_usage *usage)
+{
+    if (req->tariff.price == NULL)
+        return (struct msg_bill){.total = 0};
+    return msg_bill_make_at(&req->tariff, req->record.received_at / SB_USEC_PER_SEC, usage);
+}
 
 void dp_usage_estimate(struct msg_usage *usage, double prompt_tokens, uint64_t content_bytes)
 {

@@ -13,6 +13,12 @@
 
 struct sb_buf;
 
+struct dp_request;
+
+/* What so much costs at the endpoint that serves, by its prices at the moment
+ * when the request was received; nothing before one does. */
+struct msg_bill dp_bill(const struct dp_request *req, const struct msg_usage *usage);
+
 /* Fills what the provider did not tell. */
 void dp_usage_estimate(struct msg_usage *usage, double prompt_tokens, uint64_t content_bytes);
 

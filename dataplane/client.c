@@ -482,10 +482,26 @@ static void on_bytes(struct dp_client *client, struct sb_slice bytes)
     }
 }
 
+/* Where what comes next is read to.  The rest of a body whose length is known
+ * goes to its place at once, and nothing behind it. */
+static char *room_of(struct dp_client *client, size_t *ret_size)
+{
+    char *room = NULL;
+
+    if (client->state == BODY && !client->finishing && client->req != NULL)
+        room = dp_request_body_room(client->req, ret_size);
+    if (room != NULL)
+        return room;
+    *ret_size = DP_SCRATCH_BYTES;
+    return client->worker->scratch;
+}
+
 static void on_readable(struct dp_client *client)
 {
     for (int round = 0; round < READ_ROUNDS && !client->gone; round++) {
-        ssize_t n = recv(sb_watch_fd(&client->watch), client->worker->scratch, DP_SCRATCH_BYTES, 0);
+        size_t size;
+        char *room = room_of(client, &size);
+        ssize_t n = recv(sb_watch_fd(&client->watch), room, size, 0);
 
         if (n < 0) {
             if (errno != EAGAIN && errno != EINTR)
@@ -496,8 +512,8 @@ static void on_readable(struct dp_client *client)
             lose(client);
             return;
         }
-        on_bytes(client, sb_slice_make(client->worker->scratch, (size_t)n));
-        if (n < DP_SCRATCH_BYTES || client->read_stopped)
+        on_bytes(client, sb_slice_make(room, (size_t)n));
+        if ((size_t)n < size || room != client->worker->scratch || client->read_stopped)
             return;
     }
 }

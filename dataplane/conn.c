@@ -13,7 +13,7 @@
 
 /* --- the plain socket --------------------------------------------------------- */
 
-enum { PARTS_MAX = 16 }; /* of one sendmsg; more go with the next */
+enum { PARTS_MAX = 32 }; /* of one sendmsg; more go with the next */
 
 /* What is wrong with a socket matters to nobody: the request is told that the
  * connection broke, the dial's own errors are classified by dial.c. */

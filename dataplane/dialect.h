@@ -34,6 +34,13 @@ struct dp_outgoing {
     struct sb_arena *arena;
 };
 
+struct dp_pieces {
+    struct sb_slice *list; /* the first DP_PIECES_HEAD are left for the head */
+    size_t n;              /* with them */
+};
+
+enum { DP_PIECES_HEAD = 2 };
+
 /* One answer of a provider on its way to the client. */
 struct dp_incoming {
     /* Set by the caller.  JSON strings are with quotes, escaped. */
@@ -80,8 +87,9 @@ struct dp_dialect {
     const char *name; /* as in the provider record: "openai" */
     /* Path below the base URL; NULL when the dialect has no such API. */
     const char *(*path)(enum msg_api api);
-    /* Appends the body of one attempt.  SB_ETOOBIG, SB_ENOMEM. */
-    int (*encode)(const struct dp_outgoing *outgoing, struct sb_buf *out);
+    /* The body of one attempt, in pieces that live as long as the request's body
+     * and arena; the list is in the arena, too.  SB_ENOSPC, SB_ETOOBIG, SB_ENOMEM. */
+    int (*encode)(const struct dp_outgoing *outgoing, struct dp_pieces *ret_body);
     /* A whole 2xx answer: learns the facts.  SB_EPARSE: not JSON, or no answer;
      * SB_OK with has_error: an error that came with a good status.  Borrows
      * body until write_answer(). */

@@ -8,11 +8,11 @@
 #define _GNU_SOURCE /* memmem */
 #include "common/err.h"
 #include "common/json.h"
-#include "common/money.h"
 #include "dataplane/answer.h"
 #include "dataplane/api.h"
 #include "dataplane/request.h"
 #include "dataplane/route/policy.h"
+#include "dataplane/route/prices.h"
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
 #include "dataplane/worker.h"
@@ -37,17 +37,21 @@ static void add_parameters(struct sb_json *json, uint64_t bits)
     sb_json_close_array(json);
 }
 
-static void add_pricing(struct sb_json *json, const int64_t price[MSG_PRICE_COUNT])
+/* NULL: of nobody. */
+static void add_pricing(struct sb_json *json, const struct msg_endpoint *row)
 {
-    sb_json_add_object(json, "pricing");
-    for (int kind = 0; kind < MSG_PRICE_COUNT; kind++) {
-        char text[SB_MONEY_TEXT_MAX];
+    static const int64_t none[MSG_PRICE_COUNT] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
 
-        if (price[kind] < 0 && kind != MSG_PRICE_PROMPT && kind != MSG_PRICE_COMPLETION)
-            continue;
-        sb_json_add_text(
-            json, msg_price_name(kind),
-            sb_slice_make(text, sb_money_format(price[kind] < 0 ? 0 : price[kind], text)));
+    sb_json_add_object(json, "pricing");
+    dp_prices_add(json, row != NULL ? row->price : none);
+    if (row != NULL && row->n_overrides > 0) {
+        sb_json_add_array(json, "overrides");
+        for (size_t i = 0; i < row->n_overrides; i++) {
+            sb_json_open_object(json);
+            dp_prices_add_override(json, &row->overrides[i]);
+            sb_json_close_object(json);
+        }
+        sb_json_close_array(json);
     }
     sb_json_close_object(json);
 }
@@ -86,7 +90,6 @@ static const struct msg_endpoint *cheapest(const struct dp_snapshot *snapshot,
 static void put_model(struct sb_json *json, const struct dp_snapshot *snapshot,
                       const struct dp_model *model)
 {
-    static const int64_t no_price[MSG_PRICE_COUNT] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     const struct msg_model *row = model->row;
     const struct msg_endpoint *best = cheapest(snapshot, model);
     size_t slash = sb_slice_find(row->id, '/');
@@ -101,7 +104,7 @@ static void put_model(struct sb_json *json, const struct dp_snapshot *snapshot,
     sb_json_add_text(json, "description", row->description);
     sb_json_add_u64(json, "context_length", row->context_length);
     add_architecture(json, row->input_modalities, row->output_modalities);
-    add_pricing(json, best != NULL ? best->price : no_price);
+    add_pricing(json, best);
     sb_json_add_object(json, "top_provider");
     sb_json_add_u64(json, "context_length", best != NULL ? best->context_length : 0);
     if (best != NULL && best->max_completion_tokens > 0)
@@ -298,15 +301,18 @@ static void put_measured(struct sb_json *json, const struct dp_request *req,
                          const struct dp_endpoint *endpoint)
 {
     const struct dp_row *row = dp_tables_find(req->worker->tables, req->snapshot, endpoint);
-    bool fresh = dp_row_is_fresh(row, sb_loop_now(req->worker->loop));
+    sb_msec now = sb_loop_now(req->worker->loop);
+    bool fresh = dp_row_is_fresh(row, now);
+    bool half_hour = row != NULL && now < row->half_hour_until;
+    bool day = row != NULL && now < row->day_until;
 
-    sb_json_add_i64(json, "status",
-                    row != NULL && row->outage_until > sb_loop_now(req->worker->loop) ? -2 : 0);
+    sb_json_add_i64(json, "status", row != NULL && row->outage_until > now ? -2 : 0);
     add_uptime(json, "uptime_last_5m", fresh ? row->uptime : MSG_NO_DATA);
-    add_uptime(json, "uptime_last_30m", fresh ? row->uptime_half_hour : MSG_NO_DATA);
-    add_uptime(json, "uptime_last_1d", fresh ? row->uptime_day : MSG_NO_DATA);
-    add_percentiles(json, "latency_last_30m", fresh ? row->first_token : NULL, 1);
-    add_percentiles(json, "throughput_last_30m", fresh ? row->throughput : NULL, 1000);
+    add_uptime(json, "uptime_last_30m", half_hour ? row->uptime_half_hour : MSG_NO_DATA);
+    add_uptime(json, "uptime_last_1d", day ? row->uptime_day : MSG_NO_DATA);
+    add_percentiles(json, "latency_last_30m", half_hour ? row->first_token_half_hour : NULL, 1);
+    add_percentiles(json, "throughput_last_30m", half_hour ? row->throughput_half_hour : NULL,
+                    1000);
 }
 
 /* The catalogue knows whether an endpoint takes the parameter, not which values. */
@@ -345,7 +351,7 @@ static void put_endpoint(struct sb_json *json, const struct dp_request *req,
         sb_json_add_u64(json, "max_prompt_tokens", row->max_prompt_tokens);
     else
         sb_json_add_null(json, "max_prompt_tokens");
-    add_pricing(json, row->price);
+    add_pricing(json, row);
     sb_json_add_text(json, "quantization", sb_slice_of(msg_quantization_name(row->quantization)));
     add_parameters(json, row->parameters);
     sb_json_add_bool(json, "supports_implicit_caching", endpoint->cheaper_cached);

@@ -47,8 +47,8 @@ static void add_attempts(struct sb_json *json, const struct dp_request *req)
 
         sb_json_open_object(json);
         sb_json_add_text(json, "endpoint", attempt->tag);
-        sb_json_add_raw(json, "provider",
-                        req->told != NULL ? req->told[i].provider_json : SB_SLICE_LIT("null"));
+        if (req->told != NULL)
+            sb_json_add_raw(json, "provider", req->told[i].provider_json);
         sb_json_add_text(json, "model", attempt->model);
         sb_json_add_text(json, "credential",
                          sb_slice_of(msg_credential_kind_name(attempt->credential_kind)));

@@ -13,7 +13,20 @@
 #include "dataplane/route/decide.h"
 #include "dataplane/route/view.h"
 #include "dataplane/worker.h"
-#include "proto/bill.h"
+
+/* The prices outlive the snapshot. */
+static void keep_tariff(struct dp_request *req, const struct msg_endpoint *row)
+{
+    memcpy(req->prices.at, row->price, sizeof(req->prices.at));
+    req->tariff = (struct msg_tariff){.price = req->prices.at, .n_overrides = row->n_overrides};
+    if (SB_UNLIKELY(row->n_overrides > 0)) {
+        size_t bytes = row->n_overrides * sizeof(*row->overrides);
+        struct msg_override *overrides = sb_arena_alloc_raw(req->arena, bytes);
+
+        memcpy(overrides, row->overrides, bytes);
+        req->tariff.overrides = overrides;
+    }
+}
 
 void dp_relay_begin(struct dp_request *req)
 {
@@ -35,14 +48,15 @@ void dp_relay_begin(struct dp_request *req)
     req->worker->stats.spills += req->spilled;
     req->record.provider = sb_arena_dup(req->arena, provider->slug);
     req->record.region = sb_arena_dup(req->arena, row->region);
-    memcpy(req->prices.at, row->price, sizeof(req->prices.at));
+    keep_tariff(req, row);
     dp_request_note_evidence(req, candidate);
     req->record.first_token = (uint32_t)req->attempt.first_token_us;
     req->decision->served = candidate->endpoint;
     dp_metadata_make(req); /* needs the snapshot */
     sb_timer_cancel(&req->comment);
     dp_request_unpin(req);
-    dp_request_drop_body(req);
+    if (req->attempt.rest.n == 0) /* else it is on its way, to a provider that answers already */
+        dp_request_drop_body(req);
 }
 
 /* Who leaves, or sets a deadline, has had what came until then. */
@@ -50,6 +64,18 @@ static bool is_charged(enum msg_outcome outcome)
 {
     return outcome == MSG_OUTCOME_SUCCESS || outcome == MSG_OUTCOME_CLIENT_GONE ||
            outcome == MSG_OUTCOME_DEADLINE;
+}
+
+/* For whoever asked; and for whoever got a comment before anyone served: the
+ * head could not say endpoint and attempts, so the last chunk does. */
+static void put_metadata(struct dp_request *req)
+{
+    struct dp_incoming *in = &req->attempt.incoming;
+
+    if (req->metadata_name == NULL && !req->comment_sent)
+        return;
+    in->metadata_name = req->metadata_name != NULL ? req->metadata_name : "switchboard_metadata";
+    in->metadata_json = dp_metadata_json(req);
 }
 
 /* What the answer cost; known once all of it is there. */
@@ -61,7 +87,7 @@ void dp_relay_settle(struct dp_request *req, enum msg_outcome outcome)
     struct msg_bill bill;
 
     dp_usage_estimate(&in->usage, req->prompt_tokens, in->content_bytes);
-    bill = msg_bill_make(&req->prices, &in->usage);
+    bill = dp_bill(req, &in->usage);
     req->record.usage = in->usage;
     req->record.upstream_cost = bill.total;
     charged = is_charged(outcome) ? bill.total : 0;
@@ -69,10 +95,7 @@ void dp_relay_settle(struct dp_request *req, enum msg_outcome outcome)
     req->record.finish_reason = in->finish_reason;
     sb_buf_reset(&req->worker->usage);
     in->usage_json = dp_usage_json(&in->usage, &bill, charged, own, &req->worker->usage);
-    if (req->metadata_name != NULL) {
-        in->metadata_name = req->metadata_name;
-        in->metadata_json = dp_metadata_json(req);
-    }
+    put_metadata(req);
 }
 
 /* --- writing --------------------------------------------------------------- */
@@ -211,10 +234,7 @@ void dp_relay_error(struct dp_request *req, enum msg_outcome outcome, const stru
     SB_CLEANUP(sb_buf_release) struct sb_buf json;
 
     sb_buf_init(&json, 1 << 20);
-    if (req->metadata_name != NULL) {
-        attempt->incoming.metadata_name = req->metadata_name;
-        attempt->incoming.metadata_json = dp_metadata_json(req);
-    }
+    put_metadata(req);
     if (dp_error_write_inner(error, &json) != SB_OK ||
         dialect->fail(&attempt->incoming, sb_buf_slice(&json), out) != SB_OK)
         req->keep_alive = false;

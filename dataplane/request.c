@@ -359,6 +359,16 @@ static bool count_body(struct dp_request *req, uint64_t bytes)
     return true;
 }
 
+char *dp_request_body_room(struct dp_request *req, size_t *ret_n)
+{
+    size_t held = sb_buf_len(&req->body_buf);
+
+    if (held == 0 || held >= req->body_expected || !dp_request_wants_body(req))
+        return NULL;
+    *ret_n = req->body_expected - held;
+    return *ret_n <= sb_buf_room(&req->body_buf) ? sb_buf_end(&req->body_buf) : NULL;
+}
+
 void dp_request_on_body(struct dp_request *req, struct sb_slice bytes)
 {
     int rc;
@@ -373,7 +383,9 @@ void dp_request_on_body(struct dp_request *req, struct sb_slice bytes)
     rc = SB_OK;
     if (sb_buf_len(&req->body_buf) == 0 && req->body_expected > 0)
         rc = sb_buf_reserve(&req->body_buf, req->body_expected);
-    if (rc == SB_OK)
+    if (rc == SB_OK && req->body_buf.data != NULL && bytes.p == sb_buf_end(&req->body_buf))
+        sb_buf_commit(&req->body_buf, bytes.n); /* dp_request_body_room() */
+    else if (rc == SB_OK)
         rc = sb_buf_append(&req->body_buf, bytes);
     if (rc == SB_ETOOBIG)
         refuse(req, 413, "payload_too_large",

@@ -37,6 +37,7 @@
 #include "proto/bill.h"
 #include "proto/limits.h"
 #include "proto/record.h"
+#include "proto/tariff.h"
 
 struct dp_api;
 struct dp_client;
@@ -113,7 +114,8 @@ struct dp_request {
     uint32_t n_attempts;          /* begun */
     struct sb_timer deadline;     /* over all */
     struct sb_timer comment;      /* while a stream waits */
-    struct msg_prices prices;     /* of the endpoint that serves */
+    struct msg_prices prices;     /* base prices of the endpoint that serves */
+    struct msg_tariff tariff;     /* those and its overrides; price NULL: none serves so far */
     struct dp_question *question; /* to the control plane, of the APIs that ask it */
 
     /* Answer */
@@ -146,6 +148,9 @@ void dp_request_new(struct dp_worker *worker, struct dp_client *client,
                     struct dp_request **ret_req);
 /* Whether the body is of interest, or the request is refused already. */
 bool dp_request_wants_body(const struct dp_request *req);
+/* Where the rest of a body can be read to, so that dp_request_on_body() need not
+ * copy it, and how much that is; NULL when it is to be read elsewhere. */
+char *dp_request_body_room(struct dp_request *req, size_t *ret_n);
 void dp_request_on_body(struct dp_request *req, struct sb_slice bytes);
 /* The body cannot be read: refused with this status. */
 void dp_request_on_broken_body(struct dp_request *req, int status, const char *text);

@@ -34,7 +34,8 @@ struct dp_telemetry_entry {
     int64_t cost;                  /* 1e-15 USD */
     enum dp_breaker_verdict verdict;
     sb_msec retry_after; /* of a 429, else 0 */
-    bool streamed;       /* else the first content came with all the rest */
+    bool streamed;       /* or an embedding, which is waited for as a whole; else the first
+                            content came with all the rest and says nothing of itself */
 };
 /* Attempts on tenants' own keys are not folded. */
 void dp_telemetry_add(struct dp_telemetry *telemetry, const struct dp_telemetry_entry *entry);

@@ -1,6 +1,8 @@
 /* proto/bill.c */
 #include "proto/bill.h"
 
+#include "proto/tariff.h"
+
 /* Tokens times a price, before it is cut to an amount. */
 __extension__ typedef __int128 wide;
 
@@ -40,4 +42,13 @@ struct msg_bill msg_bill_make(const struct msg_prices *prices, const struct msg_
         .completion = saturate(completion),
         .total = saturate(prompt + completion + request),
     };
+}
+
+struct msg_bill msg_bill_make_at(const struct msg_tariff *tariff, int64_t unix_seconds,
+                                 const struct msg_usage *usage)
+{
+    struct msg_prices prices;
+
+    (void)msg_tariff_at(tariff, usage->prompt_tokens, msg_moment_of(unix_seconds), &prices);
+    return msg_bill_make(&prices, usage);
 }

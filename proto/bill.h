@@ -11,12 +11,13 @@
 #include "proto/record.h"
 #include "proto/vocabulary.h"
 
+struct msg_tariff;
+
 struct msg_bill {
     int64_t prompt, completion; /* 1e-15 USD; prompt with caches and pictures */
     int64_t total;              /* with the price per request */
 };
 
-/* Prices of an endpoint, copied so that they outlive the snapshot. */
 struct msg_prices {
     int64_t at[MSG_PRICE_COUNT]; /* as msg_endpoint.price */
 };
@@ -24,3 +25,7 @@ struct msg_prices {
 /* Saturates at the largest amount instead of overflowing: such a bill comes
  * from a provider's nonsense. */
 struct msg_bill msg_bill_make(const struct msg_prices *prices, const struct msg_usage *usage);
+/* By the prices that were in force for so many prompt tokens at that moment,
+ * in Unix seconds: when the request was received. */
+struct msg_bill msg_bill_make_at(const struct msg_tariff *tariff, int64_t unix_seconds,
+                                 const struct msg_usage *usage);

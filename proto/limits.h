@@ -17,6 +17,7 @@ enum {
     MSG_RULES_MAX = 65536,   /* one policy document, JSON bytes */
     MSG_SEALED_MAX = 16384,  /* one sealed credential */
     MSG_LIST_MAX = 256,      /* aliases of a model, headers of a provider, ... */
+    MSG_OVERRIDES_MAX = 16,  /* conditional prices of an endpoint */
     MSG_ATTEMPTS_MAX = 16,   /* attempts inside one record */
     MSG_EVIDENCE_MAX = 8,    /* claims quoted inside one record */
     MSG_RECORD_MAX = 131072, /* one encoded record, bytes */

@@ -85,6 +85,16 @@ static void get_prices(struct wire_reader *r, int64_t (*v)[MSG_PRICE_COUNT], uin
     wire_leave(r, outer);
 }
 
+enum { MINUTES_PER_DAY = 24 * 60 };
+
+#define OVERRIDE_FIELDS(F, A)                                                                      \
+    F(u32, min_prompt_tokens, UINT32_MAX)                                                          \
+    F(u16, from, MINUTES_PER_DAY - 1)                                                              \
+    F(u16, until, MINUTES_PER_DAY - 1)                                                             \
+    F(u8, days, (1u << MSG_DAY_COUNT) - 1)                                                         \
+    F(prices, price, 0)
+WIRE_STRUCT(override, OVERRIDE_FIELDS)
+
 static void put_claims(struct wire_writer *w, const struct msg_claim (*v)[MSG_ENDPOINT_CLAIMS],
                        uint64_t unused)
 {
@@ -120,7 +130,8 @@ static void get_claims(struct wire_reader *r, struct msg_claim (*v)[MSG_ENDPOINT
     F(bits32, output_modalities, MODALITIES)                                                       \
     F(bits64, parameters, PARAMETERS)                                                              \
     F(prices, price, 0)                                                                            \
-    F(claims, claim, 0)
+    F(claims, claim, 0)                                                                            \
+    A(override, overrides, n_overrides, MSG_OVERRIDES_MAX, 0)
 WIRE_STRUCT(endpoint, ENDPOINT_FIELDS)
 
 #define POLICY_FIELDS(F, A)                                                                        \

@@ -76,6 +76,16 @@ struct msg_model {
     struct msg_claim distillable;
 };
 
+/* Prices that replace an endpoint's own while all of its conditions hold; at
+ * least one of each.  proto/tariff.h says when they do. */
+struct msg_override {
+    uint32_t min_prompt_tokens; /* prompts of more than that; 0 any */
+    uint16_t from, until;       /* minutes of the UTC day, until being behind it and, when it is the
+                                   smaller, of the next day; equal: all day */
+    uint8_t days;               /* bits 1 << enum msg_day, of the moment itself; 0 any */
+    int64_t price[MSG_PRICE_COUNT]; /* as the endpoint's; -1 as without this override */
+};
+
 /* The claims that an endpoint carries itself; distillable is the model's. */
 enum { MSG_ENDPOINT_CLAIMS = 3 };
 
@@ -95,6 +105,8 @@ struct msg_endpoint {
     int64_t price[MSG_PRICE_COUNT]; /* 1e-15 USD per token, request or piece; -1 not offered */
     struct msg_claim claim[MSG_ENDPOINT_CLAIMS]; /* by enum msg_claim_kind; the provider's own
                                                     where the endpoint has none */
+    const struct msg_override *overrides;        /* of the prices; later ones win */
+    size_t n_overrides;
 };
 
 struct msg_policy {

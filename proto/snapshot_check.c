@@ -113,6 +113,22 @@ static int check_model(const struct check *check, size_t row)
     return rc;
 }
 
+static int check_override(const struct check *check, size_t row,
+                          const struct msg_override *override)
+{
+    bool has_price = false;
+
+    if (override->min_prompt_tokens == 0 && override->from == override->until &&
+        override->days == 0)
+        return refuse(check, row, "has an override without a condition");
+    for (size_t i = 0; i < MSG_PRICE_COUNT; i++) {
+        if (override->price[i] < -1)
+            return refuse(check, row, "has a negative price in an override");
+        has_price |= override->price[i] >= 0;
+    }
+    return has_price ? SB_OK : refuse(check, row, "has an override without a price");
+}
+
 static int check_endpoint(const struct check *check, size_t row)
 {
     const struct msg_endpoint *e = &check->snapshot->endpoints[row];
@@ -130,6 +146,12 @@ static int check_endpoint(const struct check *check, size_t row)
     for (size_t i = 0; i < MSG_PRICE_COUNT; i++) {
         if (e->price[i] < -1)
             return refuse(check, row, "has a negative price");
+    }
+    for (size_t i = 0; i < e->n_overrides; i++) {
+        int rc = check_override(check, row, &e->overrides[i]);
+
+        if (rc != SB_OK)
+            return rc;
     }
     if (row > 0) {
         const struct msg_endpoint *before = e - 1;

@@ -35,7 +35,9 @@ static void get_percentiles(struct wire_reader *r, uint32_t (*v)[MSG_PERCENTILES
     F(u32, mean_completion, UINT32_MAX)                                                            \
     F(u32, cooldown, UINT32_MAX)                                                                   \
     F(opt32, uptime_half_hour, 0)                                                                  \
-    F(opt32, uptime_day, 0)
+    F(opt32, uptime_day, 0)                                                                        \
+    F(percentiles, first_token_half_hour, 0)                                                       \
+    F(percentiles, throughput_half_hour, 0)
 WIRE_STRUCT(table_row, TABLE_ROW_FIELDS)
 
 #define TABLES_FIELDS(F, A)                                                                        \

@@ -32,6 +32,8 @@ struct msg_table_row {
     uint32_t mean_completion;              /* tokens; 0 no data */
     uint32_t cooldown;                     /* milliseconds left of a Retry-After; 0 none */
     uint32_t uptime_half_hour, uptime_day; /* as uptime, over longer times */
+    uint32_t first_token_half_hour[MSG_PERCENTILES]; /* as above, of the last 30 minutes */
+    uint32_t throughput_half_hour[MSG_PERCENTILES];
 };
 
 struct msg_tables {

@@ -88,6 +88,16 @@
     X(REASONING, 9, "internal_reasoning")                                                          \
     X(WEB_SEARCH, 10, "web_search")
 
+/* Of the week, in UTC; the number is also the bit. */
+#define MSG_DAY_MAP(X)                                                                             \
+    X(MONDAY, 0, "monday")                                                                         \
+    X(TUESDAY, 1, "tuesday")                                                                       \
+    X(WEDNESDAY, 2, "wednesday")                                                                   \
+    X(THURSDAY, 3, "thursday")                                                                     \
+    X(FRIDAY, 4, "friday")                                                                         \
+    X(SATURDAY, 5, "saturday")                                                                     \
+    X(SUNDAY, 6, "sunday")
+
 #define MSG_API_MAP(X)                                                                             \
     X(CHAT, 0, "chat.completions")                                                                 \
     X(COMPLETIONS, 1, "completions")                                                               \
@@ -149,6 +159,7 @@
     L(quantization, QUANTIZATION)                                                                  \
     L(parameter, PARAMETER)                                                                        \
     L(price, PRICE)                                                                                \
+    L(day, DAY)                                                                                    \
     L(api, API)                                                                                    \
     L(credential_kind, CREDENTIAL_KIND)                                                            \
     L(usage_source, USAGE_SOURCE)                                                                  \
@@ -171,6 +182,9 @@ enum msg_parameter { MSG_PARAMETER_MAP(X) MSG_PARAMETER_COUNT };
 #undef X
 #define X(name, number, text) MSG_PRICE_##name = (number),
 enum msg_price { MSG_PRICE_MAP(X) MSG_PRICE_COUNT };
+#undef X
+#define X(name, number, text) MSG_DAY_##name = (number),
+enum msg_day { MSG_DAY_MAP(X) MSG_DAY_COUNT };
 #undef X
 #define X(name, number, text) MSG_API_##name = (number),
 enum msg_api { MSG_API_MAP(X) MSG_API_COUNT };

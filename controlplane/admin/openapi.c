@@ -3,6 +3,7 @@
 
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/routes.h"
+#include "controlplane/catalog/prices.h"
 
 static void add_ref(struct sb_json *json, const char *schema, struct sb_arena *arena)
 {
@@ -228,6 +229,71 @@ static void add_list_of(struct sb_json *json, const char *name, const char *type
     sb_json_close_object(json);
 }
 
+/* A closed one: a misspelt price is refused. */
+static void close_closed_schema(struct sb_json *json)
+{
+    sb_json_close_object(json);
+    sb_json_add_bool(json, "additionalProperties", false);
+    sb_json_close_object(json);
+}
+
+static void add_described(struct sb_json *json, const char *name, const char *type,
+                          const char *help)
+{
+    sb_json_add_object(json, name);
+    sb_json_add_text(json, "type", sb_slice_of(type));
+    sb_json_add_text(json, "description", sb_slice_of(help));
+    sb_json_close_object(json);
+}
+
+static void add_price_properties(struct sb_json *json)
+{
+    for (int kind = 0; kind < MSG_PRICE_COUNT; kind++)
+        add_described(json, cp_price_forms[kind].name, "string",
+                      cp_price_forms[kind].per_million ? "USD per million tokens, a decimal"
+                                                       : "USD each, a decimal");
+}
+
+static void add_days(struct sb_json *json)
+{
+    sb_json_add_object(json, "days");
+    sb_json_add_text(json, "type", SB_SLICE_LIT("array"));
+    sb_json_add_text(json, "description",
+                     SB_SLICE_LIT("of the moment in UTC at which the request came"));
+    sb_json_add_object(json, "items");
+    sb_json_add_array(json, "enum");
+    for (int day = 0; day < MSG_DAY_COUNT; day++)
+        sb_json_put_text(json, sb_slice_of(msg_day_name(day)));
+    sb_json_close_array(json);
+    sb_json_close_object(json);
+    sb_json_close_object(json);
+}
+
+/* Of endpoints: what they charge, and under which conditions something else. */
+static void add_pricing_schemas(struct sb_json *json, struct sb_arena *arena)
+{
+    open_schema(json, "Pricing");
+    add_price_properties(json);
+    sb_json_add_object(json, "overrides");
+    sb_json_add_text(json, "type", SB_SLICE_LIT("array"));
+    sb_json_add_u64(json, "maxItems", MSG_OVERRIDES_MAX);
+    sb_json_add_text(json, "description",
+                     SB_SLICE_LIT("those whose conditions all hold apply in their order: for each "
+                                  "price the last one that names it wins"));
+    sb_json_name(json, SB_SLICE_LIT("items"));
+    add_ref(json, "PriceOverride", arena);
+    sb_json_close_object(json);
+    close_closed_schema(json);
+    open_schema(json, "PriceOverride");
+    add_described(json, "min_prompt_tokens", "integer",
+                  "condition: the prompt has more tokens than that");
+    add_described(json, "hours", "string",
+                  "condition: HH:MM-HH:MM of the UTC day, the end excluded; may go past midnight");
+    add_days(json);
+    add_price_properties(json);
+    close_closed_schema(json);
+}
+
 static void add_change_schema(struct sb_json *json)
 {
     static const char *const numbers[] = {"epoch", "revision", "added", "changed", "removed"};
@@ -258,7 +324,7 @@ static void add_error_schema(struct sb_json *json)
     close_schema(json);
 }
 
-static void add_components(struct sb_json *json)
+static void add_components(struct sb_json *json, struct sb_arena *arena)
 {
     sb_json_add_object(json, "components");
     sb_json_add_object(json, "securitySchemes");
@@ -268,8 +334,11 @@ static void add_components(struct sb_json *json)
     sb_json_close_object(json);
     sb_json_close_object(json);
     sb_json_add_object(json, "schemas");
-    open_schema(json, "Object");
+    open_schema(json, "Object"); /* of whatever kind; most members are told by the checks alone */
+    sb_json_name(json, SB_SLICE_LIT("pricing"));
+    add_ref(json, "Pricing", arena);
     close_schema(json);
+    add_pricing_schemas(json, arena);
     open_schema(json, "Catalog");
     add_type(json, "version", "integer");
     close_schema(json);
@@ -306,7 +375,7 @@ int cp_serve_openapi(struct cp_call *call)
     sb_json_close_object(&json);
     sb_json_close_array(&json);
     add_paths(&json, call->arena);
-    add_components(&json);
+    add_components(&json, call->arena);
     sb_json_close_object(&json);
     return cp_call_json_end(call, &json);
 }

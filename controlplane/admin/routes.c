@@ -96,10 +96,10 @@ static const struct cp_route_param report_params[] = {
     {"recount", CP_PARAM_OF_FLAG, "also read every row again, and say what differs", NULL},
     NO_MORE_PARAMS,
 };
-static const char *const probe_kinds[] = {"completion", "models", NULL};
+static const char *const probe_kinds[] = {"completion", "embedding", "models", NULL};
 static const struct cp_route_param probes_params[] = {
     VIEW_PARAMS,
-    {"kind", CP_PARAM_OF_TEXT, "of a completion, or of the list of models", probe_kinds},
+    {"kind", CP_PARAM_OF_TEXT, "of a completion, an embedding, or the list of models", probe_kinds},
     {"provider", CP_PARAM_OF_TEXT, "slug", NULL},
     {"endpoint", CP_PARAM_OF_TEXT, "tag, or model@tag", NULL},
     {"outcome", CP_PARAM_OF_TEXT, "one or several, with commas between: success,reset", NULL},

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "common/mem.h"
-#include "common/money.h"
 #include "common/secret.h"
 #include "common/timefmt.h"
 #include "controlplane/catalog/schema.h"
@@ -205,6 +204,12 @@ void cp_check_parameters(struct cp_reader *reader, const struct cp_field *field,
     check_set(reader, field, node, msg_parameter_parse, msg_parameter_name);
 }
 
+void cp_check_days(struct cp_reader *reader, const struct cp_field *field,
+                   const struct cp_node *node)
+{
+    check_set(reader, field, node, msg_day_parse, msg_day_name);
+}
+
 void cp_check_quantization(struct cp_reader *reader, const struct cp_field *field,
                            const struct cp_node *node)
 {
@@ -213,66 +218,6 @@ void cp_check_quantization(struct cp_reader *reader, const struct cp_field *fiel
 
     if (number > MSG_QUANTIZATION_UNKNOWN) /* unknown says nothing */
         sb_json_add_text(&reader->json, field->name, sb_slice_of(msg_quantization_name(number)));
-}
-
-/* --- prices ---------------------------------------------------------------------------- */
-
-/* field->arg: per million tokens, else each. */
-static void check_price(struct cp_reader *reader, const struct cp_field *field,
-                        const struct cp_node *node)
-{
-    bool per_million = field->arg != NULL;
-    char out[SB_MONEY_TEXT_MAX];
-    struct sb_slice text;
-    sb_money money;
-    int rc;
-
-    if (cp_node_decimal(node, &text) != SB_OK) {
-        cp_reader_problem(reader, node, "must be a decimal number of USD, such as \"0.25\"");
-        return;
-    }
-    if (text.p[0] == '-') {
-        cp_reader_problem(reader, node, "must not be negative");
-        return;
-    }
-    rc = per_million ? sb_money_parse_per_million(text, &money) : sb_money_parse(text, &money);
-    if (rc == SB_EINVAL)
-        cp_reader_problem(reader, node, "has more than %d decimals", per_million ? 9 : 15);
-    else if (rc == SB_ETOOBIG)
-        cp_reader_problem(reader, node, "is out of range");
-    else if (rc != SB_OK)
-        cp_reader_problem(reader, node, "must be a decimal number of USD, such as \"0.25\"");
-    if (rc != SB_OK)
-        return;
-    if (per_million)
-        (void)sb_money_format_per_million(money, out);
-    else
-        (void)sb_money_format(money, out);
-    sb_json_add_text(&reader->json, field->name, sb_slice_of(out));
-}
-
-void cp_check_pricing(struct cp_reader *reader, const struct cp_field *field,
-                      const struct cp_node *node)
-{
-    static const struct cp_field fields[] = {
-        {.name = "prompt", .check = check_price, .arg = "per million"},
-        {.name = "completion", .check = check_price, .arg = "per million"},
-        {.name = "request", .check = check_price},
-        {.name = "image", .check = check_price},
-        {.name = "image_output", .check = check_price},
-        {.name = "audio", .check = check_price},
-        {.name = "audio_output", .check = check_price},
-        {.name = "cache_read", .check = check_price, .arg = "per million"},
-        {.name = "cache_write", .check = check_price, .arg = "per million"},
-        {.name = "reasoning", .check = check_price, .arg = "per million"},
-        {.name = "web_search", .check = check_price},
-    };
-
-    if (!is_kind(reader, node, CP_NODE_MAP) || node->n == 0)
-        return;
-    sb_json_add_object(&reader->json, field->name);
-    cp_reader_members(reader, node, fields, SB_ARRAY_LEN(fields));
-    sb_json_close_object(&reader->json);
 }
 
 /* --- claims ------------------------------------------------------------------------------ */

@@ -7,9 +7,9 @@
 #include "common/buf.h"
 #include "common/check.h"
 #include "common/json.h"
-#include "common/money.h"
 #include "common/splice.h"
 #include "common/timefmt.h"
+#include "controlplane/catalog/prices.h"
 #include "proto/snapshot.h"
 
 enum { SECONDS_PER_DAY = 86400 };
@@ -237,37 +237,6 @@ static int make_policy(struct making *making, const struct cp_object *from, yyjs
 
 /* --- endpoints ------------------------------------------------------------------------ */
 
-/* The catalogue's names, by enum msg_price. */
-static const struct {
-    const char *name;
-    bool per_million;
-} prices[MSG_PRICE_COUNT] = {
-    [MSG_PRICE_PROMPT] = {"prompt", true},
-    [MSG_PRICE_COMPLETION] = {"completion", true},
-    [MSG_PRICE_REQUEST] = {"request", false},
-    [MSG_PRICE_IMAGE] = {"image", false},
-    [MSG_PRICE_IMAGE_OUTPUT] = {"image_output", false},
-    [MSG_PRICE_AUDIO] = {"audio", false},
-    [MSG_PRICE_AUDIO_OUTPUT] = {"audio_output", false},
-    [MSG_PRICE_CACHE_READ] = {"cache_read", true},
-    [MSG_PRICE_CACHE_WRITE] = {"cache_write", true},
-    [MSG_PRICE_REASONING] = {"reasoning", true},
-    [MSG_PRICE_WEB_SEARCH] = {"web_search", false},
-};
-
-static int64_t price_of(yyjson_val *pricing, int kind)
-{
-    struct sb_slice text = text_of(pricing, prices[kind].name);
-    sb_money money = -1;
-    int rc;
-
-    if (text.n == 0)
-        return -1;
-    rc = prices[kind].per_million ? sb_money_parse_per_million(text, &money)
-                                  : sb_money_parse(text, &money);
-    return SB_NEVER(rc != SB_OK) ? -1 : money; /* the document was checked */
-}
-
 static void problem_at(struct making *making, const struct cp_object *object, const char *member,
                        const char *text, struct sb_slice name)
 {
@@ -299,12 +268,12 @@ static void inherit(const struct making *making, yyjson_val *object, struct msg_
     }
 }
 
-static void make_endpoint(struct making *making, const struct cp_object *from, yyjson_val *object,
-                          struct msg_endpoint *row)
+static int make_endpoint(struct making *making, const struct cp_object *from, yyjson_val *object,
+                         struct msg_endpoint *row)
 {
     yyjson_val *pricing = yyjson_obj_get(object, "pricing");
     struct sb_slice model = text_of(object, "model"), provider = text_of(object, "provider");
-    int quantization = msg_quantization_parse(text_of(object, "quantization"));
+    int quantization = msg_quantization_parse(text_of(object, "quantization")), rc;
 
     *row = (struct msg_endpoint){
         .model = index_of(making->catalog, CP_MODELS, model),
@@ -323,14 +292,16 @@ static void make_endpoint(struct making *making, const struct cp_object *from, y
         .parameters = bits_of(yyjson_obj_get(object, "supported_parameters"), msg_parameter_parse),
     };
     for (int kind = 0; kind < MSG_PRICE_COUNT; kind++)
-        row->price[kind] = price_of(pricing, kind);
+        row->price[kind] = cp_price_read(pricing, kind);
+    rc = cp_overrides_read(yyjson_obj_get(pricing, "overrides"), making->arena, &row->overrides,
+                           &row->n_overrides);
     if (row->model == MSG_NONE)
         problem_at(making, from, "model", "there is no model", model);
     if (row->provider == MSG_NONE)
         problem_at(making, from, "provider", "there is no provider", provider);
-    if (row->model == MSG_NONE || row->provider == MSG_NONE)
-        return;
-    inherit(making, object, row);
+    if (row->model != MSG_NONE && row->provider != MSG_NONE)
+        inherit(making, object, row);
+    return rc;
 }
 
 static int compare_endpoints(const void *a, const void *b)
@@ -377,7 +348,7 @@ static int make_endpoints(struct making *making)
 
         rc = open_object(making, from, &object);
         if (rc == SB_OK)
-            make_endpoint(making, from, object, &rows[i]);
+            rc = make_endpoint(making, from, object, &rows[i]);
     }
     if (n > 0)
         qsort(rows, n, sizeof(*rows), compare_endpoints);

@@ -72,7 +72,8 @@ cp_check_cb cp_check_slug, cp_check_name, cp_check_tag, cp_check_model_id, cp_ch
     cp_check_text, cp_check_base_url, cp_check_url, cp_check_proxy, cp_check_path, cp_check_country,
     cp_check_region, cp_check_number, cp_check_flag, cp_check_word, cp_check_date, cp_check_time,
     cp_check_pairs, cp_check_auth, cp_check_aliases, cp_check_modalities, cp_check_parameters,
-    cp_check_quantization, cp_check_pricing, cp_check_claim, cp_check_data_policy, cp_check_secret;
+    cp_check_days, cp_check_quantization, cp_check_pricing, cp_check_claim, cp_check_data_policy,
+    cp_check_secret;
 
 /* Lower case letters, digits, '.', '_', '-'; begins with a letter or digit. */
 bool cp_is_slug(struct sb_slice text);

@@ -45,6 +45,17 @@ static void add_step(struct ctl *ctl, struct ctl_table *table, yyjson_val *step)
     }
 }
 
+static void show_no_steps(struct ctl *ctl, yyjson_val *endpoints)
+{
+    if (yyjson_get_uint(endpoints) == 0)
+        ctl_print(ctl, "\nNo provider serves it: the catalogue has no endpoint of the model.\n");
+    else if (yyjson_get_uint(endpoints) == 1)
+        ctl_print(ctl, "\nNo rule removes the one endpoint.\n");
+    else
+        ctl_print(ctl, "\nNo rule removes any of the %.*s endpoints.\n",
+                  SB_SLICE_ARGS(ctl_words(ctl->arena, endpoints, CTL_SHOW_COUNT, 0)));
+}
+
 static void show_funnel(struct ctl *ctl, yyjson_val *funnel)
 {
     static const struct ctl_column columns[] = {{"RULE", false, false},
@@ -56,10 +67,7 @@ static void show_funnel(struct ctl *ctl, yyjson_val *funnel)
     yyjson_val *step;
 
     if (yyjson_arr_size(funnel) == 1) { /* the models themselves */
-        ctl_print(ctl, "\nNo rule removes any of the %.*s endpoints.\n",
-                  SB_SLICE_ARGS(ctl_words(ctl->arena,
-                                          yyjson_obj_get(yyjson_arr_get_first(funnel), "left"),
-                                          CTL_SHOW_COUNT, 0)));
+        show_no_steps(ctl, yyjson_obj_get(yyjson_arr_get_first(funnel), "left"));
         return;
     }
     while ((step = yyjson_arr_iter_next(&iter)) != NULL)
@@ -193,7 +201,7 @@ static void show_decision(struct ctl *ctl, yyjson_val *decision)
         ctl_words(ctl->arena, ctl_member(decision, "snapshot.revision"), CTL_SHOW_TEXT, 0);
 
     ctl_print_styled(ctl, CTL_NAME, ctl_member_text(decision, "requested"));
-    ctl_print(ctl, " (%.*s), about %.0f tokens in and %.0f out, revision %.*s%s\n",
+    ctl_print(ctl, " (%.*s), tokens: about %.0f in and %.0f out, revision %.*s%s\n",
               SB_SLICE_ARGS(ctl_member_text(decision, "strategy")),
               yyjson_get_num(ctl_member(decision, "expected.prompt_tokens")),
               yyjson_get_num(ctl_member(decision, "expected.completion_tokens")),

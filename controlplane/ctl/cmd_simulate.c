@@ -6,6 +6,7 @@
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/ctl.h"
 #include "controlplane/ctl/input.h"
+#include "controlplane/ctl/moment.h"
 #include "controlplane/ctl/simulate.h"
 #include "dataplane/route/view.h"
 
@@ -40,6 +41,22 @@ static int read_budget(struct ctl_simulate *simulate)
         return ctl_misuse(simulate->ctl, "--budget %s is not an amount of USD, such as 100 or 2.50",
                           simulate->budget_text);
     simulate->budget = (uint64_t)money;
+    return CTL_DONE;
+}
+
+static int read_moment(struct ctl_simulate *simulate)
+{
+    const char *text = ctl_flag(simulate->ctl, "at");
+    sb_usec wall = sb_clock_wall(&sb_clock_system);
+    char moment[SB_TIME_TEXT_MAX];
+
+    if (text != NULL && (!ctl_moment_read(text, wall, moment) ||
+                         sb_time_parse(sb_slice_of(moment), &wall) != SB_OK))
+        return ctl_misuse(simulate->ctl,
+                          "--at %s is neither a date, nor a time such as 2026-01-31T03:00:00Z, nor "
+                          "how long ago, such as 2h",
+                          text);
+    simulate->workload.unix_seconds = (int64_t)(wall / SB_USEC_PER_SEC);
     return CTL_DONE;
 }
 
@@ -80,6 +97,8 @@ static int read_flags(struct ctl_simulate *simulate)
                              &workload->completion_tokens);
     if (status == CTL_DONE)
         status = read_number(ctl, "seed", 0, UINT64_MAX, 1, &workload->seed);
+    if (status == CTL_DONE)
+        status = read_moment(simulate);
     if (status == CTL_DONE)
         status = read_budget(simulate);
     return status == CTL_DONE ? read_strategy(simulate) : status;
@@ -199,7 +218,6 @@ static int run_all(struct ctl_simulate *simulate)
 
     workload.on_simulated = on_simulated;
     workload.ctx = simulate;
-    workload.unix_seconds = (int64_t)(sb_clock_wall(&sb_clock_system) / SB_USEC_PER_SEC);
     simulate->total = workload.requests * simulate->n_results * simulate->n_strategies;
     for (uint32_t i = 0; i < simulate->n_results; i++) {
         struct ctl_simulated *result = &simulate->results[i];

@@ -78,6 +78,7 @@ static const struct ctl_flag simulate_flags[] = {
     {"budget", 0, "USD", "what there is to spend (default 100)"},
     {"prompt-tokens", 0, "P", "of one request (default 1000)"},
     {"completion-tokens", 0, "C", "of one request (default 300)"},
+    {"at", 0, "TIME", "when: 2026-01-31T03:00:00Z, for prices by the hour (default: now)"},
     {"requests", 'n', "N", "how many are simulated (default 100000)"},
     {"seed", 0, "S", "of the random numbers (default 1): the same gives the same"},
     NO_MORE_FLAGS,
@@ -139,7 +140,7 @@ static const struct ctl_flag flags_flags[] = {
 };
 static const struct ctl_flag probes_flags[] = {
     MOMENT_FLAGS,
-    {"kind", 0, "KIND", "completion or models"},
+    {"kind", 0, "KIND", "completion, embedding or models"},
     {"provider", 0, "SLUG", "who was asked"},
     {"endpoint", 0, "TAG", "or MODEL@TAG"},
     {"outcome", 0, "WORDS", "success, reset, ...; several with commas between"},
@@ -224,7 +225,8 @@ const struct ctl_command ctl_commands[] = {
      "Sends requests of one kind through the routing code of the workers, without a network, and\n"
      "counts who gets them: how many requests the budget pays, the share of each endpoint, the "
      "mean\n"
-     "price, and the mean latency and throughput where --tables knows them.  Nobody is asked, "
+     "price, and the mean latency and throughput where --tables knows them.  Prices are those in\n"
+     "force for such a prompt at that time.  Nobody is asked, "
      "every\n"
      "endpoint counts as healthy, and each request is a conversation of its own.  Exit status 1:\n"
      "the rules leave no endpoint.\n",

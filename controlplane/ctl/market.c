@@ -224,6 +224,10 @@ int ctl_market_measure(struct ctl_market *market, struct sb_slice measured, uint
                                                    .mean_completion = completion};
         memset(measuring.rows[i].first_token, 0xff, sizeof(measuring.rows[i].first_token));
         memset(measuring.rows[i].throughput, 0xff, sizeof(measuring.rows[i].throughput));
+        memset(measuring.rows[i].first_token_half_hour, 0xff,
+               sizeof(measuring.rows[i].first_token_half_hour));
+        memset(measuring.rows[i].throughput_half_hour, 0xff,
+               sizeof(measuring.rows[i].throughput_half_hour));
     }
     sb_json_path_init(&measuring.path);
     if (measured.n > 0)

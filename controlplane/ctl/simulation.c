@@ -12,6 +12,7 @@
 #include "dataplane/route/index.h"
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
+#include "proto/tariff.h"
 
 enum {
     BYTES_PER_TOKEN = 4, /* as the routing estimates it */
@@ -78,18 +79,29 @@ static int write_body(const struct ctl_workload *workload, enum ctl_strategy str
 
 /* --- who serves ------------------------------------------------------------------------- */
 
+static int64_t charged(const struct msg_prices *prices, enum msg_price kind)
+{
+    return prices->at[kind] > 0 ? prices->at[kind] : 0;
+}
+
 static int price_of(const struct dp_endpoint *endpoint, const struct ctl_workload *workload,
                     sb_money *ret_price)
 {
+    const struct msg_tariff tariff = msg_endpoint_tariff(endpoint->row);
+    struct msg_prices prices;
     sb_money prompt, completion;
-    int rc = sb_money_mul(endpoint->prompt, workload->prompt_tokens, &prompt);
+    int rc;
 
+    (void)msg_tariff_at(&tariff, workload->prompt_tokens, msg_moment_of(workload->unix_seconds),
+                        &prices);
+    rc = sb_money_mul(charged(&prices, MSG_PRICE_PROMPT), workload->prompt_tokens, &prompt);
     if (rc == SB_OK)
-        rc = sb_money_mul(endpoint->completion, workload->completion_tokens, &completion);
+        rc = sb_money_mul(charged(&prices, MSG_PRICE_COMPLETION), workload->completion_tokens,
+                          &completion);
     if (rc == SB_OK)
         rc = sb_money_add(prompt, completion, &prompt);
     if (rc == SB_OK)
-        rc = sb_money_add(prompt, endpoint->request, ret_price);
+        rc = sb_money_add(prompt, charged(&prices, MSG_PRICE_REQUEST), ret_price);
     return rc;
 }
 

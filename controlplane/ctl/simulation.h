@@ -48,7 +48,7 @@ struct ctl_workload {
     uint64_t prompt_tokens, completion_tokens;
     uint64_t requests; /* how many are simulated, at least 1 */
     uint64_t seed;
-    int64_t unix_seconds;           /* for evidence that expires */
+    int64_t unix_seconds;           /* for evidence that expires, and prices by the hour */
     ctl_simulated_cb *on_simulated; /* NULL: not wanted */
     void *ctx;
 };
@@ -56,7 +56,7 @@ struct ctl_workload {
 /* One endpoint of the model, in the snapshot's order. */
 struct ctl_served {
     uint64_t requests;
-    sb_money price; /* of one request */
+    sb_money price; /* of one request, as it is in force then */
 };
 
 struct ctl_outcome {

@@ -103,7 +103,16 @@ static int rename_limit(const struct dp_outgoing *o, struct sb_splice_edits *edi
     return rc;
 }
 
-static int encode(const struct dp_outgoing *o, struct sb_buf *out)
+static void list_pieces(const struct dp_outgoing *o, const struct sb_splice_edits *edits,
+                        struct dp_pieces *ret_body)
+{
+    size_t room = DP_PIECES_HEAD + sb_splice_pieces_max(edits);
+
+    ret_body->list = sb_arena_alloc_raw(o->arena, room * sizeof(*ret_body->list));
+    ret_body->n = DP_PIECES_HEAD + sb_splice_pieces(edits, ret_body->list + DP_PIECES_HEAD);
+}
+
+static int encode(const struct dp_outgoing *o, struct dp_pieces *ret_body)
 {
     const struct sb_splice_member *model = dp_requirements_member(o->ask, DP_MEMBER_MODEL);
     const struct sb_splice_member *user = dp_requirements_member(o->ask, DP_MEMBER_USER);
@@ -134,7 +143,9 @@ static int encode(const struct dp_outgoing *o, struct sb_buf *out)
         rc = rename_limit(o, &edits);
     if (rc == SB_OK && o->ask->stream)
         rc = want_usage(o, &edits);
-    return rc == SB_OK ? sb_splice_emit(&edits, out) : rc;
+    if (rc == SB_OK)
+        list_pieces(o, &edits, ret_body);
+    return rc;
 }
 
 const struct dp_dialect dp_dialect_openai = {

@@ -152,6 +152,7 @@ int dp_route_decide(const struct dp_route *route, struct sb_arena *arena,
         .plan = &decision->plan,
         .tenant = route->key->tenant,
         .now = route->now,
+        .moment = msg_moment_of(route->unix_seconds),
         .today = (int32_t)(route->unix_seconds / SECONDS_PER_DAY),
     };
     struct dp_order order = {

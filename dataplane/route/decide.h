@@ -43,9 +43,9 @@ struct dp_route {
     const struct dp_key *key;
     struct sb_slice session; /* header x-session-id, or none */
     sb_msec now;             /* monotonic, as the tables' */
-    int64_t unix_seconds;
-    uint64_t random; /* fresh for every request */
-    bool rank_all;   /* every candidate, not only those that can be reached: for explain */
+    int64_t unix_seconds;    /* when it was received */
+    uint64_t random;         /* fresh for every request */
+    bool rank_all;           /* every candidate, not only those that can be reached: for explain */
 };
 
 /* At most this many endpoints of each model and class are kept in order. */

@@ -5,68 +5,20 @@
 #include "common/json.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/draw.h"
-#include "dataplane/route/own_keys.h"
+#include "dataplane/route/prices.h"
 #include "dataplane/route/reason.h"
+#include "dataplane/route/relax.h"
+#include "dataplane/route/trial.h"
 #include "dataplane/route/view.h"
 
-enum { RELAXED = 5 /* ways that are shown */ };
-
-/* --- every endpoint, and all that it fails ------------------------------------------- */
-
-struct judged {
-    const struct dp_endpoint *endpoint;
-    uint32_t failed;  /* bits 1 << enum dp_step; 0: available */
-    bool is_hopeless; /* no rule that a request can relax lets it in */
-};
-
-struct trial {
-    struct dp_filter filter;
-    struct judged *judged;
-    uint32_t n;
-};
-
-static bool is_hopeless(const struct dp_filter *filter, const struct dp_endpoint *endpoint)
-{
-    return !endpoint->dialect_known || !dp_has_key(filter, endpoint);
-}
-
-static void try_all(struct trial *trial, const struct dp_route *route,
-                    const struct dp_decision *decision, struct sb_arena *arena)
-{
-    trial->filter = (struct dp_filter){
-        .snapshot = route->snapshot,
-        .tables = route->tables,
-        .ask = route->ask,
-        .plan = &decision->plan,
-        .tenant = route->key->tenant,
-        .now = route->now,
-        .today = decision->today,
-    };
-    trial->n = 0;
-    trial->judged = sb_arena_alloc_raw(arena, decision->endpoints * sizeof(*trial->judged) + 1);
-    for (uint32_t m = 0; m < decision->models.n; m++) {
-        const struct dp_model *model = decision->models.at[m].model;
-
-        for (uint32_t i = 0; i < model->n; i++) {
-            const struct dp_endpoint *endpoint = &route->snapshot->endpoints[model->first + i];
-
-            trial->judged[trial->n++] = (struct judged){
-                .endpoint = endpoint,
-                .failed = dp_filter_all_steps(&trial->filter, endpoint),
-                .is_hopeless = is_hopeless(&trial->filter, endpoint),
-            };
-        }
-    }
-}
-
-static struct sb_slice model_id(const struct trial *trial, const struct dp_endpoint *endpoint)
+static struct sb_slice model_id(const struct dp_trial *trial, const struct dp_endpoint *endpoint)
 {
     return trial->filter.snapshot->models[endpoint->model].row->id;
 }
 
 /* --- the funnel ------------------------------------------------------------------------- */
 
-static void add_step(struct sb_json *json, const struct trial *trial, enum dp_step step,
+static void add_step(struct sb_json *json, const struct dp_trial *trial, enum dp_step step,
                      uint32_t left, struct sb_arena *arena)
 {
     uint32_t named = 0;
@@ -75,7 +27,7 @@ static void add_step(struct sb_json *json, const struct trial *trial, enum dp_st
     sb_json_add_text(json, "step", sb_slice_of(dp_step_name(step)));
     sb_json_add_array(json, "removed");
     for (uint32_t i = 0; i < trial->n; i++) {
-        const struct judged *one = &trial->judged[i];
+        const struct dp_judged *one = &trial->judged[i];
 
         if (one->failed == 0 || __builtin_ctz(one->failed) != (int)step ||
             named++ >= DP_EXPLAIN_NAMED)
@@ -93,7 +45,7 @@ static void add_step(struct sb_json *json, const struct trial *trial, enum dp_st
     sb_json_close_object(json);
 }
 
-static void add_available(struct sb_json *json, const struct trial *trial,
+static void add_available(struct sb_json *json, const struct dp_trial *trial,
                           const struct dp_endpoint *selected)
 {
     uint32_t named = 0;
@@ -120,7 +72,7 @@ static void add_available(struct sb_json *json, const struct trial *trial,
     sb_json_close_object(json);
 }
 
-static void add_funnel(struct sb_json *json, const struct trial *trial, struct sb_arena *arena)
+static void add_funnel(struct sb_json *json, const struct dp_trial *trial, struct sb_arena *arena)
 {
     uint32_t removed[DP_STEP_COUNT] = {0}, left = trial->n;
 
@@ -147,97 +99,25 @@ static void add_funnel(struct sb_json *json, const struct trial *trial, struct s
 void dp_explain_add_funnel(struct sb_json *json, const struct dp_route *route,
                            const struct dp_decision *decision, struct sb_arena *arena)
 {
-    struct trial trial;
+    struct dp_trial trial;
 
-    try_all(&trial, route, decision, arena);
+    dp_trial_make(&trial, route, decision, arena);
     add_available(json, &trial, decision->served);
     add_funnel(json, &trial, arena);
 }
 
 /* --- what to relax ---------------------------------------------------------------------------- */
 
-/* Few steps before many; of as many, what lets more endpoints in. */
-static bool is_easier(const struct judged *a, uint32_t a_count, const struct judged *b,
-                      uint32_t b_count)
-{
-    int a_steps = __builtin_popcount(a->failed), b_steps = __builtin_popcount(b->failed);
-
-    return a_steps != b_steps ? a_steps < b_steps : a_count > b_count;
-}
-
-static uint32_t count_failing(const struct trial *trial, uint32_t failed)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < trial->n; i++)
-        n += trial->judged[i].failed == failed && !trial->judged[i].is_hopeless;
-    return n;
-}
-
-static void add_way(struct sb_json *json, const struct trial *trial, uint32_t failed)
-{
-    uint32_t named = 0;
-
-    sb_json_open_object(json);
-    sb_json_add_array(json, "rules");
-    for (uint32_t steps = failed; steps != 0; steps &= steps - 1)
-        sb_json_put_text(json, sb_slice_of(dp_step_relax((enum dp_step)__builtin_ctz(steps))));
-    sb_json_close_array(json);
-    sb_json_add_array(json, "endpoints");
-    for (uint32_t i = 0; i < trial->n; i++) {
-        if (trial->judged[i].failed == failed && !trial->judged[i].is_hopeless &&
-            named++ < DP_EXPLAIN_NAMED)
-            sb_json_put_text(json, trial->judged[i].endpoint->row->tag);
-    }
-    sb_json_close_array(json);
-    sb_json_close_object(json);
-}
-
-static void add_relax(struct sb_json *json, const struct trial *trial)
-{
-    uint32_t shown[RELAXED] = {0}, n_shown = 0;
-
-    sb_json_add_array(json, "relax");
-    while (n_shown < RELAXED) {
-        const struct judged *best = NULL;
-        uint32_t best_count = 0;
-
-        for (uint32_t i = 0; i < trial->n; i++) {
-            const struct judged *one = &trial->judged[i];
-            bool known = one->failed == 0 || one->is_hopeless;
-            uint32_t count;
-
-            for (uint32_t s = 0; s < n_shown && !known; s++)
-                known = one->failed == shown[s];
-            if (known || (best != NULL && one->failed == best->failed))
-                continue;
-            if (best != NULL && __builtin_popcount(one->failed) > __builtin_popcount(best->failed))
-                continue;
-            count = count_failing(trial, one->failed);
-            if (best == NULL || is_easier(one, count, best, best_count)) {
-                best = one;
-                best_count = count;
-            }
-        }
-        if (best == NULL)
-            break;
-        shown[n_shown++] = best->failed;
-        add_way(json, trial, best->failed);
-    }
-    sb_json_close_array(json);
-}
-
 void dp_explain_add_relax(struct sb_json *json, const struct dp_route *route,
                           const struct dp_decision *decision, struct sb_arena *arena)
 {
-    struct trial trial;
+    struct dp_trial trial;
 
-    try_all(&trial, route, decision, arena);
-    add_relax(json, &trial);
+    dp_trial_make(&trial, route, decision, arena);
+    dp_relax_add(json, &trial, arena);
 }
 
-/* --- the order -----------------------------------------------------------------------------------
- */
+/* --- the order ------------------------------------------------------------------------------- */
 
 static bool same_group(const struct dp_candidate *a, const struct dp_candidate *b)
 {
@@ -248,6 +128,21 @@ static bool same_group(const struct dp_candidate *a, const struct dp_candidate *
 static bool repeats(const struct dp_candidate *first, const struct dp_candidate *at)
 {
     return at > first && at[-1].endpoint == at->endpoint;
+}
+
+/* Those of its conditional prices that apply, with their place in the catalogue. */
+static void add_overrides(struct sb_json *json, const struct dp_candidate *at)
+{
+    sb_json_add_array(json, "overrides");
+    for (uint32_t left = at->overrides; left != 0; left &= left - 1) {
+        unsigned index = (unsigned)__builtin_ctz(left);
+
+        sb_json_open_object(json);
+        sb_json_add_u64(json, "index", index);
+        dp_prices_add_override(json, &at->endpoint->row->overrides[index]);
+        sb_json_close_object(json);
+    }
+    sb_json_close_array(json);
 }
 
 static void add_candidate(struct sb_json *json, const struct dp_decision *decision,
@@ -268,6 +163,8 @@ static void add_candidate(struct sb_json *json, const struct dp_decision *decisi
     sb_json_add_double(json, "cost", at->cost);
     sb_json_add_double(json, "weight", dp_draw_weight(at->cost));
     sb_json_add_double(json, "share", share);
+    if (at->overrides != 0)
+        add_overrides(json, at);
     if (at->dropped != 0)
         dp_explain_add_dropped(json, at);
     sb_json_close_object(json);
@@ -332,7 +229,7 @@ const char *dp_explain_strategy(const struct dp_decision *decision, unsigned mod
 #define PRIVACY_STEPS (DP_STEP_BIT(DATA_COLLECTION) | DP_STEP_BIT(ZDR) | DP_STEP_BIT(DISTILLABLE))
 
 /* The names of reference/openrouter.md 11.3. */
-static const char *availability_code(const struct trial *trial)
+static const char *availability_code(const struct dp_trial *trial)
 {
     uint32_t removing = 0;
 
@@ -343,7 +240,7 @@ static const char *availability_code(const struct trial *trial)
     return (removing & ~PRIVACY_STEPS) == 0 ? "privacy_restricted" : "constraint_filtered";
 }
 
-static void add_excluded_by(struct sb_json *json, const struct trial *trial)
+static void add_excluded_by(struct sb_json *json, const struct dp_trial *trial)
 {
     uint32_t removing = 0;
 
@@ -360,10 +257,14 @@ static void add_excluded_by(struct sb_json *json, const struct trial *trial)
     sb_json_close_array(json);
 }
 
-/* The rule that emptied the set: the last step that removed anything. */
-static void add_constraint(struct sb_json *json, const struct trial *trial, struct sb_arena *arena)
+/* The rule that emptied the set: the last step that removed anything.  What
+ * the request can relax is named before what only the policy's owner can. */
+static void add_constraint(struct sb_json *json, const struct dp_trial *trial,
+                           struct sb_arena *arena)
 {
-    const struct judged *last = NULL;
+    const struct dp_judged *last = NULL;
+    enum dp_step step;
+    int by = DP_BY_COUNT - 1;
 
     for (uint32_t i = 0; i < trial->n; i++) {
         if (last == NULL || __builtin_ctz(trial->judged[i].failed) > __builtin_ctz(last->failed))
@@ -371,28 +272,28 @@ static void add_constraint(struct sb_json *json, const struct trial *trial, stru
     }
     if (last == NULL)
         return;
+    step = (enum dp_step)__builtin_ctz(last->failed);
+    while (by >= 0 && (last->by[by] >> step & 1) == 0)
+        by--;
     sb_json_add_object(json, "constraint");
-    sb_json_add_text(json, "field",
-                     sb_slice_of(dp_step_relax((enum dp_step)__builtin_ctz(last->failed))));
-    sb_json_add_text(json, "detail",
-                     dp_reason(&trial->filter, last->endpoint,
-                               (enum dp_step)__builtin_ctz(last->failed), arena));
+    sb_json_add_text(json, "field", dp_blame_name(step, by >= 0 ? by : DP_BY_COUNT, arena));
+    sb_json_add_text(json, "detail", dp_reason(&trial->filter, last->endpoint, step, arena));
     sb_json_close_object(json);
 }
 
 void dp_explain_add_refusal(struct sb_json *json, const struct dp_route *route,
                             const struct dp_decision *decision, struct sb_arena *arena)
 {
-    struct trial trial;
+    struct dp_trial trial;
 
-    try_all(&trial, route, decision, arena);
+    dp_trial_make(&trial, route, decision, arena);
     sb_json_add_object(json, "error");
     sb_json_add_i64(json, "code", 404);
     sb_json_add_text(json, "message", decision->refusal);
     sb_json_add_object(json, "metadata");
     sb_json_add_text(json, "error_type", SB_SLICE_LIT("not_found"));
     add_funnel(json, &trial, arena);
-    add_relax(json, &trial);
+    dp_relax_add(json, &trial, arena);
     dp_explain_add_warnings(json, decision);
     sb_json_close_object(json);
     sb_json_add_object(json, "availability");

@@ -28,12 +28,14 @@ enum { DP_EXPLAIN_NAMED = 100 };
 void dp_explain_add_funnel(struct sb_json *json, const struct dp_route *route,
                            const struct dp_decision *decision, struct sb_arena *arena);
 /* "relax": the fewest rules that would have to go, and whom that lets in:
- * [{rules [...], endpoints [...]}], easiest first. */
+ * [{rules [...], endpoints [...]}], easiest first.  A rule of the key's policy
+ * is named as one: "policy.zdr". */
 void dp_explain_add_relax(struct sb_json *json, const struct dp_route *route,
                           const struct dp_decision *decision, struct sb_arena *arena);
 /* "order": the candidates with their credential, health, group, cost, weight
- * and share of the draw inside the group, and "dropped_parameters" where there
- * are any.  "only_first" when the rules allow no others behind the first. */
+ * and share of the draw inside the group, and where there are any "overrides",
+ * those of its prices that apply [{index, conditions, prices}], and
+ * "dropped_parameters".  "only_first" when the rules allow no others behind the first. */
 void dp_explain_add_order(struct sb_json *json, const struct dp_decision *decision);
 /* "warnings": strings. */
 void dp_explain_add_warnings(struct sb_json *json, const struct dp_decision *decision);

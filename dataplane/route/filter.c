@@ -2,6 +2,7 @@
 #include "dataplane/route/filter.h"
 
 #include "common/check.h"
+#include "dataplane/route/prices.h"
 #include "dataplane/route/requirements.h"
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
@@ -84,20 +85,31 @@ static bool is_over(int64_t price, sb_money limit)
     return limit >= 0 && price > limit;
 }
 
-/* What an endpoint does not charge for keeps every limit. */
-static bool fails_max_price(const struct dp_plan *plan, const struct dp_endpoint *endpoint)
+static bool is_over_any(const int64_t price[MSG_PRICE_COUNT], const struct dp_plan *plan)
 {
+    for (int kind = 0; kind < MSG_PRICE_COUNT; kind++) {
+        if (is_over(price[kind], plan->max_price[kind]))
+            return true;
+    }
+    return false;
+}
+
+/* What an endpoint does not charge for keeps every limit. */
+static bool fails_max_price(const struct dp_filter *filter, const struct dp_endpoint *endpoint)
+{
+    const struct dp_plan *plan = filter->plan;
+
+    if (SB_UNLIKELY(endpoint->n_overrides > 0)) {
+        struct msg_prices prices;
+
+        (void)dp_prices_in_force(filter, endpoint, &prices);
+        return is_over_any(prices.at, plan);
+    }
     if (is_over(endpoint->prompt, plan->max_price[MSG_PRICE_PROMPT]) ||
         is_over(endpoint->completion, plan->max_price[MSG_PRICE_COMPLETION]) ||
         is_over(endpoint->request, plan->max_price[MSG_PRICE_REQUEST]))
         return true;
-    if (!plan->limits_pieces)
-        return false;
-    for (int kind = 0; kind < MSG_PRICE_COUNT; kind++) {
-        if (is_over(endpoint->row->price[kind], plan->max_price[kind]))
-            return true;
-    }
-    return false;
+    return plan->limits_pieces && is_over_any(endpoint->row->price, plan);
 }
 
 static bool fails_residency(const struct dp_filter *filter, const struct dp_endpoint *endpoint)
@@ -145,51 +157,10 @@ static bool fails_max_tokens(const struct dp_requirements *ask, const struct dp_
     return endpoint->max_completion_tokens > 0 && ask->max_tokens > endpoint->max_completion_tokens;
 }
 
-/* a + price * count, stopping at SB_MONEY_MAX. */
-static sb_money add_cost(sb_money a, int64_t price, uint64_t count)
-{
-    sb_money product, sum;
-
-    if (price <= 0)
-        return a;
-    if (__builtin_mul_overflow(price, count, &product) || __builtin_add_overflow(a, product, &sum))
-        return SB_MONEY_MAX;
-    return sum;
-}
-
-static int64_t dearer(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-sb_money dp_filter_worst_cost(const struct dp_requirements *ask, const struct dp_endpoint *endpoint,
-                              uint32_t image_tokens)
-{
-    const int64_t *price = endpoint->row->price;
-    uint64_t prompt = dp_requirements_tokens_at_most(ask) + (uint64_t)ask->images * image_tokens;
-    uint64_t completion = ask->max_tokens;
-    sb_money cost;
-
-    if (completion == 0)
-        completion = endpoint->max_completion_tokens;
-    if (completion == 0)
-        completion = endpoint->context_length;
-    if (__builtin_mul_overflow(completion, (uint64_t)ask->n, &completion))
-        return SB_MONEY_MAX;
-    cost = add_cost(0, dearer(price[MSG_PRICE_PROMPT], price[MSG_PRICE_CACHE_WRITE]), prompt);
-    cost =
-        add_cost(cost, dearer(price[MSG_PRICE_COMPLETION], price[MSG_PRICE_REASONING]), completion);
-    cost = add_cost(cost, price[MSG_PRICE_REQUEST], 1);
-    cost = add_cost(cost, price[MSG_PRICE_IMAGE], ask->images);
-    return add_cost(cost, price[MSG_PRICE_AUDIO], ask->audios);
-}
-
 static bool fails_max_cost(const struct dp_filter *filter, const struct dp_endpoint *endpoint)
 {
-    uint32_t image_tokens = filter->snapshot->models[endpoint->model].row->image_tokens;
-
     return filter->plan->max_cost >= 0 &&
-           dp_filter_worst_cost(filter->ask, endpoint, image_tokens) > filter->plan->max_cost;
+           dp_prices_worst(filter, endpoint) > filter->plan->max_cost;
 }
 
 bool dp_row_has_throughput(const struct dp_row *row, const struct msg_cutoffs *least, sb_msec now,
@@ -269,7 +240,7 @@ static bool fails(const struct dp_filter *filter, const struct dp_endpoint *endp
     case DP_STEP_ORDER:
         return fails_order(plan, endpoint);
     case DP_STEP_MAX_PRICE:
-        return fails_max_price(plan, endpoint);
+        return fails_max_price(filter, endpoint);
     case DP_STEP_QUANTIZATIONS:
         return (plan->quantizations >> endpoint->quantization & 1) == 0;
     case DP_STEP_DATA_COLLECTION:

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #include "common/clock.h"
-#include "common/money.h"
 #include "dataplane/route/policy.h"
+#include "proto/tariff.h"
 
 struct dp_endpoint;
 struct dp_requirements;
@@ -78,7 +78,8 @@ struct dp_filter {
     const struct dp_plan *plan;
     const struct dp_tenant *tenant;
     sb_msec now;
-    int32_t today; /* days since 1970 UTC */
+    struct msg_moment moment; /* when the request was received */
+    int32_t today;            /* days since 1970 UTC */
 };
 
 /* The first step that the endpoint fails, or DP_STEP_PASSED. */
@@ -87,11 +88,6 @@ enum dp_step dp_filter_endpoint(const struct dp_filter *filter, const struct dp_
 uint32_t dp_filter_all_steps(const struct dp_filter *filter, const struct dp_endpoint *endpoint);
 /* Bits of enum msg_parameter that the request needs and the endpoint lacks. */
 uint64_t dp_filter_missing(const struct dp_filter *filter, const struct dp_endpoint *endpoint);
-/* USD 1e-15 that the request can cost at most: half its bytes as prompt tokens
- * and `n` times the longest completion; SB_MONEY_MAX when it is beyond all
- * amounts. */
-sb_money dp_filter_worst_cost(const struct dp_requirements *ask, const struct dp_endpoint *endpoint,
-                              uint32_t image_tokens);
 
 /* Whether the measured values keep all limits; without data the answer is
  * `unknown`. */

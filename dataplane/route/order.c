@@ -7,6 +7,7 @@
 #include "dataplane/route/decide.h"
 #include "dataplane/route/draw.h"
 #include "dataplane/route/own_keys.h"
+#include "dataplane/route/prices.h"
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
 
@@ -46,14 +47,28 @@ static double expected_completion(const struct dp_order *order, const struct dp_
     return limit > 0 && limit < mean ? limit : mean;
 }
 
+_Static_assert(MSG_OVERRIDES_MAX <= 16, "bits of dp_entry.overrides");
+
 /* USD that the draw weighs an endpoint by: of this request, or, so that a
- * conversation's weights stay put while it grows, of the usual one. */
+ * conversation's weights stay put while it grows, of the usual one; in both
+ * cases at the prices in force for this request, so that a conversation may
+ * move when it reaches an override, and then stays put again. */
 static double cost_at(const struct dp_order *order, const struct dp_endpoint *endpoint,
-                      uint32_t model)
+                      uint32_t model, uint16_t *ret_overrides)
 {
-    return order->sticky ? endpoint->base
-                         : dp_endpoint_cost(endpoint, order->model[model].prompt,
-                                            order->model[model].completion);
+    const double prompt = order->sticky ? DP_BASE_PROMPT : order->model[model].prompt;
+    const double completion = order->sticky ? DP_BASE_COMPLETION : order->model[model].completion;
+    uint32_t applied = 0;
+    double cost;
+
+    if (SB_UNLIKELY(endpoint->n_overrides > 0))
+        cost = dp_prices_cost(order->filter, endpoint, prompt, completion, &applied);
+    else if (order->sticky)
+        cost = endpoint->base;
+    else
+        cost = dp_endpoint_cost(endpoint, prompt, completion);
+    *ret_overrides = (uint16_t)applied;
+    return cost;
 }
 
 static double sort_value(enum msg_sort sort, double cost, const struct dp_row *row, sb_msec now)
@@ -214,7 +229,8 @@ void dp_order_add(struct dp_order *order, const struct dp_endpoint *endpoint, ui
     const struct dp_row *row = row_of(order, endpoint);
     const bool misses = misses_preference(filter, row);
     const bool too_long = misses_context(order, endpoint, model);
-    const double cost = cost_at(order, endpoint, model);
+    uint16_t overrides;
+    const double cost = cost_at(order, endpoint, model, &overrides);
     const double uniform = dp_draw_uniform(order->conversation, endpoint->mix);
     const double least = dp_draw_score_least(uniform, cost);
     struct dp_rank rank = {
@@ -241,6 +257,7 @@ void dp_order_add(struct dp_order *order, const struct dp_endpoint *endpoint, ui
                         .rank = mine,
                         .endpoint = endpoint,
                         .cost = cost,
+                        .overrides = overrides,
                         .kind = (uint8_t)kinds[i],
                         .model = (uint8_t)model,
                         .misses_preference = misses,
@@ -266,6 +283,7 @@ static void make_pair(const struct dp_order *order, const struct dp_entry *entry
         .dropped = filter->ask->parameters & ~entry->endpoint->parameters & ~limits,
         .rank = entry->rank,
         .cost = entry->cost,
+        .overrides = entry->overrides,
         .kind = entry->kind,
         .model = entry->model,
         .health = (uint8_t)health,

@@ -59,6 +59,7 @@ struct dp_candidate {
     uint64_t dropped; /* bits of enum msg_parameter: to be cut from the body for this endpoint */
     struct dp_rank rank;
     double cost;            /* USD that the draw weighed it by */
+    uint16_t overrides;     /* bits of those of its prices that this is by */
     uint8_t kind;           /* enum msg_credential_kind */
     uint8_t model;          /* index in dp_decision.models */
     uint8_t health;         /* enum dp_health */
@@ -71,6 +72,7 @@ struct dp_entry {
     struct dp_rank rank;
     const struct dp_endpoint *endpoint;
     double cost;
+    uint16_t overrides;
     uint8_t kind, model;
     bool misses_preference, misses_context;
 };

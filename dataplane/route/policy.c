@@ -329,27 +329,33 @@ bool dp_policy_allows_model(const struct dp_rules *policy, struct sb_slice model
     return false;
 }
 
-struct sb_slice dp_plan_residency(const struct dp_plan *plan, struct sb_arena *arena)
+struct sb_slice dp_countries_text(const struct msg_countries *countries, bool eu,
+                                  struct sb_arena *arena)
 {
-    char *text;
+    char *text =
+        sb_arena_alloc_raw(arena, (size_t)MSG_COUNTRIES * MSG_COUNTRY_CODE + sizeof("eu,"));
     size_t n = 0;
 
-    if ((plan->steps & DP_STEP_BIT(RESIDENCY)) == 0)
-        return SB_SLICE_NONE;
-    if (!plan->residency_listed)
-        return SB_SLICE_LIT("eu");
-    text = sb_arena_alloc_raw(arena, (size_t)MSG_COUNTRIES * MSG_COUNTRY_CODE + sizeof("eu,"));
-    if (plan->residency_eu) {
+    if (eu) {
         text[n++] = 'e';
         text[n++] = 'u';
         text[n++] = ',';
     }
     for (int country = 0; country < MSG_COUNTRIES; country++) {
-        if (!msg_countries_have(&plan->residency, country))
+        if (!msg_countries_have(countries, country))
             continue;
         msg_country_format(country, text + n);
         n += 2;
         text[n++] = ',';
     }
-    return sb_slice_make(text, n > 0 ? n - 1 : 0);
+    return n > 0 ? sb_slice_make(text, n - 1) : SB_SLICE_NONE;
+}
+
+struct sb_slice dp_plan_residency(const struct dp_plan *plan, struct sb_arena *arena)
+{
+    if ((plan->steps & DP_STEP_BIT(RESIDENCY)) == 0)
+        return SB_SLICE_NONE;
+    if (!plan->residency_listed)
+        return SB_SLICE_LIT("eu");
+    return dp_countries_text(&plan->residency, plan->residency_eu, arena);
 }

@@ -96,5 +96,8 @@ void dp_plan_merge(const struct dp_rules *policy, const struct dp_rules *request
 
 /* Whether a policy lets its keys use a model; NULL allows all. */
 bool dp_policy_allows_model(const struct dp_rules *policy, struct sb_slice model_id);
+/* "eu,DE,FR"; nothing when it is empty. */
+struct sb_slice dp_countries_text(const struct msg_countries *countries, bool eu,
+                                  struct sb_arena *arena);
 /* "eu", "DE,FR", or nothing when no residency is demanded; for the record. */
 struct sb_slice dp_plan_residency(const struct dp_plan *plan, struct sb_arena *arena);

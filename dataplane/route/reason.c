@@ -5,6 +5,7 @@
 
 #include "common/arena.h"
 #include "common/timefmt.h"
+#include "dataplane/route/prices.h"
 #include "dataplane/route/requirements.h"
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
@@ -63,28 +64,63 @@ static struct sb_slice of_claim(const struct ctx *c, const char *name,
     return sb_arena_printf(c->arena, "%s expired on %s", name, date);
 }
 
+/* " (pricing.overrides[1])": the one that set the price, or nothing. */
+static struct sb_slice of_override(const struct ctx *c, uint32_t applied, int kind)
+{
+    struct sb_slice text = SB_SLICE_NONE;
+
+    for (; applied != 0; applied &= applied - 1) {
+        int index = __builtin_ctz(applied);
+
+        if (c->endpoint->row->overrides[index].price[kind] >= 0)
+            text = sb_arena_printf(c->arena, " (pricing.overrides[%d])", index);
+    }
+    return text;
+}
+
 static struct sb_slice of_price(const struct ctx *c)
 {
     const struct dp_plan *plan = c->filter->plan;
+    struct msg_prices prices;
+    uint32_t applied = dp_prices_in_force(c->filter, c->endpoint, &prices);
 
     for (int kind = 0; kind < MSG_PRICE_COUNT; kind++) {
-        int64_t price = c->endpoint->row->price[kind], limit = plan->max_price[kind];
+        int64_t price = prices.at[kind], limit = plan->max_price[kind];
+        struct sb_slice why;
         char is[SB_MONEY_TEXT_MAX], most[SB_MONEY_TEXT_MAX];
 
         if (limit < 0 || price <= limit)
             continue;
+        why = of_override(c, applied, kind);
         if (kind == MSG_PRICE_PROMPT || kind == MSG_PRICE_COMPLETION) {
             (void)sb_money_format_per_million(price, is);
             (void)sb_money_format_per_million(limit, most);
-            return sb_arena_printf(c->arena, "%s costs %s USD per million tokens, the limit is %s",
-                                   msg_price_name(kind), is, most);
+            return sb_arena_printf(c->arena,
+                                   "%s costs %s USD per million tokens%.*s, the limit is %s",
+                                   msg_price_name(kind), is, SB_SLICE_ARGS(why), most);
         }
         (void)sb_money_format(price, is);
         (void)sb_money_format(limit, most);
-        return sb_arena_printf(c->arena, "each %s costs %s USD, the limit is %s",
-                               msg_price_name(kind), is, most);
+        return sb_arena_printf(c->arena, "each %s costs %s USD%.*s, the limit is %s",
+                               msg_price_name(kind), is, SB_SLICE_ARGS(why), most);
     }
     return SB_SLICE_NONE;
+}
+
+/* Policy and request may have nothing in common. */
+static struct sb_slice or_none(struct sb_slice list)
+{
+    return list.n > 0 ? list : SB_SLICE_LIT("none");
+}
+
+/* "region is US, allowed: DE,FR" */
+static struct sb_slice elsewhere(const struct ctx *c)
+{
+    struct sb_slice allowed = dp_plan_residency(c->filter->plan, c->arena);
+
+    return sb_arena_printf(c->arena, "region is %.*s, allowed: %.*s",
+                           SB_SLICE_ARGS(c->endpoint->row->region),
+                           SB_SLICE_ARGS(or_none(allowed)));
 }
 
 static struct sb_slice of_residency(const struct ctx *c)
@@ -98,25 +134,32 @@ static struct sb_slice of_residency(const struct ctx *c)
                                                     SB_SLICE_ARGS(row->region));
     if (c->filter->plan->residency_listed &&
         !msg_countries_have(&c->filter->plan->residency, c->endpoint->region))
-        return sb_arena_printf(c->arena, "region is %.*s", SB_SLICE_ARGS(row->region));
+        return elsewhere(c);
     if (c->endpoint->region >= 0 && !msg_country_is_eu(c->endpoint->region)) {
         if (c->filter->plan->residency_eu)
-            return sb_arena_printf(c->arena, "region is %.*s", SB_SLICE_ARGS(row->region));
+            return elsewhere(c);
         return sb_arena_printf(c->arena, "region %.*s has no evidence", SB_SLICE_ARGS(row->region));
     }
     if (c->endpoint->region == DP_REGION_GLOBAL)
-        return SB_SLICE_LIT("region is global");
+        return elsewhere(c);
     return of_claim(c, "eu_resident", claim);
 }
 
 static struct sb_slice of_operator(const struct ctx *c)
 {
     const struct dp_provider *provider = &c->filter->snapshot->providers[c->endpoint->provider];
+    const struct dp_plan *plan = c->filter->plan;
+    struct sb_slice allowed;
 
     if (provider->headquarters < 0)
         return SB_SLICE_LIT("the operator's country is unknown");
-    return sb_arena_printf(c->arena, "operated from %.*s",
-                           SB_SLICE_ARGS(provider->row->headquarters));
+    if (msg_countries_have(&plan->operator_deny, provider->headquarters))
+        return sb_arena_printf(c->arena, "operated from %.*s, which is denied",
+                               SB_SLICE_ARGS(provider->row->headquarters));
+    allowed = dp_countries_text(&plan->operator_allow, false, c->arena);
+    return sb_arena_printf(c->arena, "operated from %.*s, allowed: %.*s",
+                           SB_SLICE_ARGS(provider->row->headquarters),
+                           SB_SLICE_ARGS(or_none(allowed)));
 }
 
 /* "does not support seed, top_k" */
@@ -133,6 +176,18 @@ static struct sb_slice of_missing(const struct ctx *c, const char *verb, uint64_
         between = ", ";
     }
     return sb_arena_dup(c->arena, sb_slice_make(text, n < sizeof(text) ? n : sizeof(text) - 1));
+}
+
+/* "quantization is fp4, allowed: fp8, mxfp8" */
+static struct sb_slice of_quantization(const struct ctx *c)
+{
+    const char *is = msg_quantization_name(c->endpoint->quantization);
+    uint32_t allowed = c->filter->plan->quantizations;
+    char text[64];
+
+    (void)snprintf(text, sizeof(text), "quantization is %s, allowed:%s", is,
+                   allowed == 0 ? " none" : "");
+    return of_missing(c, text, allowed, msg_quantization_name);
 }
 
 static struct sb_slice of_parameters(const struct ctx *c)
@@ -153,10 +208,9 @@ static struct sb_slice of_context(const struct ctx *c)
 
 static struct sb_slice of_cost(const struct ctx *c)
 {
-    uint32_t image_tokens = c->filter->snapshot->models[c->endpoint->model].row->image_tokens;
     char is[SB_MONEY_TEXT_MAX], most[SB_MONEY_TEXT_MAX];
 
-    (void)sb_money_format(dp_filter_worst_cost(c->filter->ask, c->endpoint, image_tokens), is);
+    (void)sb_money_format(dp_prices_worst(c->filter, c->endpoint), is);
     (void)sb_money_format(c->filter->plan->max_cost, most);
     return sb_arena_printf(c->arena, "may cost %s USD, the limit is %s", is, most);
 }
@@ -226,8 +280,7 @@ struct sb_slice dp_reason(const struct dp_filter *filter, const struct dp_endpoi
     case DP_STEP_MAX_PRICE:
         return of_price(&c);
     case DP_STEP_QUANTIZATIONS:
-        return sb_arena_printf(arena, "quantization is %s",
-                               msg_quantization_name(endpoint->quantization));
+        return of_quantization(&c);
     case DP_STEP_DATA_COLLECTION:
         return of_claim(&c, "no_training", &endpoint->row->claim[MSG_CLAIM_NO_TRAINING]);
     case DP_STEP_ZDR:

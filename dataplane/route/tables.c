@@ -138,6 +138,8 @@ static void merge_row(struct dp_tables *tables, const struct msg_table_row *from
         .uptime_half_hour = from->uptime_half_hour,
         .uptime_day = from->uptime_day,
         .mean_completion = from->mean_completion,
+        .half_hour_until = ends_at(now, from->age, DP_HALF_HOUR_LIFE),
+        .day_until = ends_at(now, from->age, DP_DAY_LIFE),
     };
     if (row->outage_until > tables->marked_until)
         tables->marked_until = row->outage_until;
@@ -145,6 +147,10 @@ static void merge_row(struct dp_tables *tables, const struct msg_table_row *from
         tables->marked_until = row->cooldown_until;
     memcpy(row->first_token, from->first_token, sizeof(row->first_token));
     memcpy(row->throughput, from->throughput, sizeof(row->throughput));
+    memcpy(row->first_token_half_hour, from->first_token_half_hour,
+           sizeof(row->first_token_half_hour));
+    memcpy(row->throughput_half_hour, from->throughput_half_hour,
+           sizeof(row->throughput_half_hour));
 }
 
 /* What to do with a message, from its version and the one that is held alone. */

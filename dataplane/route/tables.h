@@ -3,8 +3,9 @@
  * Merges the messages of proto/tables.h into rows that are found by endpoint.
  * It stands apart from the snapshots: rows are keyed by the endpoint's stable
  * id, so that a new catalogue costs them nothing.  Every row ages: an outage
- * mark counts for 30 s, percentiles and means for 5 minutes, a cooldown until
- * it ends.  Times are of the monotonic clock.
+ * mark counts for 30 s, percentiles and means for 5 minutes, what is said of
+ * half an hour and of a day for as long, a cooldown until it ends.  Times are of the monotonic
+ * clock.
  */
 #pragma once
 
@@ -20,7 +21,12 @@ struct dp_model;
 struct dp_snapshot;
 struct dp_tables;
 
-enum { DP_OUTAGE_LIFE = 30000, DP_PERCENTILE_LIFE = 300000 /* milliseconds */ };
+enum { /* milliseconds */
+       DP_OUTAGE_LIFE = 30000,
+       DP_PERCENTILE_LIFE = 300000,
+       DP_HALF_HOUR_LIFE = 1800000,
+       DP_DAY_LIFE = 86400000,
+};
 
 struct dp_row {
     uint64_t endpoint;
@@ -31,6 +37,9 @@ struct dp_row {
     uint32_t uptime, uptime_half_hour, uptime_day; /* parts per million, or MSG_NO_DATA */
     uint32_t first_token[MSG_PERCENTILES];         /* milliseconds, or MSG_NO_DATA */
     uint32_t throughput[MSG_PERCENTILES];          /* 1/1000 token per second, or MSG_NO_DATA */
+    /* For lists only: */
+    uint32_t first_token_half_hour[MSG_PERCENTILES], throughput_half_hour[MSG_PERCENTILES];
+    sb_msec half_hour_until, day_until; /* what is said of those times counts until then */
 };
 
 struct dp_tables *dp_tables_new(void);

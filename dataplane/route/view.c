@@ -6,8 +6,6 @@
 #include "proto/country.h"
 #include "proto/rules.h"
 
-enum { BASE_PROMPT = 750, BASE_COMPLETION = 250 /* tokens */ };
-
 /* --- building -------------------------------------------------------------------- */
 
 struct builder {
@@ -137,11 +135,32 @@ static int64_t offered(int64_t price)
     return price > 0 ? price : 0;
 }
 
+static bool is_cheaper_cached(int64_t cached, int64_t prompt)
+{
+    return cached >= 0 && cached < prompt;
+}
+
+/* At the base prices, or by any one override: what makes a conversation sticky
+ * must not change with the hour. */
+static bool has_cheaper_cached(const struct msg_endpoint *row)
+{
+    int64_t cached = row->price[MSG_PRICE_CACHE_READ], prompt = row->price[MSG_PRICE_PROMPT];
+    bool is_cheaper = is_cheaper_cached(cached, prompt);
+
+    for (size_t i = 0; i < row->n_overrides && !is_cheaper; i++) {
+        const int64_t *price = row->overrides[i].price;
+
+        is_cheaper = is_cheaper_cached(
+            price[MSG_PRICE_CACHE_READ] >= 0 ? price[MSG_PRICE_CACHE_READ] : cached,
+            price[MSG_PRICE_PROMPT] >= 0 ? price[MSG_PRICE_PROMPT] : prompt);
+    }
+    return is_cheaper;
+}
+
 static void build_endpoint(struct dp_endpoint *endpoint, const struct msg_endpoint *row)
 {
     const uint64_t limits = UINT64_C(1) << MSG_PARAMETER_MAX_TOKENS |
                             UINT64_C(1) << MSG_PARAMETER_MAX_COMPLETION_TOKENS;
-    int64_t cached = row->price[MSG_PRICE_CACHE_READ];
 
     *endpoint = (struct dp_endpoint){
         .row = row,
@@ -157,11 +176,12 @@ static void build_endpoint(struct dp_endpoint *endpoint, const struct msg_endpoi
         .max_completion_tokens = row->max_completion_tokens,
         .region = region_number(row->region),
         .quantization = row->quantization,
-        .cheaper_cached = cached >= 0 && cached < row->price[MSG_PRICE_PROMPT],
+        .cheaper_cached = has_cheaper_cached(row),
+        .n_overrides = (uint8_t)row->n_overrides,
         .input_modalities = (uint16_t)row->input_modalities,
         .output_modalities = (uint16_t)row->output_modalities,
     };
-    endpoint->base = dp_endpoint_cost(endpoint, BASE_PROMPT, BASE_COMPLETION);
+    endpoint->base = dp_endpoint_cost(endpoint, DP_BASE_PROMPT, DP_BASE_COMPLETION);
     for (int claim = 0; claim < MSG_ENDPOINT_CLAIMS; claim++)
         endpoint->holds_through[claim] = claim_holds_through(&row->claim[claim], MSG_TRI_YES);
     endpoint->located_through = located_through(row, endpoint->region);

@@ -34,9 +34,9 @@ struct dp_endpoint {
     uint64_t mix;                   /* its id, scrambled: what the draw joins to a conversation */
     uint64_t parameters;            /* as the row's, max_tokens and max_completion_tokens being
                                        one: both or none */
-    int64_t prompt, completion, request; /* prices as the row's, 0 where it has none */
-    double base;              /* USD of 750 prompt, 250 completion tokens and one request,
-                                 at least DP_COST_MIN */
+    int64_t prompt, completion, request; /* base prices as the row's, 0 where it has none */
+    double base;                         /* USD of DP_BASE_PROMPT, DP_BASE_COMPLETION tokens and one
+                                            request at base prices, at least DP_COST_MIN */
     uint32_t number;          /* index in snapshot->endpoints, and in records->endpoints */
     uint32_t model, provider; /* indexes */
     uint32_t tag;             /* number of the tag, without regard to case */
@@ -48,7 +48,8 @@ struct dp_endpoint {
     uint8_t quantization;
     uint8_t house;       /* kind of the house's candidates: HOUSE, or NONE where nobody needs a
                             key; meaningful when has_house */
-    bool cheaper_cached; /* a cached prompt costs less than a fresh one */
+    bool cheaper_cached; /* a cached prompt costs less than a fresh one, or may under an override */
+    uint8_t n_overrides; /* of the prices above; with any, prices.h knows those in force */
     bool dialect_known;  /* this worker speaks its provider's */
     bool has_house;      /* house candidates are possible: the operator has a key, or nobody
                             needs one */
@@ -56,6 +57,7 @@ struct dp_endpoint {
 };
 
 #define DP_COST_MIN 1e-7 /* USD: free endpoints are all equal */
+enum { DP_BASE_PROMPT = 750, DP_BASE_COMPLETION = 250 /* tokens */ };
 
 struct dp_model {
     const struct msg_model *row;
@@ -172,8 +174,8 @@ uint32_t dp_snapshot_find_tag(const struct dp_snapshot *snapshot, struct sb_slic
 struct dp_credentials dp_snapshot_own_keys(const struct dp_snapshot *snapshot,
                                            const struct dp_tenant *tenant, uint32_t provider);
 
-/* USD that so many tokens and one request cost there, at least DP_COST_MIN; for
- * weights, bills are exact. */
+/* USD that so many tokens and one request cost there at base prices, at least
+ * DP_COST_MIN; for weights, bills are exact. */
 static inline double dp_endpoint_cost(const struct dp_endpoint *endpoint, double prompt,
                                       double completion)
 {

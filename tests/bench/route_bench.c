@@ -2,8 +2,8 @@
  *
  * Prints microseconds for reading the requirements of a body (behind the scan),
  * and for deciding (merge, filter, order) among 20 endpoints of a model in a catalogue of 100 000,
- * with and without rules and tables, and among 5 000 candidates of 8 models.  Best of many rounds.
- * Not a test. */
+ * with and without rules, tables and conditional prices, and among 5 000 candidates of 8 models.
+ * Best of many rounds. Not a test. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -40,6 +40,14 @@ struct bench {
     struct msg_snapshot records;
     struct dp_snapshot *snap;
     struct dp_tables *tables;
+    bool has_overrides; /* every endpoint: conditional prices */
+};
+
+/* One by the length of the prompt, one by the hour: both apply to 200 KB at night. */
+static const struct msg_override overrides[] = {
+    {.min_prompt_tokens = 32000,
+     .price = {200000000, 600000000, -1, -1, -1, -1, -1, -1, -1, -1, -1}},
+    {.from = 30, .until = 510, .price = {50000000, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}},
 };
 
 static double now_us(void)
@@ -50,9 +58,10 @@ static double now_us(void)
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-static void fill_endpoint(struct msg_endpoint *row, struct sb_arena *arena, uint32_t number,
-                          uint32_t model, uint32_t at)
+static void fill_endpoint(struct bench *b, struct sb_arena *arena, uint32_t number, uint32_t model,
+                          uint32_t at)
 {
+    struct msg_endpoint *row = &b->endpoints[number];
     static const char *const regions[] = {"DE", "US", "FR", "eu", ""};
     const struct msg_claim proven = {.value = MSG_TRI_YES, .evidence = SB_SLICE_LIT("contract")};
 
@@ -78,6 +87,10 @@ static void fill_endpoint(struct msg_endpoint *row, struct sb_arena *arena, uint
     for (int claim = 0; claim < MSG_ENDPOINT_CLAIMS; claim++)
         if (at % 3 != 0)
             row->claim[claim] = proven;
+    if (b->has_overrides) {
+        row->overrides = overrides;
+        row->n_overrides = sizeof(overrides) / sizeof(overrides[0]);
+    }
 }
 
 static void fill(struct bench *b, struct sb_arena *arena)
@@ -99,7 +112,7 @@ static void fill(struct bench *b, struct sb_arena *arena)
 
         b->models[m] = (struct msg_model){.id = sb_arena_printf(arena, "author/model-%u", m)};
         for (uint32_t i = 0; i < n; i++, at++)
-            fill_endpoint(&b->endpoints[at], arena, at, m, i);
+            fill_endpoint(b, arena, at, m, i);
     }
     b->tenants[0] = (struct msg_tenant){.id = 1};
     b->keys[0] = (struct msg_key){.id = 1, .policy = 0};
@@ -280,6 +293,15 @@ int main(void)
     measure("20 endpoints, 200 KB", b, 204800, "\"model\":\"author/model-777\"", false, false);
     measure("5 000 endpoints of 8 models, 2 KB", b, 2048, eight, false, false);
     measure("5 000 endpoints of 8 models, 2 KB, tables, policy", b, 2048, eight, true, true);
+    dp_snapshot_unref(&b->snap);
+    b->has_overrides = true;
+    (void)build(b);
+    measure("20 endpoints, 2 KB, overrides", b, 2048, "\"model\":\"author/model-777\"", false,
+            false);
+    measure("20 endpoints, 2 KB, tables, policy, rules, overrides", b, 2048, rules, true, true);
+    measure("20 endpoints, 200 KB, overrides", b, 204800, "\"model\":\"author/model-777\"", false,
+            false);
+    measure("5 000 endpoints of 8 models, 2 KB, overrides", b, 2048, eight, false, false);
     dp_snapshot_unref(&b->snap);
     dp_tables_destroy(&b->tables);
     sb_mem_free(b);

@@ -337,6 +337,12 @@ def test_a_rollback_is_a_new_revision(api, applied):
 def test_the_description_names_every_path(api):
     document = Http(api.url).get("/openapi.json").json()
     assert document["openapi"].startswith("3.")
+    schemas = document["components"]["schemas"]
+    prices = {"prompt", "completion", "request", "image", "image_output", "audio", "audio_output",
+              "cache_read", "cache_write", "reasoning", "web_search"}
+    assert set(schemas["Pricing"]["properties"]) == prices | {"overrides"}
+    assert set(schemas["PriceOverride"]["properties"]) == prices | {
+        "min_prompt_tokens", "hours", "days"}
     for path in ("/admin/v1/catalog", "/admin/v1/endpoints/{name}",
                  "/admin/v1/revisions/{revision}/rollback"):
         assert path in document["paths"]

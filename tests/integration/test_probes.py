@@ -101,6 +101,34 @@ def test_a_probe_is_sent_recorded_and_seen_in_the_tables(start, sim, database, s
     check_sums(database)
 
 
+def test_endpoints_that_embed_are_asked_for_an_embedding(start, sim, database, site):
+    document = catalog(sim)
+    document["models"][0]["output_modalities"] = ["embeddings"]
+    document["endpoints"][0]["pricing"] = {"prompt": "2", "overrides": [
+        {"days": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+         "prompt": "3"}]}
+    control = start(document)
+    probe = wait_probes(control, outcome="success", kind="embedding")[-1]
+    request = sim.requests()[0]
+    assert request["target"] == "/v1/embeddings" and '"input":' in request["body"]
+    assert (probe["status"], probe["prompt_tokens"], probe["completion_tokens"]) == (200, 30, 0)
+    assert Decimal(probe["cost"]) == Decimal("0.000090")  # 30 of 3 USD per million, as every day
+    assert Decimal(probe["cost"]) <= Decimal(probe["reserved"])
+    wait_until(lambda: tables(control)["p0"].get("probes"), "the tables have the probe")
+    assert tables(control)["p0"]["latency_ms"]["p50"] > 0
+    assert tables(control)["p0"]["throughput"] is None
+    assert probes(control, kind="completion") == []
+    shown = site.ctl("probes", "--kind", "embedding", control=control).stdout
+    assert "lab/one@p0" in shown and "embedding" in shown
+    check_sums(database)
+    # and when it is down, and back
+    sim.behave(fail="500")
+    wait_probes(control, outcome="server_error", kind="embedding")
+    wait_until(lambda: tables(control)["p0"]["health"] == "outage", "it is held to be down")
+    sim.behave(fail=None)
+    wait_until(lambda: tables(control)["p0"]["health"] == "up", "it is back")
+
+
 def test_a_filter_that_is_none_is_refused(start, sim):
     control = start(catalog(sim))
     answer = control.call("GET", "probes", params={"kind": "chat"})

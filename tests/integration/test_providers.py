@@ -4,6 +4,7 @@ The first endpoint of a model of kind "odd" is the test itself: world.odd accept
 connections.
 """
 import json
+import re
 from multiprocessing.pool import ThreadPool
 
 import pytest
@@ -184,6 +185,44 @@ def test_a_large_body_reaches_a_provider_with_a_small_window_whole(world):
             _, body = provider.request()
             assert json.loads(body)["metadata"]["pad"] == text
             provider.send(whole())
+            assert wire.answer().status == 200
+
+
+def test_a_provider_may_answer_before_it_has_read_the_body(world):
+    text = "x" * 20_000_000
+    with world.worker.wire() as wire:
+        wire.post(CHAT, chat(world.fresh("odd"), ["odd"], stream=True, metadata={"pad": text}),
+                  world.worker.auth)
+        with world.odd.accept() as provider:
+            head = provider.until(b"\r\n\r\n")
+            provider.send(stream(b"data: %b\n\n" % ONE))
+            answer = wire.head()
+            assert answer.status == 200 and b"one " in next(wire.chunks())
+            length = int(re.search(rb"Content-Length: (\d+)", head).group(1))
+            assert json.loads(provider.take(length))["metadata"]["pad"] == text
+            provider.send(b"data: %b\n\ndata: [DONE]\n\n" % TWO)
+            provider.socket.shutdown(1)
+            assert b"two" in b"".join(wire.chunks())
+
+
+@pytest.mark.parametrize("pieces", [[1, 70_000, 300_000], [65_536, 65_536], [200_000, 1]])
+def test_a_body_that_comes_in_pieces_arrives_whole(world, pieces):
+    body = json.dumps(chat(world.fresh("odd"), ["odd"],
+                           metadata={"pad": "y" * (sum(pieces) + 50_000)})).encode()
+    with world.worker.wire() as wire:
+        wire.send(f"POST {CHAT} HTTP/1.1\r\nHost: x\r\n{world.worker.auth}\r\n"
+                  f"Content-Length: {len(body)}\r\n\r\n".encode())
+        at = 0
+        for piece in pieces:
+            wire.send(body[at:at + piece])
+            at += piece
+        # the last piece brings the next request along
+        wire.send(body[at:] + b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        with world.odd.accept() as provider:
+            _, got = provider.request()
+            assert json.loads(got)["metadata"] == json.loads(body)["metadata"]
+            provider.send(whole())
+            assert wire.answer().status == 200
             assert wire.answer().status == 200
 
 

@@ -64,6 +64,26 @@ def test_a_budget_buys_whole_requests_at_the_mean_price():
     assert cheapest["mean_price"] == pytest.approx(0.00125)
 
 
+def test_long_prompts_and_hours_have_prices_of_their_own():
+    document = yaml.safe_load(catalog("1", "2"))
+    document["endpoints"][0]["pricing"]["overrides"] = [
+        {"min_prompt_tokens": 1000, "prompt": "4", "completion": "4"},
+        {"hours": "22:00-06:00", "days": ["friday"], "prompt": "0.5"}]
+
+    def prices(prompt, at):
+        answer = result("--catalog", "-", "--prompt-tokens", prompt, "--completion-tokens", 100,
+                        "--requests", 10, "--strategy", "price", "--at", at,
+                        stdin=yaml.safe_dump(document))
+        endpoints = of(answer, "price")["endpoints"]
+        return [(one["tag"], one["price"], one["share"]) for one in endpoints]
+    assert prices(1000, "2026-12-04T12:00:00Z") == [("p0", "0.0011", 1), ("p1", "0.0022", 0)]
+    assert prices(1001, "2026-12-04T12:00:00Z") == [("p1", "0.002202", 1), ("p0", "0.004404", 0)]
+    assert prices(1001, "2026-12-04T22:00:00Z") == [("p0", "0.0009005", 1), ("p1", "0.002202", 0)]
+    assert prices(1001, "2026-12-05T01:00:00Z") == [("p1", "0.002202", 1), ("p0", "0.004404", 0)]
+    wrong = simulate("--catalog", "-", "--at", "noon", stdin=yaml.safe_dump(document))
+    assert wrong.returncode == 2 and "--at noon is neither" in wrong.stderr
+
+
 def test_without_tables_speeds_are_no_data_and_never_made_up():
     answer = result("--catalog", "-", "--requests", 1000, stdin=catalog("1", "2"))
     for strategy in STRATEGIES:

@@ -106,6 +106,23 @@ def test_comments_keep_a_stream_alive_that_waits(world, talkative):
         assert serves(wire)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_served_behind_comments_is_told_though_nobody_asked(world, talkative, fails):
+    """The head went out before anyone knew."""
+    world[0].behave(hold_after=0, **({"fail": "422"} if fails else {}))
+    with talkative.wire() as wire:
+        wire.post(CHAT, chat(world.fresh(), ("p0",), stream=True), talkative.auth)
+        assert "x-switchboard-endpoint" not in wire.head().headers
+        read_comments(wire, 1)
+        world[0].release()
+        *_, last = chunks_of(rest_of(wire))
+        metadata = last["switchboard_metadata"]
+        assert [(one["endpoint"], one["outcome"]) for one in metadata["attempts"]] == [
+            ("p0", "bad_request" if fails else "success")]
+        assert metadata["attempt"] == 1
+        assert not {"funnel", "order"} & set(metadata)  # that has to be asked for
+
+
 def test_failover_goes_on_behind_the_comments(world, talkative):
     world[0].behave(hold_after=1, role_only_first=True, cut_after=1)
     world[1].behave(content="said by p1")

@@ -245,6 +245,27 @@ def test_tables_show_price_share_and_evidence_that_ends(site, stage):
     clients.check_none_failed()
 
 
+def test_lists_show_the_last_half_hour(stage):
+    """What OpenRouter's clients read: milliseconds and tokens per second, of 30 minutes."""
+    client = stage.idle.client(stage.key)
+    path = f"/v1/models/{MODEL}/endpoints"
+
+    def shown():
+        return {one["tag"]: one for one in client.get(path).json()["data"]["endpoints"]}
+    assert all(one["latency_last_30m"] is None for one in shown().values())
+    with stage.traffic() as clients:
+        clients.wait_more(60)
+    clients.check_none_failed()
+    wait_until(lambda: all(one["latency_last_30m"] for one in shown().values()),
+               "a worker that never served knows")
+    for tag, one in shown().items():
+        told = stage.row(tag)["half_hour"]
+        assert one["latency_last_30m"]["p50"] == pytest.approx(told["latency_ms"]["p50"], rel=0.5)
+        assert one["throughput_last_30m"] is None or (
+            one["throughput_last_30m"]["p50"] > 0 and told["throughput"]["p50"] > 0)
+        assert one["uptime_last_30m"] == 100 and one["uptime_last_1d"] == 100
+
+
 def test_what_was_believed_and_why(site, stage):
     name = f"{MODEL}@acme"
     document = catalog(stage.sims)

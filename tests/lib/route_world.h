@@ -16,8 +16,6 @@
  */
 #pragma once
 
-#include <math.h>
-
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/json.h"
@@ -25,6 +23,7 @@
 #include "dataplane/route/policy.h"
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
+#include "tests/lib/route_prices.h"
 #include "tests/lib/test.h"
 
 enum { WORLD_ENDPOINTS = 6000, WORLD_THINGS = 64, WORLD_KEYS = 256 };
@@ -51,41 +50,6 @@ struct world {
 static inline struct sb_slice world_dup(struct world *world, const char *text)
 {
     return sb_arena_dup(world->arena, sb_slice_of(text));
-}
-
-static inline double world_number(yyjson_val *object, const char *name, double otherwise)
-{
-    yyjson_val *value = yyjson_obj_get(object, name);
-
-    return value != NULL ? yyjson_get_num(value) : otherwise;
-}
-
-static inline struct sb_slice world_text(yyjson_val *object, const char *name,
-                                         const char *otherwise)
-{
-    yyjson_val *value = yyjson_obj_get(object, name);
-
-    return value != NULL ? sb_json_text(value) : sb_slice_of(otherwise);
-}
-
-/* Bits of a list of words; otherwise when it is not there. */
-static inline uint64_t world_bits(yyjson_val *object, const char *name,
-                                  int (*parse)(struct sb_slice text), uint64_t otherwise)
-{
-    yyjson_val *list = yyjson_obj_get(object, name), *word;
-    uint64_t bits = 0;
-    size_t i, n;
-
-    if (list == NULL)
-        return otherwise;
-    yyjson_arr_foreach(list, i, n, word)
-    {
-        int number = parse(sb_json_text(word));
-
-        assert_true(number >= 0);
-        bits |= UINT64_C(1) << number;
-    }
-    return bits;
 }
 
 static inline struct msg_claim world_claim(yyjson_val *object, const char *name)
@@ -159,19 +123,12 @@ static inline uint32_t world_model(struct world *world, struct sb_slice id)
     return at;
 }
 
-/* USD per million tokens, or per piece, to 1e-15 USD. */
-static inline int64_t world_price(yyjson_val *value, double unit)
-{
-    return value != NULL ? llround(yyjson_get_num(value) * unit) : -1;
-}
-
 static inline void world_endpoint(struct world *world, yyjson_val *props)
 {
     const uint32_t text_only = 1U << MSG_MODALITY_TEXT;
     struct msg_endpoint *row = &world->endpoints[world->records.n_endpoints++];
     struct sb_slice tag = world_text(props, "tag", "acme");
     struct sb_slice model = world_text(props, "model", "m/a");
-    yyjson_val *price = yyjson_obj_get(props, "price");
     uint64_t without = world_bits(props, "without", msg_parameter_parse, 0);
 
     assert_true(world->records.n_endpoints <= WORLD_ENDPOINTS);
@@ -193,17 +150,7 @@ static inline void world_endpoint(struct world *world, yyjson_val *props)
                                  (UINT64_C(1) << MSG_PARAMETER_COUNT) - 1) &
                       ~without,
     };
-    for (int kind = 0; kind < MSG_PRICE_COUNT; kind++)
-        row->price[kind] = -1;
-    for (int at = 0; at < 2; at++) /* [prompt, completion], or one number for both */
-        row->price[at] = price == NULL ? 1000000000
-                         : yyjson_is_arr(price)
-                             ? world_price(yyjson_arr_get(price, (size_t)at), 1e9)
-                             : world_price(price, 1e9);
-    row->price[MSG_PRICE_REQUEST] = world_price(yyjson_obj_get(props, "request"), 1e15);
-    row->price[MSG_PRICE_IMAGE] = world_price(yyjson_obj_get(props, "image"), 1e15);
-    row->price[MSG_PRICE_AUDIO] = world_price(yyjson_obj_get(props, "audio"), 1e15);
-    row->price[MSG_PRICE_CACHE_READ] = world_price(yyjson_obj_get(props, "cache_read"), 1e9);
+    world_prices(world->arena, props, row);
     row->claim[MSG_CLAIM_EU_RESIDENT] = world_claim(props, "eu_resident");
     row->claim[MSG_CLAIM_ZDR] = world_claim(props, "zdr");
     row->claim[MSG_CLAIM_NO_TRAINING] = world_claim(props, "no_training");

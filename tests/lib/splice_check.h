@@ -82,6 +82,24 @@ static const char *splice_check_members(const struct sb_splice *doc, yyjson_val 
     return NULL;
 }
 
+/* The same text without a copy, in no more pieces than were told, none empty. */
+static bool splice_check_pieces(const struct sb_splice_edits *edits, struct sb_slice whole)
+{
+    size_t max = sb_splice_pieces_max(edits);
+    struct sb_slice *pieces = calloc(max, sizeof(*pieces));
+    size_t n = sb_splice_pieces(edits, pieces);
+    bool same = n <= max;
+
+    for (size_t i = 0; i < n && same; i++) {
+        same = pieces[i].n > 0 && pieces[i].n <= whole.n &&
+               memcmp(pieces[i].p, whole.p, pieces[i].n) == 0;
+        if (same)
+            whole = sb_slice_from(whole, pieces[i].n);
+    }
+    free(pieces);
+    return same && whole.n == 0;
+}
+
 /* Does to yyjson's document what `kinds` says for each member (0 keep, 1
  * replace, 2 cut), and appends one. */
 static const char *splice_check_edits(const struct sb_splice *doc, yyjson_doc *read,
@@ -117,6 +135,8 @@ static const char *splice_check_edits(const struct sb_splice *doc, yyjson_doc *r
     got = splice_check_read(sb_buf_slice(&out));
     if (rc != SB_OK || sb_buf_len(&out) != sb_splice_length(&edits))
         wrong = "another length than told";
+    else if (!splice_check_pieces(&edits, sb_buf_slice(&out)))
+        wrong = "another text in pieces";
     else if (!splice_check_same(yyjson_write(got, 0, NULL), yyjson_mut_write(want, 0, NULL)))
         wrong = "edited differently";
     yyjson_mut_doc_free(want);

@@ -37,6 +37,22 @@ static struct result read_in_pieces(const uint8_t *data, size_t size, size_t pie
     return result;
 }
 
+/* The same bytes as an embedding. */
+static void read_embedding(const uint8_t *data, size_t size)
+{
+    struct cp_probe_answer answer;
+    enum msg_outcome outcome;
+
+    cp_probe_answer_init(&answer);
+    cp_probe_answer_take_embedding(&answer, sb_slice_make((const char *)data, size), 1);
+    outcome = cp_probe_answer_end(&answer, 200);
+    if (outcome != MSG_OUTCOME_SUCCESS && outcome != MSG_OUTCOME_BAD_ANSWER)
+        abort();
+    if (answer.usage.prompt_tokens > 100000 || answer.usage.completion_tokens > 100000)
+        abort();
+    cp_probe_answer_release(&answer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct result whole = read_in_pieces(data, size, size > 0 ? size : 1);
@@ -49,5 +65,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (whole.usage.source == MSG_USAGE_SOURCE_PROVIDER &&
         (whole.usage.prompt_tokens > 100000 || whole.usage.completion_tokens > 100000))
         abort();
+    read_embedding(data, size);
     return 0;
 }

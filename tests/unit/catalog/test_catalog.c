@@ -1,6 +1,7 @@
 /* tests/unit/catalog/test_catalog.c - documents, problems and normal forms. */
 #include "controlplane/catalog/catalog.h"
 
+#include "proto/limits.h"
 #include "tests/lib/test.h"
 
 static struct sb_arena *arena;
@@ -412,6 +413,81 @@ static void prices_are_exact_decimals_and_chat_needs_two(void **state)
               CP_ENDPOINTS, "a/b@acme");
 }
 
+static void prices_may_have_conditions(void **state)
+{
+    static const struct member_case cases[] = {
+        {"overrides: [{min_prompt_tokens: 128000, prompt: 0.20, cache_read: 0}]",
+         "\"pricing\":{\"prompt\":\"1\",\"completion\":\"1\",\"overrides\":[{"
+         "\"min_prompt_tokens\":128000,\"prompt\":\"0.2\",\"cache_read\":\"0\"}]}",
+         NULL, NULL},
+        {"overrides: [{hours: \"00:30-08:30\", completion: 2}, {days: [sunday, monday], request: "
+         "1}]",
+         "\"overrides\":[{\"hours\":\"00:30-08:30\",\"completion\":\"2\"},"
+         "{\"days\":[\"monday\",\"sunday\"],\"request\":\"1\"}]",
+         NULL, NULL},
+        {"overrides: [{hours: 22:00-24:00, prompt: 1}]", "\"hours\":\"22:00-00:00\"", NULL, NULL},
+        {"overrides: [{hours: 23:59-00:01, min_prompt_tokens: null, prompt: 1}]",
+         "[{\"hours\":\"23:59-00:01\",\"prompt\":\"1\"}]", NULL, NULL},
+        {"overrides: []", "\"completion\":\"1\"}", NULL, NULL},
+        {"overrides: null", "\"completion\":\"1\"}", NULL, NULL},
+        {"overrides: {prompt: 1}", NULL, "endpoints[0].pricing.overrides", "must be a list"},
+        {"overrides: [1]", NULL, "endpoints[0].pricing.overrides[0]", "must be a map"},
+        {"overrides: [{prompt: 1}]", NULL, "endpoints[0].pricing.overrides[0]",
+         "has no condition: give min_prompt_tokens, hours or days"},
+        {"overrides: [{hours: 01:00-02:00}]", NULL, "endpoints[0].pricing.overrides[0]",
+         "has no price"},
+        {"overrides: [{days: [monday], prompt: -1}]", NULL,
+         "endpoints[0].pricing.overrides[0].prompt", "must not be negative"},
+        {"overrides: [{days: [], prompt: 1}]", NULL, "endpoints[0].pricing.overrides[0].days",
+         "must not be empty"},
+        {"overrides: [{days: [mondya], prompt: 1}]", NULL,
+         "endpoints[0].pricing.overrides[0].days[0]", "did you mean 'monday'?"},
+        {"overrides: [{days: [monday, monday], prompt: 1}]", NULL,
+         "endpoints[0].pricing.overrides[0].days[1]", "comes twice"},
+        {"overrides: [{min_prompt_tokens: 0, prompt: 1}]", NULL,
+         "endpoints[0].pricing.overrides[0].min_prompt_tokens", "must be 1 to"},
+        {"overrides: [{min_promt_tokens: 1, days: [monday], prompt: 1}]", NULL,
+         "endpoints[0].pricing.overrides[0].min_promt_tokens", "did you mean 'min_prompt_tokens'?"},
+        {"overrides: [{days: [monday], prompt: 1, overrides: []}]", NULL,
+         "endpoints[0].pricing.overrides[0].overrides", "is not known"},
+    };
+    static const char *const wrong[] = {"08:30-08:30", "24:00-00:00", "24:01-02:00", "8:30-09:00",
+                                        "08:30",       "08:60-09:00", "25:00-26:00", "08:30-09:00 ",
+                                        "08:30~09:00", "night",       "0x:30-09:00", "08.30-09.00"};
+    char many[1024] = "overrides: [";
+    struct member_case one = {.member = many,
+                              .path = "endpoints[0].pricing.overrides[1].hours",
+                              .problem = "it must be hours of the UTC day, such as"};
+
+    (void)state;
+#define BEFORE                                                                                     \
+    "models: [" MODEL "], endpoints: [{model: a/b, provider: acme, pricing: {prompt: 1, "          \
+    "completion: 1, "
+    for (size_t i = 0; i < SB_ARRAY_LEN(cases); i++) {
+        char member[512];
+        struct member_case closed = cases[i];
+
+        (void)snprintf(member, sizeof(member), "%s}", cases[i].member);
+        closed.member = member;
+        run_cases(BEFORE, &closed, 1, CP_ENDPOINTS, "a/b@acme");
+    }
+    for (size_t i = 0; i < SB_ARRAY_LEN(wrong); i++) {
+        (void)snprintf(many, sizeof(many),
+                       "overrides: [{days: [monday], prompt: 1}, {hours: \"%s\", prompt: 1}]}",
+                       wrong[i]);
+        run_cases(BEFORE, &one, 1, CP_ENDPOINTS, "a/b@acme");
+    }
+    (void)snprintf(many, sizeof(many), "overrides: [");
+    for (int i = 0; i <= MSG_OVERRIDES_MAX; i++)
+        (void)snprintf(many + strlen(many), sizeof(many) - strlen(many),
+                       "{days: [monday], prompt: %d}, ", i);
+    (void)snprintf(many + strlen(many), sizeof(many) - strlen(many), "]}");
+    one.path = "endpoints[0].pricing.overrides";
+    one.problem = "has over 16 entries";
+    run_cases(BEFORE, &one, 1, CP_ENDPOINTS, "a/b@acme");
+#undef BEFORE
+}
+
 static void each_rule_of_a_policy_is_checked(void **state)
 {
     static const struct member_case cases[] = {
@@ -584,6 +660,7 @@ int main(void)
         T(names_have_their_grammar),
         T(each_member_of_an_endpoint_is_checked),
         T(prices_are_exact_decimals_and_chat_needs_two),
+        T(prices_may_have_conditions),
         T(each_rule_of_a_policy_is_checked),
         T(each_member_of_a_key_and_a_credential_is_checked),
         T(all_problems_are_named_at_once_with_their_lines),

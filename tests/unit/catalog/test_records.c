@@ -62,6 +62,37 @@ static void an_endpoint_has_what_model_and_provider_say(void **state)
     assert_int_equal(records->n_keys, 0);
 }
 
+static void prices_with_conditions_are_rows_in_their_order(void **state)
+{
+    const struct msg_endpoint *e;
+
+    (void)state;
+    assert_int_equal(make(HEAD "endpoints:\n"
+                               "  - {model: m/a, provider: acme, pricing: {prompt: 1, completion: "
+                               "2, overrides: [\n"
+                               "      {min_prompt_tokens: 128000, prompt: 0.1, request: 0},\n"
+                               "      {hours: \"22:30-24:00\", days: [tuesday, sunday], "
+                               "cache_read: 0.000000001}]}}\n"
+                               "  - {model: m/a, provider: beta, pricing: {prompt: 1, completion: "
+                               "2}}\n"),
+                     SB_OK);
+    e = &records->endpoints[0];
+    assert_int_equal(e->n_overrides, 2);
+    assert_int_equal(e->overrides[0].min_prompt_tokens, 128000);
+    assert_int_equal(e->overrides[0].from, e->overrides[0].until);
+    assert_int_equal(e->overrides[0].days, 0);
+    assert_int_equal(e->overrides[0].price[MSG_PRICE_PROMPT], 100000000);
+    assert_int_equal(e->overrides[0].price[MSG_PRICE_REQUEST], 0);
+    assert_int_equal(e->overrides[0].price[MSG_PRICE_COMPLETION], -1);
+    assert_int_equal(e->overrides[1].min_prompt_tokens, 0);
+    assert_int_equal(e->overrides[1].from, 22 * 60 + 30);
+    assert_int_equal(e->overrides[1].until, 0);
+    assert_int_equal(e->overrides[1].days, 1u << MSG_DAY_TUESDAY | 1u << MSG_DAY_SUNDAY);
+    assert_int_equal(e->overrides[1].price[MSG_PRICE_CACHE_READ], 1);
+    assert_int_equal(e->overrides[1].price[MSG_PRICE_PROMPT], -1);
+    assert_int_equal(records->endpoints[1].n_overrides, 0);
+}
+
 static void what_the_document_does_not_name_is_a_problem(void **state)
 {
     (void)state;
@@ -120,6 +151,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(an_endpoint_has_what_model_and_provider_say),
+        T(prices_with_conditions_are_rows_in_their_order),
         T(what_the_document_does_not_name_is_a_problem),
         T(rules_of_a_policy_are_as_written),
         T(an_empty_document_has_no_rows),

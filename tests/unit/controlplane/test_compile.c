@@ -33,7 +33,8 @@ static const char catalogue[] =
     "     supported_parameters: [tools, top_p], pricing: {prompt: 0.10, completion: 3, request: "
     "1,\n"
     "       image: 2, image_output: 3, audio: 4, audio_output: 5, cache_read: 6, cache_write: 7,\n"
-    "       reasoning: 8, web_search: 9}, zdr: no,\n"
+    "       reasoning: 8, web_search: 9, overrides: [{min_prompt_tokens: 5, request: 2},\n"
+    "         {hours: \"22:00-06:30\", days: [sunday], prompt: 0.05}]}, zdr: no,\n"
     "     eu_resident: {value: yes, evidence: r, attested_by: a, attested_on: 2026-01-01}}\n"
     "  - {model: a/b, provider: acme, pricing: {prompt: 1, completion: 1}}\n"
     "keys:\n"
@@ -175,6 +176,15 @@ static void every_member_arrives_in_the_snapshot(void **state)
     assert_true(e->price[MSG_PRICE_CACHE_WRITE] == INT64_C(7000000000));
     assert_true(e->price[MSG_PRICE_REASONING] == INT64_C(8000000000));
     assert_true(e->price[MSG_PRICE_WEB_SEARCH] == INT64_C(9000000000000000));
+    assert_int_equal(e->n_overrides, 2);
+    assert_int_equal(e->overrides[0].min_prompt_tokens, 5);
+    assert_true(e->overrides[0].price[MSG_PRICE_REQUEST] == 2 * INT64_C(1000000000000000));
+    assert_true(e->overrides[0].price[MSG_PRICE_PROMPT] == -1);
+    assert_int_equal(e->overrides[1].from, 22 * 60);
+    assert_int_equal(e->overrides[1].until, 6 * 60 + 30);
+    assert_int_equal(e->overrides[1].days, 1u << MSG_DAY_SUNDAY);
+    assert_true(e->overrides[1].price[MSG_PRICE_PROMPT] == 50000000);
+    assert_int_equal(s->endpoints[0].n_overrides, 0);
     assert_int_equal(e->claim[MSG_CLAIM_ZDR].value, MSG_TRI_NO);
     expect_claim(&e->claim[MSG_CLAIM_EU_RESIDENT], MSG_TRI_YES, "r", "a", 20454, 0);
     assert_int_equal(s->endpoints[2].model, 1);

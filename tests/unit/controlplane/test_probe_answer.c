@@ -53,6 +53,54 @@ static void a_whole_answer_is_measured(void **state)
     assert_int_equal(cp_probe_answer_throughput(&answer), 100000);
 }
 
+static enum msg_outcome embedding(const char *text)
+{
+    cp_probe_answer_release(&answer);
+    cp_probe_answer_init(&answer);
+    cp_probe_answer_take_embedding(&answer, sb_slice_of(text), 70);
+    return cp_probe_answer_end(&answer, 41);
+}
+
+static void an_embedding_counts_when_it_is_whole(void **state)
+{
+    (void)state;
+    assert_int_equal(embedding("{\"data\":[{\"embedding\":[0.5,-1]}],"
+                               "\"usage\":{\"prompt_tokens\":3,\"total_tokens\":3}}"),
+                     MSG_OUTCOME_SUCCESS);
+    assert_int_equal(answer.first_at, 70);
+    assert_int_equal(answer.usage.prompt_tokens, 3);
+    assert_int_equal(answer.usage.completion_tokens, 0);
+    assert_int_equal(answer.usage.source, MSG_USAGE_SOURCE_PROVIDER);
+    assert_int_equal(cp_probe_answer_throughput(&answer), 0);
+    assert_int_equal(embedding("{\"data\":[{\"embedding\":\"AAAAPw==\"}]}"), MSG_OUTCOME_SUCCESS);
+    assert_int_equal(answer.usage.prompt_tokens, 11); /* of 41 bytes */
+    assert_int_equal(answer.usage.completion_tokens, 0);
+    assert_int_equal(answer.usage.source, MSG_USAGE_SOURCE_ESTIMATED);
+}
+
+static void what_is_no_embedding_is_a_bad_answer(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "[]",
+        "{\"data\":[{\"embedding\":[0.5",
+        "{\"data\":[]}",
+        "{\"data\":{}}",
+        "{\"data\":[{}]}",
+        "{\"data\":[{\"embedding\":[]}]}",
+        "{\"data\":[{\"embedding\":[\"x\"]}]}",
+        "{\"data\":[{\"embedding\":\"\"}]}",
+        "{\"data\":[{\"embedding\":{\"a\":1}}]}",
+        "{\"data\":[{\"embedding\":7}]}",
+        "{\"data\":[{\"embedding\":[1]}],\"error\":{\"message\":\"no\"}}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (embedding(texts[i]) != MSG_OUTCOME_BAD_ANSWER)
+            fail_msg("%s was taken", texts[i]);
+}
+
 static void the_pieces_may_be_cut_anywhere(void **state)
 {
     static const char text[] =
@@ -185,9 +233,14 @@ static void statuses_are_outcomes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_whole_answer_is_measured), TEST(the_pieces_may_be_cut_anywhere),
-        TEST(what_an_answer_amounts_to),  TEST(usage_that_is_missing_or_nonsense_is_estimated),
-        TEST(an_endless_answer_ends),     TEST(too_little_gives_no_rate),
+        TEST(a_whole_answer_is_measured),
+        TEST(an_embedding_counts_when_it_is_whole),
+        TEST(what_is_no_embedding_is_a_bad_answer),
+        TEST(the_pieces_may_be_cut_anywhere),
+        TEST(what_an_answer_amounts_to),
+        TEST(usage_that_is_missing_or_nonsense_is_estimated),
+        TEST(an_endless_answer_ends),
+        TEST(too_little_gives_no_rate),
         TEST(statuses_are_outcomes),
     };
 

@@ -4,8 +4,7 @@
 #include "common/err.h"
 #include "common/money.h"
 #include "common/timefmt.h"
-#include "proto/bill.h"
-#include "proto/snapshot.h"
+#include "proto/tariff.h"
 #include "tests/lib/random.h"
 #include "tests/lib/test.h"
 
@@ -32,17 +31,26 @@ static void the_worst_case_is_more_than_any_usage_that_fits_the_request(void **s
         uint32_t tokens = (uint32_t)random_below(&seed, 64);
         struct msg_usage usage = {.prompt_tokens = random_below(&seed, bytes + 1),
                                   .completion_tokens = random_below(&seed, tokens + 1)};
-        struct msg_prices prices;
-        int64_t worst = -1;
+        struct msg_override overrides[2] = {
+            {.min_prompt_tokens = 1 + (uint32_t)random_below(&seed, bytes + 1)},
+            {.from = 60, .until = 120}};
+        int64_t worst = -1, moment = (int64_t)random_below(&seed, 3 * 3600);
+        struct msg_tariff tariff;
 
         for (int price = MSG_PRICE_REQUEST; price < MSG_PRICE_COUNT; price++)
             one.price[price] = (int64_t)random_below(&seed, SB_MONEY_USD / 1000) - 1;
-        usage.cached_tokens = 0; /* a read is never dearer in the worst case of a first question */
+        for (int price = 0; price < 2 * MSG_PRICE_COUNT; price++)
+            overrides[price % 2].price[price / 2] =
+                random_below(&seed, 2) == 0 ? -1
+                                            : (int64_t)random_below(&seed, SB_MONEY_USD / 1000);
+        one.overrides = overrides;
+        one.n_overrides = random_below(&seed, 3);
+        tariff = msg_endpoint_tariff(&one);
+        /* no cached tokens: it is a first question */
         usage.cache_write_tokens = random_below(&seed, usage.prompt_tokens + 1);
         usage.reasoning_tokens = random_below(&seed, usage.completion_tokens + 1);
-        memcpy(prices.at, one.price, sizeof(prices.at));
         assert_int_equal(cp_probe_worst(&one, bytes, tokens, &worst), SB_OK);
-        assert_true(msg_bill_make(&prices, &usage).total <= worst);
+        assert_true(msg_bill_make_at(&tariff, moment, &usage).total <= worst);
     }
 }
 
@@ -59,6 +67,10 @@ static void what_is_free_costs_nothing_and_what_has_no_price_is_not_probed(void 
     assert_int_equal(cp_probe_worst(&one, 100, 16, &worst), SB_EINVAL);
     one = endpoint(0, -1);
     assert_int_equal(cp_probe_worst(&one, 100, 16, &worst), SB_EINVAL);
+    one = endpoint(2, -1); /* an embedding has no completion */
+    assert_int_equal(cp_probe_worst(&one, 100, 0, &worst), SB_OK);
+    assert_int_equal(worst, 2 * (100 + 256));
+    worst = -7;
     one = endpoint(INT64_MAX, 1);
     assert_int_equal(cp_probe_worst(&one, 100, 16, &worst), SB_ETOOBIG);
     assert_int_equal(worst, -7);

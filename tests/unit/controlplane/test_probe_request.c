@@ -139,16 +139,44 @@ static void the_body_is_json_with_the_name_of_the_limit_that_the_endpoint_takes(
     yyjson_doc *doc = NULL;
 
     (void)state;
-    body = dialect->body(&endpoint, 16, arena);
+    body = dialect->completion_body(&endpoint, 16, arena);
     assert_int_equal(sb_json_read(body, body.n, &doc, NULL), SB_OK);
     assert_true(
         sb_slice_is(sb_json_text(yyjson_obj_get(yyjson_doc_get_root(doc), "model")), "a \"b\""));
     assert_int_equal(yyjson_get_int(yyjson_obj_get(yyjson_doc_get_root(doc), "max_tokens")), 16);
     sb_json_free(&doc);
     endpoint.parameters = UINT64_C(1) << MSG_PARAMETER_MAX_COMPLETION_TOKENS;
-    body = dialect->body(&endpoint, 16, arena);
+    body = dialect->completion_body(&endpoint, 16, arena);
     assert_non_null(strstr(body.p, "\"max_completion_tokens\":16"));
     assert_null(cp_probe_dialect_find(SB_SLICE_LIT("smoke-signals")));
+}
+
+static void an_endpoint_is_asked_what_it_answers(void **state)
+{
+    const struct cp_probe_dialect *dialect = cp_probe_dialect_find(SB_SLICE_LIT("openai"));
+    const uint32_t text = 1u << MSG_MODALITY_TEXT, image = 1u << MSG_MODALITY_IMAGE;
+    const uint32_t embeddings = 1u << MSG_MODALITY_EMBEDDINGS;
+    struct msg_endpoint endpoint = {.upstream_model = SB_SLICE_LIT("a \"b\""),
+                                    .input_modalities = text | image,
+                                    .output_modalities = embeddings | text};
+    struct cp_probe_question question;
+
+    (void)state;
+    assert_true(cp_probe_question_make(dialect, &endpoint, 16, arena, &question));
+    assert_int_equal(question.kind, CP_PROBE_COMPLETION);
+    assert_string_equal(question.path, "/chat/completions");
+    assert_int_equal(question.max_tokens, 16);
+    endpoint.output_modalities = embeddings;
+    assert_true(cp_probe_question_make(dialect, &endpoint, 16, arena, &question));
+    assert_int_equal(question.kind, CP_PROBE_EMBEDDING);
+    assert_string_equal(question.path, "/embeddings");
+    assert_int_equal(question.max_tokens, 0);
+    assert_true(sb_slice_is(question.body, "{\"model\":\"a \\\"b\\\"\",\"input\":\"Hello.\"}"));
+    endpoint.output_modalities = image;
+    assert_false(cp_probe_question_make(dialect, &endpoint, 16, arena, &question));
+    endpoint.output_modalities = embeddings;
+    endpoint.input_modalities = image;
+    assert_false(cp_probe_question_make(dialect, &endpoint, 16, arena, &question));
 }
 
 static void the_house_pays_or_nobody(void **state)
@@ -177,6 +205,7 @@ int main(void)
         TEST(a_key_is_not_sent_where_it_was_not_sealed_for_nor_with_a_line_end),
         TEST(headers_and_query_of_the_provider_are_sent),
         TEST(the_body_is_json_with_the_name_of_the_limit_that_the_endpoint_takes),
+        TEST(an_endpoint_is_asked_what_it_answers),
         TEST(the_house_pays_or_nobody),
     };
 

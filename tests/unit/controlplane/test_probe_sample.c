@@ -5,8 +5,8 @@
 #include "controlplane/fetch.h"
 #include "controlplane/mail.h"
 #include "controlplane/probe_answer.h"
-#include "proto/bill.h"
 #include "proto/sketch.h"
+#include "proto/tariff.h"
 #include "tests/lib/test.h"
 
 #define CONTENT "data: {\"choices\":[{\"delta\":{\"content\":\"1\"}}]}\n\n"
@@ -21,16 +21,37 @@ static const struct msg_prices prices = {.at = {[MSG_PRICE_PROMPT] = 3,
                                                 [MSG_PRICE_CACHE_WRITE] = -1,
                                                 [MSG_PRICE_REASONING] = -1}};
 
-static struct cp_probe conclude(const struct cp_fetch_end *end, const char *text)
+/* Between 01:00 and 02:00 a completion is dearer. */
+static const struct msg_override overrides[] = {
+    {.from = 60, .until = 120, .price = {-1, 70, -1, -1, -1, -1, -1, -1, -1, -1, -1}}};
+static const struct msg_tariff tariff = {
+    .price = prices.at, .overrides = overrides, .n_overrides = SB_ARRAY_LEN(overrides)};
+
+static struct cp_probe conclude_at(sb_usec at, const struct cp_fetch_end *end, const char *text)
 {
-    struct cp_probe probe = {.endpoint = 5, .reserved = 1000};
+    struct cp_probe probe = {.endpoint = 5, .reserved = 1000, .started_at = at};
     struct cp_probe_answer answer;
 
     cp_probe_answer_init(&answer);
     (void)!cp_probe_answer_take(&answer, sb_slice_of(text), 300);
-    cp_probe_conclude(&probe, end, &answer, REQUEST_BYTES, &prices);
+    cp_probe_conclude(&probe, end, &answer, REQUEST_BYTES, &tariff);
     cp_probe_answer_release(&answer);
     return probe;
+}
+
+static struct cp_probe conclude(const struct cp_fetch_end *end, const char *text)
+{
+    return conclude_at(0, end, text);
+}
+
+static void what_it_costs_depends_on_the_hour_when_it_was_started(void **state)
+{
+    static const struct cp_fetch_end end = {
+        .outcome = MSG_OUTCOME_SUCCESS, .was_sent = true, .status = 200};
+
+    (void)state;
+    assert_int_equal(conclude_at(3599999999, &end, CONTENT LAST USAGE).cost, 10 * 3 + 4 * 7);
+    assert_int_equal(conclude_at(3600000000, &end, CONTENT LAST USAGE).cost, 10 * 3 + 4 * 70);
 }
 
 static void what_it_costs_depends_on_how_far_it_came(void **state)
@@ -168,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_it_costs_depends_on_how_far_it_came),
+        cmocka_unit_test(what_it_costs_depends_on_the_hour_when_it_was_started),
         cmocka_unit_test(the_first_token_counts_from_when_the_request_could_be_sent),
         cmocka_unit_test(a_sample_says_what_a_beat_would),
         cmocka_unit_test(faults_and_limits_are_told_apart),

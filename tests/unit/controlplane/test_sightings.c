@@ -89,6 +89,21 @@ static void a_price_is_applied_as_a_revision_of_the_prober(void **state)
     assert_int_equal(look(CHEAPER), 0);
 }
 
+static void only_base_prices_are_compared_and_overrides_stay(void **state)
+{
+    (void)state;
+    fixture_apply("{version: 1, providers: [{slug: acme, dialect: openai, base_url: "
+                  "\"https://x/v1\", price_updates: apply}], models: [{id: a/b, context_length: "
+                  "1000}], endpoints: [{model: a/b, provider: acme, upstream_model: up, pricing: "
+                  "{prompt: 1, completion: 2, overrides: [{days: [monday, tuesday, wednesday, "
+                  "thursday, friday, saturday, sunday], prompt: 0.5}]}}]}");
+    assert_int_equal(look("{\"data\":[{\"id\":\"up\",\"pricing\":{\"prompt\":\"0.000001\"}}]}"), 0);
+    assert_int_equal(look(CHEAPER), 1);
+    assert_int_equal(act(), SB_OK);
+    assert_true(costs("overrides"));
+    assert_int_equal(look(CHEAPER), 0);
+}
+
 static void a_price_is_reported_once_where_nobody_chose(void **state)
 {
     (void)state;
@@ -156,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(only_what_differs_is_seen),
         TEST(a_price_is_applied_as_a_revision_of_the_prober),
+        TEST(only_base_prices_are_compared_and_overrides_stay),
         TEST(a_price_is_reported_once_where_nobody_chose),
         TEST(a_rise_is_held_whatever_was_chosen),
         TEST(nothing_is_done_about_a_configuration_that_is_not_the_newest),

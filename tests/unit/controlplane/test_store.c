@@ -113,7 +113,9 @@ static const char everything[] =
     "     supported_parameters: [tools, seed, top_p],\n"
     "     pricing: {prompt: 0.10, completion: 9223372036, request: 0.000000000000001, image: 1,\n"
     "       image_output: 2, audio: 3, audio_output: 4, cache_read: 0.000000001, cache_write: 5,\n"
-    "       reasoning: 6, web_search: 9223},\n"
+    "       reasoning: 6, web_search: 9223, overrides: [{min_prompt_tokens: 128000, prompt: 0.2,\n"
+    "         completion: 9223372036}, {hours: \"22:00-24:00\", days: [sunday, friday],\n"
+    "         cache_read: 0.000000001, web_search: 0.000000000000001}]},\n"
     "     eu_resident: {value: yes, evidence: \"https://x/r\"}, zdr: no,\n"
     "     no_training: {value: unknown}}\n"
     "keys:\n"
@@ -643,6 +645,36 @@ static void without_keys_to_seal_and_hash_nothing_secret_is_taken(void **state)
     fx.store = with;
 }
 
+static void conditional_prices_are_kept_in_every_digit_and_with_their_history(void **state)
+{
+    (void)state;
+    fixture_apply(BASE);
+    assert_int_equal(patch(CP_ENDPOINTS, "a/b@acme",
+                           "{\"pricing\": {\"overrides\": [{\"hours\": \"00:30-08:30\", "
+                           "\"prompt\": 0.000000001}]}}"),
+                     SB_OK);
+    assert_non_null(strstr(fixture_get(CP_ENDPOINTS, "a/b@acme"), "0.000000001"));
+    /* the prices beside them stay when they change, and they when those do */
+    assert_int_equal(patch(CP_ENDPOINTS, "a/b@acme", "{\"pricing\": {\"prompt\": 3}}"), SB_OK);
+    assert_non_null(strstr(fixture_get(CP_ENDPOINTS, "a/b@acme"), "0.000000001"));
+    assert_int_equal(
+        patch(CP_ENDPOINTS, "a/b@acme", "{\"pricing\": {\"overrides\": [{\"hours\": \"8-9\"}]}}"),
+        SB_EINVAL);
+    assert_true(fixture_has_problem("pricing.overrides[0].hours", "'8-9' is not allowed"));
+    assert_true(fixture_has_problem("pricing.overrides[0]", "has no price"));
+    assert_int_equal(patch(CP_ENDPOINTS, "a/b@acme", "{\"pricing\": {\"overrides\": null}}"),
+                     SB_OK);
+    assert_null(strstr(fixture_get(CP_ENDPOINTS, "a/b@acme"), "overrides"));
+    assert_int_equal(
+        fixture_number("SELECT count(*) FROM price_history WHERE after -> 'overrides' IS NOT NULL"),
+        2);
+    assert_int_equal(rollback(2), SB_OK);
+    assert_non_null(strstr(fixture_get(CP_ENDPOINTS, "a/b@acme"), "0.000000001"));
+    assert_int_equal(fixture_number("SELECT count(*) FROM endpoints WHERE price_overrides -> 0"
+                                    " ->> 'hours' = '00:30-08:30'"),
+                     1);
+}
+
 /* --- history ---------------------------------------------------------------------------- */
 
 static void a_rollback_restores_everything_but_what_must_stay(void **state)
@@ -859,6 +891,7 @@ int main(void)
         T(what_is_in_use_cannot_be_removed),
         T(a_provider_takes_its_credentials_along),
         T(put_replaces_and_patch_changes),
+        T(conditional_prices_are_kept_in_every_digit_and_with_their_history),
         T(endpoint_ids_stay_and_are_never_reused),
         T(a_key_without_a_secret_gets_one_that_is_shown_once),
         T(a_given_secret_is_hashed_and_may_be_changed),

@@ -396,6 +396,46 @@ static void longer_times_have_an_uptime_of_their_own(void **state)
     assert_int_equal(row.uptime_day, 500000);
 }
 
+static void half_an_hour_has_percentiles_of_its_own(void **state)
+{
+    struct msg_table_row row;
+
+    (void)state;
+    run_at(100, 60);
+    row = due_row();
+    assert_in_range(row.throughput_half_hour[0], 99000, 101000);
+    assert_int_equal(row.first_token_half_hour[0], MSG_NO_DATA);
+    now += 600000;
+    row = due_row(); /* the five minutes are over */
+    assert_int_equal(row.throughput[0], MSG_NO_DATA);
+    assert_in_range(row.throughput_half_hour[0], 99000, 101000);
+    run_at(20, 20);
+    row = row_of(7);
+    assert_in_range(row.throughput[0], 19800, 20200);
+    assert_in_range(row.throughput_half_hour[0], 99000, 101000); /* of three times as many */
+    assert_in_range(row.throughput_half_hour[3], 19800, 20200);
+}
+
+static void half_an_hour_is_told_again_until_nothing_is_left_of_it(void **state)
+{
+    struct msg_table_row row = {.endpoint = 0};
+    unsigned told = 0;
+
+    (void)state;
+    run_at(100, 60);
+    (void)due_row();
+    for (int minute = 0; minute < 60; minute++, now += 60000) {
+        struct msg_tables tables = due();
+
+        told += (unsigned)tables.n_rows;
+        if (tables.n_rows > 0)
+            row = tables.rows[0];
+    }
+    assert_int_equal(row.endpoint, 7);
+    assert_int_equal(row.throughput_half_hour[0], MSG_NO_DATA);
+    assert_in_range(told, 6, 12); /* about every five minutes, not each time */
+}
+
 static uint64_t attempts_of_minutes(bool flush)
 {
     struct sb_list list, *link;
@@ -550,6 +590,8 @@ int main(void)
         TEST(a_step_of_the_pace_is_not_hidden_by_five_minutes_of_another),
         TEST(a_few_odd_attempts_are_no_step),
         TEST(longer_times_have_an_uptime_of_their_own),
+        TEST(half_an_hour_has_percentiles_of_its_own),
+        TEST(half_an_hour_is_told_again_until_nothing_is_left_of_it),
         TEST(what_was_heard_becomes_history_once),
         TEST(a_row_is_due_when_it_moved_by_five_percent),
         TEST(a_row_with_news_is_due_every_ten_seconds),

@@ -17,6 +17,7 @@ static struct sample {
     struct msg_provider providers[2];
     struct sb_slice aliases[2];
     struct msg_model models[2];
+    struct msg_override overrides[2];
     struct msg_endpoint endpoints[3];
     struct msg_policy policies[2];
     struct msg_tenant tenants[2];
@@ -58,6 +59,12 @@ static const struct sample sample = {
                 .image_tokens = 1000,
                 .distillable = {.value = MSG_TRI_NO, .evidence = TEXT("Llama licence")}},
                {.id = TEXT("nomic/embed"), .output_modalities = 1u << MSG_MODALITY_EMBEDDINGS}},
+    .overrides = {{.min_prompt_tokens = 128000,
+                   .price = {200000000, 600000000, -1, -1, -1, -1, -1, 0, -1, -1, -1}},
+                  {.from = 1350, /* 22:30 */
+                   .until = 30,
+                   .days = 1u << MSG_DAY_SATURDAY | 1u << MSG_DAY_SUNDAY,
+                   .price = {50000000, -1, -1, -1, -1, -1, -1, -1, -1, -1, INT64_MAX}}},
     .endpoints = {{.id = 101,
                    .model = 0,
                    .provider = 0,
@@ -131,6 +138,8 @@ static int set_up(void **state)
     s.providers[0].n_query = SB_ARRAY_LEN(s.query);
     s.models[0].aliases = s.aliases;
     s.models[0].n_aliases = SB_ARRAY_LEN(s.aliases);
+    s.endpoints[0].overrides = s.overrides;
+    s.endpoints[0].n_overrides = SB_ARRAY_LEN(s.overrides);
 #define ATTACH(member)                                                                             \
     s.snapshot.member = s.member;                                                                  \
     s.snapshot.n_##member = SB_ARRAY_LEN(s.member)
@@ -268,6 +277,15 @@ static void models_arrive_whole(void **state)
     }
 }
 
+static void same_override(const struct msg_override *got, const struct msg_override *want)
+{
+    assert_int_equal(got->min_prompt_tokens, want->min_prompt_tokens);
+    assert_int_equal(got->from, want->from);
+    assert_int_equal(got->until, want->until);
+    assert_int_equal(got->days, want->days);
+    assert_memory_equal(got->price, want->price, sizeof(got->price));
+}
+
 static void endpoints_arrive_whole(void **state)
 {
     struct msg_snapshot *got = send();
@@ -291,6 +309,9 @@ static void endpoints_arrive_whole(void **state)
         assert_int_equal(e->output_modalities, want->output_modalities);
         assert_int_equal(e->parameters, want->parameters);
         assert_memory_equal(e->price, want->price, sizeof(e->price));
+        assert_int_equal(e->n_overrides, want->n_overrides);
+        for (size_t k = 0; k < want->n_overrides; k++)
+            same_override(&e->overrides[k], &want->overrides[k]);
         for (size_t k = 0; k < MSG_ENDPOINT_CLAIMS; k++)
             same_claim(&e->claim[k], &want->claim[k]);
     }
@@ -481,6 +502,28 @@ static void a_negative_price_is_refused_by_both_sides(void **state)
     assert_string_equal(err.text, "endpoints[0].price: malformed input");
 }
 
+static void an_override_that_says_nothing_is_refused(void **state)
+{
+    struct msg_snapshot *got = NULL;
+
+    (void)state;
+    s.overrides[1].days = 0; /* the hours are left */
+    assert_int_equal(msg_snapshot_check(&s.snapshot, &err), SB_OK);
+    s.overrides[1].until = s.overrides[1].from;
+    assert_int_equal(msg_snapshot_check(&s.snapshot, &err), SB_EPARSE);
+    assert_string_equal(err.text, "endpoints[0]: has an override without a condition");
+    assert_int_equal(msg_snapshot_encode(&s.snapshot, &out, &err), SB_OK);
+    assert_int_equal(msg_snapshot_decode(sb_buf_slice(&out), arena, &got, &err), SB_EPARSE);
+    assert_string_equal(err.text, "endpoints[0]: has an override without a condition");
+    s.overrides[1] = sample.overrides[1];
+    s.overrides[1].price[0] = s.overrides[1].price[MSG_PRICE_WEB_SEARCH] = -1;
+    assert_int_equal(msg_snapshot_check(&s.snapshot, &err), SB_EPARSE);
+    assert_string_equal(err.text, "endpoints[0]: has an override without a price");
+    s.overrides[1].price[0] = -2;
+    assert_int_equal(msg_snapshot_check(&s.snapshot, &err), SB_EPARSE);
+    assert_string_equal(err.text, "endpoints[0]: has a negative price in an override");
+}
+
 /* Encodes the spoilt sample; the error names the place. */
 static void not_encoded(const char *where)
 {
@@ -497,6 +540,7 @@ static void fields_over_their_ceiling_are_not_encoded(void **state)
     static char big[MSG_RULES_MAX + 1];
     static struct msg_pair pairs[MSG_LIST_MAX + 1];
     static struct sb_slice names[MSG_LIST_MAX + 1];
+    static struct msg_override overrides[MSG_OVERRIDES_MAX + 1];
 
     (void)state;
     memset(big, 'x', sizeof(big));
@@ -536,6 +580,16 @@ static void fields_over_their_ceiling_are_not_encoded(void **state)
     s.endpoints[0].claim[0].value = MSG_TRI_YES + 1;
     not_encoded("endpoints[0].value: over the configured limit");
     s.endpoints[0].claim[0].value = 0;
+    s.overrides[0].until = 24 * 60;
+    not_encoded("endpoints[0].until: over the configured limit");
+    s.overrides[0].until = 0;
+    s.overrides[0].days = 1u << MSG_DAY_COUNT;
+    not_encoded("endpoints[0].days: over the configured limit");
+    s.overrides[0].days = 0;
+    s.endpoints[0].overrides = overrides;
+    s.endpoints[0].n_overrides = SB_ARRAY_LEN(overrides);
+    not_encoded("endpoints[0].overrides: over the configured limit");
+    s.endpoints[0].n_overrides = 0;
     s.snapshot.n_tenants = MSG_ROWS_MAX + 1; /* not looked at */
     not_encoded("tenants: over the configured limit");
 }
@@ -626,6 +680,7 @@ static void what_an_older_sender_does_not_send_is_absent(void **state)
     assert_int_equal(got->endpoints[0].price[MSG_PRICE_PROMPT], 12);
     assert_true(got->endpoints[0].price[MSG_PRICE_COMPLETION] == -1); /* not free */
     assert_int_equal(got->endpoints[0].claim[MSG_CLAIM_ZDR].value, MSG_TRI_UNKNOWN);
+    assert_int_equal(got->endpoints[0].n_overrides, 0);
 }
 
 static void another_format_is_told_apart_from_garbage(void **state)
@@ -739,6 +794,7 @@ int main(void)
         TEST(what_is_not_sorted_is_refused),
         TEST(rows_that_make_no_sense_are_refused),
         TEST(a_negative_price_is_refused_by_both_sides),
+        TEST(an_override_that_says_nothing_is_refused),
         TEST(fields_over_their_ceiling_are_not_encoded),
         TEST(sections_and_fields_of_a_newer_sender_are_skipped),
         TEST(what_an_older_sender_does_not_send_is_absent),

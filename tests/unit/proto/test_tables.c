@@ -16,13 +16,17 @@ static struct msg_table_row rows[] = {
      .mean_completion = 333,
      .cooldown = 5000,
      .uptime_half_hour = 998000,
-     .uptime_day = 999900},
+     .uptime_day = 999900,
+     .first_token_half_hour = {200, 300, 400, 500},
+     .throughput_half_hour = {90000, 80000, 70000, MSG_NO_DATA}},
     {.endpoint = 42,
      .uptime = MSG_NO_DATA,
      .uptime_half_hour = MSG_NO_DATA,
      .uptime_day = MSG_NO_DATA,
      .first_token = {MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA},
-     .throughput = {MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA}},
+     .throughput = {MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA},
+     .first_token_half_hour = {MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA},
+     .throughput_half_hour = {MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA, MSG_NO_DATA}},
 };
 static const struct msg_tables tables = {.epoch = 9,
                                          .term = 8,
@@ -86,6 +90,10 @@ static void tables_arrive_whole(void **state)
         assert_int_equal(got.rows[i].cooldown, rows[i].cooldown);
         assert_int_equal(got.rows[i].uptime_half_hour, rows[i].uptime_half_hour);
         assert_int_equal(got.rows[i].uptime_day, rows[i].uptime_day);
+        assert_memory_equal(got.rows[i].first_token_half_hour, rows[i].first_token_half_hour,
+                            sizeof(rows[i].first_token_half_hour));
+        assert_memory_equal(got.rows[i].throughput_half_hour, rows[i].throughput_half_hour,
+                            sizeof(rows[i].throughput_half_hour));
     }
 }
 
@@ -107,6 +115,8 @@ static void a_measurement_that_is_missing_is_no_data(void **state)
     for (size_t i = 0; i < MSG_PERCENTILES; i++) {
         assert_int_equal(got.rows[0].first_token[i], MSG_NO_DATA);
         assert_int_equal(got.rows[0].throughput[i], MSG_NO_DATA);
+        assert_int_equal(got.rows[0].first_token_half_hour[i], MSG_NO_DATA);
+        assert_int_equal(got.rows[0].throughput_half_hour[i], MSG_NO_DATA);
     }
 }
 

@@ -2,14 +2,15 @@
  *
  * A file is a section of the page: a catalogue (tests/lib/route_world.h) and
  * requests to it.  A case may replace members of the catalogue by "with", mark
- * pairs as "sick", give a "session" or a "key" of the other tenant, and
- * expects any of
+ * pairs as "sick", give a "session" or a "key" of the other tenant, come "at" a
+ * time of a Friday (23:59:59 when it does not say), and expects any of
  *
  *      order      every candidate's tag; tags in a list of their own: in any order
  *      kinds      of the candidates' credentials
  *      sequence   of the candidates' credentials, null for none
  *      removed    by tag: the step, or [step, words of the reason]
  *      status     400, 403 or 404, and says: words of the message
+ *      overrides  by tag: indexes of the conditional prices that apply
  *      relax      the rules of the first way that is offered; null: there is none
  *      dropped    by tag: parameters
  *      plan       members of switchboard: what whoever attempts is told
@@ -291,6 +292,31 @@ static void check_dropped(struct page_case *c)
     }
 }
 
+/* As explain says it. */
+static void check_overrides(struct page_case *c)
+{
+    yyjson_val *order = yyjson_obj_get(yyjson_doc_get_root(c->explanation), "order");
+    yyjson_val *tag, *wanted, *entry, *one;
+    size_t i, n, k, m, j, l;
+
+    yyjson_obj_foreach(yyjson_obj_get(c->expect, "overrides"), i, n, tag, wanted)
+    {
+        uint64_t want = 0, got = 0, seen = 0;
+
+        yyjson_arr_foreach(wanted, k, m, one) want |= UINT64_C(1) << yyjson_get_uint(one);
+        yyjson_arr_foreach(order, k, m, entry)
+        {
+            if (!sb_slice_eq(sb_json_text(yyjson_obj_get(entry, "endpoint")), sb_json_text(tag)))
+                continue;
+            seen++;
+            yyjson_arr_foreach(yyjson_obj_get(entry, "overrides"), j, l, one) got |=
+                UINT64_C(1) << yyjson_get_uint(yyjson_obj_get(one, "index"));
+        }
+        if (seen == 0 || want != got)
+            fail_case(c, "%s has overrides %llx", yyjson_get_str(tag), (unsigned long long)got);
+    }
+}
+
 static void check_plan(struct page_case *c)
 {
     const struct dp_plan *plan = &c->ask->decision.plan;
@@ -385,6 +411,8 @@ static bool run_case(const char *file, yyjson_val *catalogue, yyjson_val *value)
     c.ask->session = sb_json_text(session);
     if (yyjson_obj_get(value, "other_tenant") != NULL)
         c.ask->key = c.world->other_key;
+    if (yyjson_obj_get(value, "at") != NULL)
+        c.ask->second = world_minute(value, "at") * 60;
     mark_sick(&c);
     write_request(&c);
     c.ask->rc = ask_read(c.ask);
@@ -397,6 +425,7 @@ static bool run_case(const char *file, yyjson_val *catalogue, yyjson_val *value)
         check_kinds(&c);
         check_sequence(&c);
         check_dropped(&c);
+        check_overrides(&c);
         check_plan(&c);
     }
     check_removed(&c);

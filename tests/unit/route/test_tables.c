@@ -110,6 +110,8 @@ static void every_value_ages_from_its_own_moment(void **state)
 
     (void)state;
     row.age = 299000;
+    row.first_token_half_hour[3] = 7;
+    row.throughput_half_hour[0] = 8;
     row.outage = true;
     row.outage_age = 29000;
     row.cooldown = 1500;
@@ -118,6 +120,10 @@ static void every_value_ages_from_its_own_moment(void **state)
     assert_true(dp_row_is_fresh(found, WORLD_NOW + 999));
     assert_false(dp_row_is_fresh(found, WORLD_NOW + 1000));
     assert_false(dp_row_is_fresh(NULL, WORLD_NOW));
+    assert_int_equal(found->half_hour_until, WORLD_NOW + 1501000);
+    assert_int_equal(found->day_until, WORLD_NOW + 86101000);
+    assert_int_equal(found->first_token_half_hour[3], 7);
+    assert_int_equal(found->throughput_half_hour[0], 8);
     assert_int_equal(found->outage_until, WORLD_NOW + 1000);
     assert_int_equal(found->cooldown_until, WORLD_NOW + 1500);
     row.outage = false; /* an age without a mark is nothing */
