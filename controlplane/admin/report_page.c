@@ -7,13 +7,15 @@
 #include "common/buf.h"
 #include "common/slice.h"
 
+enum { MOMENT_TEXT = sizeof("2026-01-31T12:00:00") - 1 };
+
 /* The first error sticks. */
 struct page {
     struct sb_buf *out;
     int rc;
 };
 
-enum show { TEXT, COUNT, MONEY };
+enum show { TEXT, WORD, MOMENT, COUNT, MONEY };
 
 struct column {
     const char *title;
@@ -103,7 +105,11 @@ static void put_cell(struct page *page, yyjson_val *row, const struct column *co
     yyjson_val *value = yyjson_obj_get(row, column->member);
     struct sb_slice text = sb_json_text(value);
 
-    put(page, column->show == TEXT ? "<td>" : "<td class=\"n\">");
+    put(page, column->show == TEXT                             ? "<td>"
+              : column->show == WORD || column->show == MOMENT ? "<td class=\"w\">"
+                                                               : "<td class=\"n\">");
+    if (column->show == MOMENT && text.n > MOMENT_TEXT)
+        text.n = MOMENT_TEXT; /* to the second: the generation tells them apart */
     if (column->show == COUNT)
         put_count(page, value);
     else if (column->show == MONEY)
@@ -123,7 +129,7 @@ static void put_table(struct page *page, yyjson_val *rows, const struct column *
     put(page, "<table>\n<thead><tr>");
     for (size_t i = 0; i < n; i++) {
         put(page,
-            columns[i].show == TEXT ? "<th scope=\"col\">" : "<th scope=\"col\" class=\"n\">");
+            columns[i].show < COUNT ? "<th scope=\"col\">" : "<th scope=\"col\" class=\"n\">");
         put(page, columns[i].title);
         put(page, "</th>");
     }
@@ -167,6 +173,7 @@ static const char style[] =
     "vertical-align:bottom}\n"
     "td{border-bottom:1px solid #d8dee4;padding:.3rem .6rem .3rem 0;vertical-align:top;"
     "overflow-wrap:anywhere}\n"
+    ".w{white-space:nowrap;overflow-wrap:normal}\n"
     ".n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
     "dl.sum{display:flex;flex-wrap:wrap;gap:.6rem 2.2rem;margin:1rem 0}\n"
     "dl.sum div{min-width:6rem}\n"
@@ -249,15 +256,15 @@ static void put_counts(struct page *page, yyjson_val *report)
 static void put_violations(struct page *page, yyjson_val *report)
 {
     static const struct column columns[] = {
-        {"Received (UTC)", "received_at", TEXT, NULL},
+        {"Received (UTC)", "received_at", MOMENT, NULL},
         {"Generation", "generation_id", TEXT, NULL},
-        {"Key", "key", TEXT, NULL},
+        {"Key", "key", WORD, NULL},
         {"Demanded", "demanded", TEXT, "&ndash;"},
         {"Endpoint", "endpoint", TEXT, NULL},
-        {"Region", "region", TEXT, "not known"},
-        {"Why", "why", TEXT, NULL},
+        {"Region", "region", WORD, "not known"},
+        {"Why", "why", WORD, NULL},
         {"Evidence", "evidence", TEXT, "none"},
-        {"Expired", "expires_on", TEXT, "&ndash;"},
+        {"Valid through", "expires_on", WORD, "&ndash;"},
     };
     yyjson_val *list = yyjson_obj_get(report, "violations");
     yyjson_val *found = yyjson_obj_get(report, "violations_found");
@@ -281,9 +288,9 @@ static void put_served(struct page *page, yyjson_val *report)
 {
     static const struct column columns[] = {
         {"Endpoint", "endpoint", TEXT, NULL},    {"Provider", "provider", TEXT, NULL},
-        {"Region", "region", TEXT, "&ndash;"},   {"Demanded", "demanded", TEXT, "&ndash;"},
-        {"Evidence held", "evidence", TEXT, ""}, {"Valid through", "expires_on", TEXT, "no end"},
-        {"First day", "first_day", TEXT, NULL},  {"Last day", "last_day", TEXT, NULL},
+        {"Region", "region", WORD, "&ndash;"},   {"Demanded", "demanded", TEXT, "&ndash;"},
+        {"Evidence held", "evidence", TEXT, ""}, {"Valid through", "expires_on", WORD, "no end"},
+        {"First day", "first_day", WORD, NULL},  {"Last day", "last_day", WORD, NULL},
         {"Requests", "requests", COUNT, NULL},
     };
     yyjson_val *list = yyjson_obj_get(report, "served_by");
@@ -317,16 +324,16 @@ static void put_demands_and_days(struct page *page, yyjson_val *report)
     if (yyjson_arr_size(days) == 0)
         put(page, "<p>No request demanded this.</p>\n");
     else
-        put_by(page, days, (struct column){"Day (UTC)", "day", TEXT, NULL});
+        put_by(page, days, (struct column){"Day (UTC)", "day", WORD, NULL});
 }
 
 static void put_recount(struct page *page, yyjson_val *recount)
 {
     static const struct column columns[] = {
-        {"Day", "day", TEXT, NULL},
-        {"Verdict", "verdict", TEXT, NULL},
+        {"Day", "day", WORD, NULL},
+        {"Verdict", "verdict", WORD, NULL},
         {"Endpoint", "endpoint", TEXT, "none"},
-        {"Region", "region", TEXT, "&ndash;"},
+        {"Region", "region", WORD, "&ndash;"},
         {"Evidence", "evidence", TEXT, "none"},
         {"Counted now", "counted", COUNT, NULL},
         {"Counted then", "stored", COUNT, NULL},

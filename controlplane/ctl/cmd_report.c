@@ -33,6 +33,7 @@ static const struct ctl_field demand_fields[] = {
 static const struct ctl_field served_fields[] = {
     {"SERVED BY", "endpoint", CTL_SHOW_NAME, true},
     {"REGION", "region", CTL_SHOW_TEXT, false},
+    {"DEMANDED", "demanded", CTL_SHOW_TEXT, false},
     {"ON EVIDENCE", "evidence", CTL_SHOW_TEXT, true},
     {"VALID THROUGH", "expires_on", CTL_SHOW_TEXT, false},
     {"FROM", "first_day", CTL_SHOW_TEXT, false},
@@ -46,7 +47,7 @@ static const struct ctl_field violation_fields[] = {
     {"REGION", "region", CTL_SHOW_TEXT, false},
     {"WHY", "why", CTL_SHOW_TEXT, false},
     {"EVIDENCE", "evidence", CTL_SHOW_TEXT, true},
-    {"EXPIRED", "expires_on", CTL_SHOW_TEXT, false},
+    {"VALID THROUGH", "expires_on", CTL_SHOW_TEXT, false},
     {"GENERATION", "generation_id", CTL_SHOW_TEXT, true},
 };
 static const struct ctl_field difference_fields[] = {
