@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "common/arena.h"
+#include "common/check.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/timefmt.h"
@@ -126,6 +127,8 @@ static int add(struct cp_tallies *tallies, const struct cp_tally *tally)
     if (rc != SB_OK)
         return rc;
     key = sb_buf_slice(&tallies->key);
+    if (SB_NEVER(key.p == NULL)) /* it begins with a number */
+        return SB_ENOMEM;
     HASH_FIND(hh, tallies->slots, key.p, key.n, slot);
     if (slot == NULL) {
         slot = sb_arena_alloc(tallies->arena, sizeof(*slot));
