@@ -36,7 +36,8 @@
     X(EEOF, -1009, "end of input")                                                                 \
     X(ENOTLEADER, -1010, "not the leader")                                                         \
     X(EDB, -1011, "database failed")                                                               \
-    X(EUNSUPPORTED, -1012, "not supported")
+    X(EUNSUPPORTED, -1012, "not supported")                                                        \
+    X(EFORBIDDEN, -1013, "not allowed to who asks")
 
 enum sb_err {
 #define X(name, value, text) SB_##name = (value),

@@ -1,6 +1,7 @@
 /* common/keyring.c */
 #include "common/keyring.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,10 +25,15 @@ struct entry {
     struct sb_secret *key;
 };
 
-struct sb_keyring {
+struct keys {
     size_t n;
-    struct entry keys[SB_KEYRING_KEYS_MAX]; /* the first one seals */
-    struct sb_secret *hash_key;             /* may be NULL */
+    struct entry entries[SB_KEYRING_KEYS_MAX]; /* the first one seals */
+    struct sb_secret *hash_key;                /* may be NULL */
+};
+
+struct sb_keyring {
+    pthread_rwlock_t *lock; /* apart, so that readers of a const ring can take it */
+    struct keys keys;       /* under lock, once it is loaded */
 };
 
 struct parts {
@@ -49,11 +55,11 @@ static bool is_id(struct sb_slice text)
     return true;
 }
 
-static const struct entry *find(const struct sb_keyring *ring, struct sb_slice id)
+static const struct entry *find(const struct keys *keys, struct sb_slice id)
 {
-    for (size_t i = 0; i < ring->n; i++)
-        if (sb_slice_is(id, ring->keys[i].id))
-            return &ring->keys[i];
+    for (size_t i = 0; i < keys->n; i++)
+        if (sb_slice_is(id, keys->entries[i].id))
+            return &keys->entries[i];
     return NULL;
 }
 
@@ -70,8 +76,7 @@ static int parse_key(struct sb_slice text, struct sb_secret **ret)
     return sb_secret_new_guarded(sb_secret_expose(key), ret);
 }
 
-static int add_line(struct sb_keyring *ring, struct sb_slice line, unsigned no,
-                    struct sb_errmsg *err)
+static int add_line(struct keys *keys, struct sb_slice line, unsigned no, struct sb_errmsg *err)
 {
     size_t colon = sb_slice_find(line, ':');
     struct sb_slice id = sb_slice_make(line.p, colon);
@@ -86,11 +91,11 @@ static int add_line(struct sb_keyring *ring, struct sb_slice line, unsigned no,
                           "key %u: an id is 1 to %d of letters, digits, '.', '_' and '-'", no,
                           (int)SB_KEYRING_ID_MAX);
     is_hash_key = sb_slice_is(id, hash_key_id);
-    if (is_hash_key ? ring->hash_key != NULL : find(ring, id) != NULL)
+    if (is_hash_key ? keys->hash_key != NULL : find(keys, id) != NULL)
         return sb_err_set(err, SB_EPARSE, "key %u: '%.*s' comes twice", no, SB_SLICE_ARGS(id));
-    if (!is_hash_key && ring->n == SB_KEYRING_KEYS_MAX)
+    if (!is_hash_key && keys->n == SB_KEYRING_KEYS_MAX)
         return sb_err_set(err, SB_EPARSE, "over %d master keys", (int)SB_KEYRING_KEYS_MAX);
-    into = is_hash_key ? &ring->hash_key : &ring->keys[ring->n].key;
+    into = is_hash_key ? &keys->hash_key : &keys->entries[keys->n].key;
     rc = parse_key(sb_slice_from(line, colon + 1), into);
     if (rc == SB_EPARSE)
         return sb_err_set(err, rc, "key %u: '%.*s' is not base64 of %d bytes", no,
@@ -98,17 +103,16 @@ static int add_line(struct sb_keyring *ring, struct sb_slice line, unsigned no,
     if (rc != SB_OK)
         return sb_err_set(err, rc, "key %u: no locked memory for it", no);
     if (!is_hash_key)
-        (void)sb_slice_copy_text(id, ring->keys[ring->n++].id, SB_KEYRING_ID_MAX + 1);
+        (void)sb_slice_copy_text(id, keys->entries[keys->n++].id, SB_KEYRING_ID_MAX + 1);
     return SB_OK;
 }
 
 /* One line of a file may hold several keys with commas, as a variable must. */
-static int add_keys(struct sb_keyring *ring, struct sb_slice line, unsigned *no,
-                    struct sb_errmsg *err)
+static int add_keys(struct keys *keys, struct sb_slice line, unsigned *no, struct sb_errmsg *err)
 {
     while (line.n > 0) {
         size_t comma = sb_slice_find(line, ',');
-        int rc = add_line(ring, sb_slice_make(line.p, comma), ++*no, err);
+        int rc = add_line(keys, sb_slice_make(line.p, comma), ++*no, err);
 
         if (rc != SB_OK)
             return rc;
@@ -125,8 +129,10 @@ int sb_keyring_parse(struct sb_slice text, struct sb_keyring **ret, struct sb_er
     struct sb_slice line;
     unsigned no = 0;
 
+    ring->lock = sb_mem_new(sizeof(*ring->lock));
+    (void)pthread_rwlock_init(ring->lock, NULL);
     while (sb_keyfile_next_line(&text, &line)) {
-        int rc = line.n > 0 && line.p[0] == '#' ? SB_OK : add_keys(ring, line, &no, err);
+        int rc = line.n > 0 && line.p[0] == '#' ? SB_OK : add_keys(&ring->keys, line, &no, err);
 
         if (rc != SB_OK)
             return rc;
@@ -174,8 +180,10 @@ void sb_keyring_destroy(struct sb_keyring **ringp)
     if (ring == NULL)
         return;
     for (size_t i = 0; i < SB_KEYRING_KEYS_MAX; i++)
-        sb_secret_destroy(&ring->keys[i].key);
-    sb_secret_destroy(&ring->hash_key);
+        sb_secret_destroy(&ring->keys.entries[i].key);
+    sb_secret_destroy(&ring->keys.hash_key);
+    (void)pthread_rwlock_destroy(ring->lock);
+    sb_mem_free(ring->lock);
     sb_mem_free(ring);
 }
 
@@ -244,7 +252,7 @@ int sb_keyring_rotate(const char *path, struct sb_errmsg *err)
         return say_where(rc, path, err);
     if (SB_NEVER(ring == NULL))
         return SB_EPARSE;
-    if (ring->n == SB_KEYRING_KEYS_MAX)
+    if (ring->keys.n == SB_KEYRING_KEYS_MAX)
         return sb_err_set(err, SB_ETOOBIG, "%s: %d master keys already: take old ones out", path,
                           (int)SB_KEYRING_KEYS_MAX);
     rc = sb_buf_reserve(&text, sb_secret_len(old) + 256);
@@ -257,29 +265,64 @@ int sb_keyring_rotate(const char *path, struct sb_errmsg *err)
     return sb_keyfile_replace(path, sb_buf_slice(&text), err);
 }
 
+static const struct keys *lock(const struct sb_keyring *ring)
+{
+    (void)pthread_rwlock_rdlock(ring->lock);
+    return &ring->keys;
+}
+
+static void unlock(const struct sb_keyring *ring)
+{
+    (void)pthread_rwlock_unlock(ring->lock);
+}
+
 const char *sb_keyring_current(const struct sb_keyring *ring)
 {
-    return ring->n > 0 ? ring->keys[0].id : NULL;
+    const struct keys *keys = lock(ring);
+    const char *id = keys->n > 0 ? keys->entries[0].id : NULL;
+
+    unlock(ring);
+    return id;
 }
 
 bool sb_keyring_has(const struct sb_keyring *ring, struct sb_slice id)
 {
-    return find(ring, id) != NULL;
+    bool has = find(lock(ring), id) != NULL;
+
+    unlock(ring);
+    return has;
 }
 
 void sb_keyring_replace(struct sb_keyring *ring, struct sb_keyring **newer)
 {
-    struct sb_keyring older = *ring;
+    struct keys older;
 
-    *ring = **newer;
-    **newer = older;
+    (void)pthread_rwlock_wrlock(ring->lock);
+    older = ring->keys;
+    ring->keys = (*newer)->keys;
+    (void)pthread_rwlock_unlock(ring->lock);
+    (*newer)->keys = older;
     sb_secret_wipe(&older, sizeof(older));
     sb_keyring_destroy(newer);
 }
 
 const struct sb_secret *sb_keyring_hash_key(const struct sb_keyring *ring)
 {
-    return ring->hash_key;
+    const struct sb_secret *key = lock(ring)->hash_key;
+
+    unlock(ring);
+    return key;
+}
+
+int sb_keyring_hash(const struct sb_keyring *ring, struct sb_slice apikey,
+                    uint8_t ret_hash[SB_HASH_BYTES])
+{
+    const struct sb_secret *key = lock(ring)->hash_key;
+
+    if (key != NULL)
+        sb_apikey_hash(key, apikey, ret_hash);
+    unlock(ring);
+    return key != NULL ? SB_OK : SB_ENOENT;
 }
 
 /* Blob head and binding as one text in which no part can flow into another:
@@ -305,8 +348,8 @@ static int bind(struct sb_buf *out, struct sb_slice head, const struct sb_slice 
     return rc;
 }
 
-int sb_keyring_seal(const struct sb_keyring *ring, const struct sb_slice *binding, size_t n,
-                    struct sb_slice plain, struct sb_buf *out)
+static int seal(const struct keys *keys, const struct sb_slice *binding, size_t n,
+                struct sb_slice plain, struct sb_buf *out)
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf bound;
     uint8_t head[2 + SB_KEYRING_ID_MAX], nonce[SB_AEAD_NONCE];
@@ -314,15 +357,15 @@ int sb_keyring_seal(const struct sb_keyring *ring, const struct sb_slice *bindin
     int rc;
 
     sb_buf_init(&bound, BINDING_ROOM);
-    if (ring->n == 0)
+    if (keys->n == 0)
         return SB_ENOENT;
     if (plain.n > SB_SECRET_MAX)
         return SB_ETOOBIG;
-    id_n = strlen(ring->keys[0].id);
+    id_n = strlen(keys->entries[0].id);
     head_n = 2 + id_n;
     head[0] = BLOB_VERSION;
     head[1] = (uint8_t)id_n;
-    memcpy(head + 2, ring->keys[0].id, id_n);
+    memcpy(head + 2, keys->entries[0].id, id_n);
     rc = bind(&bound, sb_slice_make(head, head_n), binding, n);
     if (rc == SB_OK)
         rc = sb_buf_reserve(out, head_n + sizeof(nonce) + plain.n + SB_AEAD_TAG);
@@ -332,10 +375,19 @@ int sb_keyring_seal(const struct sb_keyring *ring, const struct sb_slice *bindin
     sb_random_bytes(nonce, sizeof(nonce));
     memcpy(sb_buf_end(out), head, head_n);
     memcpy(sb_buf_end(out) + head_n, nonce, sizeof(nonce));
-    sb_aead_seal(ring->keys[0].key, nonce, sb_buf_slice(&bound), plain,
+    sb_aead_seal(keys->entries[0].key, nonce, sb_buf_slice(&bound), plain,
                  (uint8_t *)sb_buf_end(out) + head_n + sizeof(nonce));
     sb_buf_commit(out, head_n + sizeof(nonce) + plain.n + SB_AEAD_TAG);
     return SB_OK;
+}
+
+int sb_keyring_seal(const struct sb_keyring *ring, const struct sb_slice *binding, size_t n,
+                    struct sb_slice plain, struct sb_buf *out)
+{
+    int rc = seal(lock(ring), binding, n, plain, out);
+
+    unlock(ring);
+    return rc;
 }
 
 static int take_apart(struct sb_slice blob, struct parts *ret)
@@ -359,8 +411,8 @@ static int take_apart(struct sb_slice blob, struct parts *ret)
     return is_id(ret->id) ? SB_OK : SB_EPARSE;
 }
 
-int sb_keyring_unseal(const struct sb_keyring *ring, const struct sb_slice *binding, size_t n,
-                      struct sb_slice blob, struct sb_secret **ret, struct sb_errmsg *err)
+static int unseal(const struct keys *keys, const struct sb_slice *binding, size_t n,
+                  struct sb_slice blob, struct sb_secret **ret, struct sb_errmsg *err)
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf bound;
     const struct entry *entry;
@@ -373,7 +425,7 @@ int sb_keyring_unseal(const struct sb_keyring *ring, const struct sb_slice *bind
                           (unsigned)(unsigned char)blob.p[0], (int)BLOB_VERSION);
     if (rc != SB_OK)
         return sb_err_set(err, rc, "not a sealed secret");
-    entry = find(ring, parts.id);
+    entry = find(keys, parts.id);
     if (entry == NULL)
         return sb_err_set(err, SB_ENOENT, "sealed with master key '%.*s', which is not loaded",
                           SB_SLICE_ARGS(parts.id));
@@ -389,6 +441,15 @@ int sb_keyring_unseal(const struct sb_keyring *ring, const struct sb_slice *bind
     if (rc != SB_OK)
         return sb_err_set(err, rc, "%s", sb_err_str(rc));
     return SB_OK;
+}
+
+int sb_keyring_unseal(const struct sb_keyring *ring, const struct sb_slice *binding, size_t n,
+                      struct sb_slice blob, struct sb_secret **ret, struct sb_errmsg *err)
+{
+    int rc = unseal(lock(ring), binding, n, blob, ret, err);
+
+    unlock(ring);
+    return rc;
 }
 
 int sb_keyring_blob_key(struct sb_slice blob, struct sb_slice *ret_id)

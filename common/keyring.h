@@ -13,13 +13,15 @@
  *      k7Qm2Xv9:3q2+7w...=
  *      api-key-hash:AAECAw...=
  *
- * Immutable once loaded, but for sb_keyring_replace(); may be used by several
- * threads.
+ * May be used by several threads at once, one of which may be replacing the
+ * keys: a call sees the old ones or the new ones, never some of both.  What is
+ * borrowed from a ring lasts until then.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/attr.h"
 #include "common/err.h"
@@ -46,7 +48,7 @@ int sb_keyring_load(const char *env, const char *path, struct sb_keyring **ret,
                     struct sb_errmsg *err) SB_MUSTCHECK;
 void sb_keyring_destroy(struct sb_keyring **ring);
 /* Puts the keys of a newer one in the place of those in ring, for whoever
- * borrows it.  Takes newer.  No other thread may use ring. */
+ * borrows it.  Takes newer. */
 void sb_keyring_replace(struct sb_keyring *ring, struct sb_keyring **newer);
 
 /* Writes a new file with one master key and one hash key, mode 0600.
@@ -61,6 +63,10 @@ const char *sb_keyring_current(const struct sb_keyring *ring);
 bool sb_keyring_has(const struct sb_keyring *ring, struct sb_slice id);
 /* Borrowed from the ring; NULL when it has none. */
 const struct sb_secret *sb_keyring_hash_key(const struct sb_keyring *ring);
+/* sb_apikey_hash() under that key, whoever replaces it meanwhile.  SB_ENOENT:
+ * there is none. */
+int sb_keyring_hash(const struct sb_keyring *ring, struct sb_slice apikey,
+                    uint8_t ret_hash[SB_HASH_BYTES]) SB_MUSTCHECK;
 
 /* Appends the blob to out: version byte, length and bytes of the key's id,
  * nonce, cipher text with tag.  binding: what the secret belongs to

@@ -11,6 +11,8 @@
 #include "common/err.h"
 #include "common/mem.h"
 
+enum { RANDOM_TEXT = 43 /* of base62: 256 bits */ };
+
 struct sb_secret {
     size_t n;
     bool is_guarded; /* bytes are pages of their own: locked, fenced */
@@ -247,14 +249,21 @@ uint64_t sb_hash_short(const uint8_t key[SB_SHORT_KEY_BYTES], struct sb_slice by
     return value;
 }
 
-struct sb_secret *sb_apikey_new(void)
+struct sb_secret *sb_token_new(const char *prefix)
 {
-    struct sb_secret *secret = make(SB_APIKEY_TEXT, false);
+    size_t n = strlen(prefix);
+    struct sb_secret *secret = make(n + RANDOM_TEXT, false);
 
     SB_BUG_ON(secret == NULL);
-    memcpy(secret->bytes, "sb-", 3);
-    random_text(secret->bytes + 3, SB_APIKEY_TEXT - 3);
+    memcpy(secret->bytes, prefix, n);
+    random_text(secret->bytes + n, RANDOM_TEXT);
     return secret;
+}
+
+struct sb_secret *sb_apikey_new(void)
+{
+    _Static_assert(SB_APIKEY_TEXT == 3 + RANDOM_TEXT, "as secret.h says");
+    return sb_token_new("sb-");
 }
 
 void sb_apikey_hash(const struct sb_secret *hash_key, struct sb_slice apikey,

@@ -71,6 +71,8 @@ uint64_t sb_hash_short(const uint8_t key[SB_SHORT_KEY_BYTES], struct sb_slice by
 
 /* A new API key ("sb-..."), to be shown once. */
 struct sb_secret *sb_apikey_new(void);
+/* Another secret of 256 bits: prefix and 43 of base62. */
+struct sb_secret *sb_token_new(const char *prefix);
 /* How an API key is stored and looked up: BLAKE2b-256 keyed with the hash key
  * (sb_keyring_hash_key() in common/keyring.h). */
 void sb_apikey_hash(const struct sb_secret *hash_key, struct sb_slice apikey,

@@ -124,12 +124,15 @@ int cp_edit_begin(struct cp_edit *edit)
                           "the newest revision is %" PRIu64 ", not %" PRIu64, newest,
                           change->if_match);
     return cp_db_exec(edit->db,
-                      "INSERT INTO revisions (revision, epoch, author, action, note, forced)"
-                      " VALUES ($1, $2, $3, $4, $5, $6)",
+                      "INSERT INTO revisions"
+                      " (revision, epoch, author, action, note, forced, role, address)"
+                      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8::inet)",
                       CP_PARAMS(CP_P_I64(edit->version.revision), CP_P_I64(edit->version.epoch),
                                 CP_P_TEXT(change->author), CP_P_STR(edit->action),
                                 change->note.n > 0 ? CP_P_TEXT(change->note) : CP_P_NULL,
-                                CP_P_BOOL(change->force)),
+                                CP_P_BOOL(change->force),
+                                change->role.n > 0 ? CP_P_TEXT(change->role) : CP_P_NULL,
+                                change->address.n > 0 ? CP_P_TEXT(change->address) : CP_P_NULL),
                       NULL);
 }
 

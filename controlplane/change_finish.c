@@ -4,9 +4,13 @@
 
 #include "common/check.h"
 #include "controlplane/change.h"
+#include "controlplane/roles.h"
 #include "controlplane/sql.h"
 
-enum { HALF_OF_AT_LEAST = 10 /* endpoints or keys */ };
+enum {
+    HALF_OF_AT_LEAST = 10, /* endpoints or keys */
+    NAME_SHOWN = 80,       /* bytes of a name in a text that ends somewhere */
+};
 
 /* Removes from a table what has ended; column: of the name. */
 #define REMOVE(kind, column)                                                                       \
@@ -72,6 +76,47 @@ static void name_reference(struct cp_edit *edit, const struct cp_rows *rows, siz
     (void)sb_slice_copy_text(cp_rows_bytes(rows, i, 2), member, sizeof(member));
     cp_edit_problem(edit, (enum cp_kind)kind, name, member, "there is no %s '%.*s'",
                     cp_kind_one((enum cp_kind)other), SB_SLICE_ARGS(other_name));
+}
+
+/* The tenant that an object is of, or null. */
+#define TENANT_OF(object)                                                                          \
+    "CASE kind WHEN 'tenants' THEN name WHEN 'keys' THEN " object " ->> 'tenant'"                  \
+    " WHEN 'credentials' THEN " object " ->> 'tenant' END"
+#define IS_OUTSIDE(object)                                                                         \
+    "(" object " IS NOT NULL AND NOT coalesce($3::jsonb ? (" TENANT_OF(object) "), false))"
+
+/* Everything that a change does is staged: whatever of it is outside of the scope
+ * ends all of it, also what only follows, such as the credentials of a provider. */
+static int check_scope(struct cp_edit *edit)
+{
+    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
+    const struct cp_scope *scope = edit->change->scope;
+    struct sb_arena *arena = edit->answer->arena;
+    struct sb_slice tenants;
+    int kind, rc;
+
+    if (scope == NULL || cp_scope_is_whole(scope))
+        return SB_OK;
+    tenants = cp_scope_tenants_json(scope, arena);
+    rc = cp_db_query(
+        edit->db,
+        "SELECT kind, name FROM audit_changes WHERE revision = $1"
+        " AND (NOT $2::jsonb ? kind OR ($3::jsonb IS NOT NULL AND"
+        " (" IS_OUTSIDE("before") " OR " IS_OUTSIDE("after") ")))"
+                                                             " ORDER BY kind, name LIMIT 1",
+        CP_PARAMS(CP_P_I64(edit->version.revision), CP_P_TEXT(cp_scope_kinds_json(scope, arena)),
+                  tenants.n > 0 ? CP_P_TEXT(tenants) : CP_P_NULL),
+        &rows);
+    if (rc != SB_OK || cp_rows_count(rows) == 0)
+        return rc;
+    kind = cp_kind_parse(cp_rows_bytes(rows, 0, 0));
+    return sb_err_set(
+        &edit->answer->err, SB_EFORBIDDEN,
+        "the %s '%.*s' is outside of the scope of the token '%.*s'; a token with it "
+        "in its scope, or without a scope, may",
+        kind >= 0 ? cp_kind_one((enum cp_kind)kind) : "object",
+        (int)(cp_rows_bytes(rows, 0, 1).n < NAME_SHOWN ? cp_rows_bytes(rows, 0, 1).n : NAME_SHOWN),
+        cp_rows_bytes(rows, 0, 1).p, SB_SLICE_ARGS(edit->change->author));
 }
 
 static int check_references(struct cp_edit *edit)
@@ -247,6 +292,8 @@ int cp_edit_finish(struct cp_edit *edit)
     struct cp_result *result = &edit->answer->result;
     int rc = exec(edit, cp_sql_cascade_credentials, NULL);
 
+    if (rc == SB_OK)
+        rc = check_scope(edit);
     if (rc == SB_OK)
         rc = check_references(edit);
     if (rc == SB_OK)

@@ -97,7 +97,7 @@ static bool connect_db(struct cp_collector *collector, struct sb_errmsg *err)
 {
     const struct cp_db_conf conf = {.conninfo = collector->conf.conninfo,
                                     .application = collector->application,
-                                    .role = CP_DB_SERVICE_ROLE,
+                                    .role = CP_DB_COLLECTOR_ROLE,
                                     .connect_timeout = 2000,
                                     .query_timeout = 30000};
 

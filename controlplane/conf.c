@@ -32,6 +32,11 @@ static const struct sb_conf_item items[] = {
 
     {"database", SB_CONF_STRING, AT(database), 1, 4000, NULL, SB_CONF_REQUIRED | SB_CONF_SECRET,
      "Database", "PostgreSQL, as URI or key=value: the login that serves", NULL},
+    {"collector-database", SB_CONF_STRING, AT(collector_database), 1, 4000, NULL, SB_CONF_SECRET,
+     "Database",
+     "the same as the login that stores records, a member of switchboard_collector; default: "
+     "--database",
+     NULL},
     {"owner-database", SB_CONF_STRING, AT(owner_database), 1, 4000, NULL, SB_CONF_SECRET,
      "Database",
      "the same as the schema's owner, for migrations and partitions; another daemon's or an "
@@ -76,8 +81,8 @@ static const struct sb_conf_item items[] = {
      "address of the admin API and console: HOST:PORT", NULL},
     {"admin-token-file", SB_CONF_STRING, AT(admin_token_file), 1, 4000, ".switchboard/admin.token",
      SB_CONF_RELOAD, "Administration", "file with the token of the first administrator", NULL},
-    {"keyring", SB_CONF_STRING, AT(keyring), 1, 4000, ".switchboard/keyring", 0, "Administration",
-     "file with the master keys and the key that hashes API keys", NULL},
+    {"keyring", SB_CONF_STRING, AT(keyring), 1, 4000, ".switchboard/keyring", SB_CONF_RELOAD,
+     "Administration", "file with the master keys and the key that hashes API keys", NULL},
 };
 
 static int check_address(const char *name, const char *addr, bool is_secure, struct sb_errmsg *err)

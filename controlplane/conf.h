@@ -17,7 +17,8 @@ struct cp_conf {
     int log_format;   /* enum sb_log_format */
     const char *log_level;
     /* database */
-    const char *database;       /* conninfo of the serving login */
+    const char *database;           /* conninfo of the serving login */
+    const char *collector_database; /* of the one that stores records; NULL: the same */
     const char *owner_database; /* conninfo of the schema's owner; NULL: somebody else migrates */
     bool new_epoch;
     sb_msec audit_keep, telemetry_keep; /* 0: for ever */

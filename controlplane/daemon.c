@@ -96,7 +96,9 @@ static int start_helpers(struct cp_daemon *daemon, struct sb_errmsg *err)
                                           .new_epoch = conf->new_epoch,
                                           .stats = &daemon->stats};
     const struct cp_collector_conf collector = {
-        .conninfo = conf->database, .name = daemon->name, .stats = &daemon->stats};
+        .conninfo = conf->collector_database != NULL ? conf->collector_database : conf->database,
+        .name = daemon->name,
+        .stats = &daemon->stats};
     const struct cp_chronicle_conf chronicle = {
         .conninfo = conf->database, .name = daemon->name, .stats = &daemon->stats};
     struct cp_tables_conf tables = {.interval = conf->tables_interval, .stats = &daemon->stats};
@@ -276,13 +278,38 @@ int cp_daemon_start(const struct cp_conf *conf, struct cp_daemon **ret, struct s
     return SB_OK;
 }
 
+/* Without the key that hashes, no API key and no token would be known again: that
+ * is a mistake, as in a worker. */
+static void reload_keyring(struct cp_daemon *daemon)
+{
+    struct sb_keyring *newer = NULL;
+    struct sb_errmsg err;
+    int rc = sb_keyring_load("SWITCHBOARD_MASTER_KEYS", daemon->conf->keyring, &newer, &err);
+
+    if (rc == SB_OK && sb_keyring_hash_key(newer) == NULL &&
+        sb_keyring_hash_key(daemon->keyring) != NULL)
+        rc = sb_err_set(&err, SB_EINVAL, "the keyring has no key named api-key-hash");
+    if (rc != SB_OK) {
+        sb_keyring_destroy(&newer);
+        sb_log_error(MAIN, "the keyring was not read again, keeping the old one code=%s: %s",
+                     sb_err_name(rc), err.text);
+        return;
+    }
+    sb_keyring_replace(daemon->keyring, &newer);
+    sb_log_info(MAIN, "the keyring was read again");
+}
+
 void cp_daemon_reload(struct cp_daemon *daemon)
 {
     struct sb_errmsg err;
-    int rc = cp_admin_reload(daemon->admin, &err);
+    int rc;
 
+    reload_keyring(daemon);
+    rc = cp_admin_reload(daemon->admin, &err);
     if (rc != SB_OK)
         sb_log_error(ADMIN, "keeping the old token code=%s: %s", sb_err_name(rc), err.text);
+    else
+        sb_log_info(ADMIN, "the admin token was read again");
     if (daemon->auth == NULL)
         return;
     rc = sb_busauth_reload(daemon->auth, &err);

@@ -20,7 +20,7 @@ int cp_daemon_prepare(const struct cp_conf *conf, struct sb_errmsg *err) SB_MUST
 /* Borrows conf.  Reads keys, binds addresses; does not need the database. */
 int cp_daemon_start(const struct cp_conf *conf, struct cp_daemon **ret,
                     struct sb_errmsg *err) SB_MUSTCHECK;
-/* Reads files again: the workers' keys, the admin token.  What is wrong is
+/* Reads files again: the keyring, the admin token, the workers' keys.  What is wrong is
  * logged, and stays as it was. */
 void cp_daemon_reload(struct cp_daemon *daemon);
 /* Gives up the lead, then ends everything; NULL is fine. */

@@ -53,8 +53,9 @@ struct cp_db_conf {
     sb_msec idle_timeout;
 };
 
-/* The role that serves; it owns nothing. */
-#define CP_DB_SERVICE_ROLE "switchboard_service"
+/* The role that serves, and the one that stores records; neither owns anything. */
+#define CP_DB_SERVICE_ROLE   "switchboard_service"
+#define CP_DB_COLLECTOR_ROLE "switchboard_collector"
 
 /* Keepalives of 1 s and tcp_user_timeout of 3 s are set on every connection
  * over TCP.  err names the host, never the password.  SB_EINVAL: conninfo is

@@ -236,8 +236,7 @@ static void enter_key(struct entry *entry, const struct cp_object *object,
                       const struct cp_rows *rows)
 {
     struct cp_edit *edit = entry->edit;
-    const struct sb_secret *hash_key =
-        edit->conf->keyring != NULL ? sb_keyring_hash_key(edit->conf->keyring) : NULL;
+    const struct sb_keyring *keyring = edit->conf->keyring;
     bool given = object->secret.from != CP_SECRET_NONE;
     size_t row = find_row(rows, object->name);
     uint8_t hash[SB_HASH_BYTES];
@@ -245,17 +244,16 @@ static void enter_key(struct entry *entry, const struct cp_object *object,
 
     if (object->json.n == 0 || (!given && row != SIZE_MAX))
         return;
-    if (hash_key == NULL) {
-        problem(edit, object, "the control plane has no key to hash API keys with", SB_SLICE_NONE);
-        return;
-    }
     secret = given ? read_secret(edit, object, APIKEY_MIN) : sb_apikey_new();
     if (secret == NULL)
         return;
     sb_arena_on_destroy(edit->answer->arena, destroy_secret, secret);
     if (sb_secret_len(secret) < APIKEY_MIN)
         return; /* is a problem already */
-    sb_apikey_hash(hash_key, sb_secret_expose(secret), hash);
+    if (keyring == NULL || sb_keyring_hash(keyring, sb_secret_expose(secret), hash) != SB_OK) {
+        problem(edit, object, "the control plane has no key to hash API keys with", SB_SLICE_NONE);
+        return;
+    }
     if (row != SIZE_MAX &&
         sb_slice_eq(cp_rows_bytes(rows, row, 1), sb_slice_make(hash, sizeof(hash))))
         return;

@@ -160,7 +160,8 @@ static int take(struct cp_db *db, void *ctx)
 
 /* A daemon that was stopped inside of a transaction holds rows that we need.
  * (One that runs never thinks for so long between two statements.)  Sessions of
- * a login may be ended by that login, which the service role is not. */
+ * a login may be ended by that login, which the service role is not.  Those of
+ * a collector with a login of its own end by themselves, in 10 s. */
 static void end_stuck_sessions(struct cp_leader *leader)
 {
     uint64_t n = 0;
@@ -171,6 +172,7 @@ static void end_stuck_sessions(struct cp_leader *leader)
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                         " AND application_name LIKE 'switchboard-control %'"
+                        " AND pg_has_role(usesysid, 'USAGE')"
                         " AND state LIKE 'idle in transaction%'"
                         " AND state_change < now() - interval '1 second'",
                         CP_NO_PARAMS, &n);

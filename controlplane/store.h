@@ -28,6 +28,7 @@ struct cp_store;
 struct sb_buf;
 struct sb_keyring;
 struct sb_secret;
+struct cp_scope;
 
 struct cp_store_conf {
     struct cp_db_conf db;
@@ -48,12 +49,15 @@ struct cp_db *cp_store_db(struct cp_store *store);
 #define CP_ANY_REVISION UINT64_MAX
 
 struct cp_change {
-    struct sb_slice author; /* who; 1 to MSG_NAME_MAX bytes */
-    struct sb_slice note;   /* why, or empty; MSG_TEXT_MAX bytes at most */
-    uint64_t if_match;      /* only if this is the newest revision, or CP_ANY_REVISION */
-    bool dry_run;           /* find out, change nothing */
-    bool force;             /* may remove more than half */
-    bool prune;             /* apply: remove what files made and this one does not name */
+    struct sb_slice author;       /* who; 1 to MSG_NAME_MAX bytes */
+    struct sb_slice role;         /* that the author had; empty: the daemon itself */
+    struct sb_slice address;      /* it came from; empty: not known, or the daemon itself */
+    const struct cp_scope *scope; /* what it may touch; NULL: everything */
+    struct sb_slice note;         /* why, or empty; MSG_TEXT_MAX bytes at most */
+    uint64_t if_match;            /* only if this is the newest revision, or CP_ANY_REVISION */
+    bool dry_run;                 /* find out, change nothing */
+    bool force;                   /* may remove more than half */
+    bool prune;                   /* apply: remove what files made and this one does not name */
 };
 
 /* An API key that was made: shown once, stored nowhere. */
@@ -86,6 +90,7 @@ enum { CP_DIFFERENCE_MAX = 1000 };
  *      SB_ECONFLICT  if_match is not the newest revision
  *      SB_EACCES     it removes more than half of at least ten endpoints or
  *                    keys, or the last endpoint: needs force; err says which
+ *      SB_EFORBIDDEN it touches what is outside of its scope; err says which
  *      SB_ENOENT     no such object, no such revision
  *      SB_ENOMEM, SB_ETOOBIG
  * Nothing has changed then.  Results and problems are in arena. */
@@ -129,6 +134,8 @@ enum { CP_CURSOR_MAX = 400, CP_LIMIT_MAX = 1000 };
 struct cp_page {
     size_t limit;               /* 1 to CP_LIMIT_MAX */
     char cursor[CP_CURSOR_MAX]; /* in: where to go on, or ""; out: the next, "" at the end */
+    /* Only what is of these: a JSON array of names; empty: everything. */
+    struct sb_slice tenants;
 };
 
 /* Append a JSON value to out: an array of objects, or one object, with what the
@@ -142,7 +149,7 @@ int cp_store_get(struct cp_store *store, enum cp_kind kind, struct sb_slice name
 int cp_store_catalog(struct cp_store *store, struct sb_buf *out,
                      struct msg_version *ret_version) SB_MUSTCHECK;
 
-/* Newest first: {"revision", "epoch", "at", "author", "action", "note", "added",
+/* Newest first: {"revision", "epoch", "at", "author", "role", "address", "action", "note", "added",
  * "changed", "removed"}. */
 int cp_store_revisions(struct cp_store *store, struct cp_page *page,
                        struct sb_buf *out) SB_MUSTCHECK;

@@ -13,24 +13,29 @@
 
 /* Name, object, extra: one object; a page of them; all. */
 #define ONE(view) "SELECT name, object::text, extra::text FROM " view " WHERE name = $1"
-#define PAGE(view)                                                                                 \
-    "SELECT name, object::text, extra::text FROM " view " WHERE name > $1 ORDER BY name LIMIT $2"
+#define PAGE(view, tenant)                                                                         \
+    "SELECT name, object::text, extra::text FROM " view " WHERE name > $1"                         \
+    " AND ($3::jsonb IS NULL OR coalesce($3::jsonb ? (" tenant "), false))"                        \
+    " ORDER BY name LIMIT $2"
 #define ALL(view) "SELECT name, object::text, NULL::text FROM " view " ORDER BY name"
-#define STATEMENTS(view)                                                                           \
+/* tenant: whose an object of it is. */
+#define STATEMENTS(view, tenant)                                                                   \
     {                                                                                              \
-        ONE(view), PAGE(view), ALL(view)                                                           \
+        ONE(view), PAGE(view, tenant), ALL(view)                                                   \
     }
+#define NOBODYS   "NULL::text"
+#define A_TENANTS "object ->> 'tenant'"
 
 static const struct {
     const char *one, *page, *all;
 } statements[CP_KINDS] = {
-    [CP_PROVIDERS] = STATEMENTS("provider_objects"),
-    [CP_MODELS] = STATEMENTS("model_objects"),
-    [CP_TENANTS] = STATEMENTS("tenant_objects"),
-    [CP_POLICIES] = STATEMENTS("policy_objects"),
-    [CP_ENDPOINTS] = STATEMENTS("endpoint_objects"),
-    [CP_KEYS] = STATEMENTS("key_objects"),
-    [CP_CREDENTIALS] = STATEMENTS("credential_objects"),
+    [CP_PROVIDERS] = STATEMENTS("provider_objects", NOBODYS),
+    [CP_MODELS] = STATEMENTS("model_objects", NOBODYS),
+    [CP_TENANTS] = STATEMENTS("tenant_objects", "name"),
+    [CP_POLICIES] = STATEMENTS("policy_objects", NOBODYS),
+    [CP_ENDPOINTS] = STATEMENTS("endpoint_objects", NOBODYS),
+    [CP_KEYS] = STATEMENTS("key_objects", A_TENANTS),
+    [CP_CREDENTIALS] = STATEMENTS("credential_objects", A_TENANTS),
 };
 
 int cp_store_read_object(struct cp_db *db, enum cp_kind kind, struct sb_slice name,
@@ -143,7 +148,9 @@ int cp_store_list(struct cp_store *store, enum cp_kind kind, struct cp_page *pag
     rc = cp_store_ready(store);
     if (rc == SB_OK)
         rc = cp_db_query(store->db, statements[kind].page,
-                         CP_PARAMS(CP_P_STR(page->cursor), CP_P_I64(page->limit + 1)), &rows);
+                         CP_PARAMS(CP_P_STR(page->cursor), CP_P_I64(page->limit + 1),
+                                   page->tenants.n > 0 ? CP_P_TEXT(page->tenants) : CP_P_NULL),
+                         &rows);
     if (rc != SB_OK)
         return rc;
     n = cp_rows_count(rows) > page->limit ? page->limit : cp_rows_count(rows);
@@ -228,7 +235,8 @@ int cp_store_catalog(struct cp_store *store, struct sb_buf *out, struct msg_vers
 #define REVISION_OBJECT                                                                            \
     "json_strip_nulls(json_build_object('revision', revision, 'epoch', epoch,"                     \
     " 'at', to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"                  \
-    " 'author', author, 'action', action, 'note', note, 'forced', nullif(forced, false),"          \
+    " 'author', author, 'role', role, 'address', host(address), 'action', action, 'note', note, "  \
+    "'forced', nullif(forced, false),"                                                             \
     " 'added', added, 'changed', changed, 'removed', removed))"
 
 int cp_store_revisions(struct cp_store *store, struct cp_page *page, struct sb_buf *out)

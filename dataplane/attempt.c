@@ -630,8 +630,8 @@ static int send_request(struct dp_attempt *a)
         rc = dp_outlets_head(req->snapshot->extra, a->candidate, req->facts->api, &all.list[0],
                              NULL);
     if (rc == SB_OK)
-        rc = put_last_fields(
-            req, bytes_of(all.list + DP_PIECES_HEAD, all.n - DP_PIECES_HEAD), last);
+        rc =
+            put_last_fields(req, bytes_of(all.list + DP_PIECES_HEAD, all.n - DP_PIECES_HEAD), last);
     if (rc != SB_OK)
         return rc;
     all.list[1] = sb_buf_slice(last);

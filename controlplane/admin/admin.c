@@ -10,6 +10,9 @@
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/routes.h"
 #include "controlplane/admin/stats.h"
+#include "controlplane/admin/token.h"
+
+enum { TOLD_PATH = 400 /* bytes of a path, in the audit */ };
 
 struct cp_admin {
     struct cp_admin_world world;
@@ -36,17 +39,88 @@ static struct cp_call *make_call(struct cp_admin *admin, struct cp_http_request 
     return call;
 }
 
-static int check_token(struct cp_admin *admin, struct cp_call *call)
+static bool is_first_admin(struct cp_admin *admin, struct sb_slice token)
 {
-    struct sb_slice field = cp_http_header(call->request, "Authorization");
-    int rc;
+    bool is_it;
 
     (void)pthread_rwlock_rdlock(&admin->lock);
-    rc = cp_tokens_check(admin->tokens, field, &call->who, &call->err);
+    is_it = cp_tokens_has(admin->tokens, token);
     (void)pthread_rwlock_unlock(&admin->lock);
-    if (rc != SB_OK)
+    return is_it;
+}
+
+/* The store is given back at once: whether the body ever comes is open. */
+static int find_token(struct cp_admin *admin, struct cp_call *call, struct sb_slice token)
+{
+    struct cp_store *store = NULL;
+    struct sb_errmsg why = {.text = ""};
+    int rc = cp_stores_take(admin->world.stores, &store, &why);
+
+    if (rc == SB_OK)
+        rc = cp_token_find(store, token, call->arena, &call->who, &why);
+    cp_stores_give(admin->world.stores, &store);
+    if (rc == SB_OK || rc == SB_EAUTH) {
+        call->err = why;
+        return rc;
+    }
+    /* Whatever the reason is, it is none of the token's. */
+    return sb_err_set(&call->err, SB_EDB,
+                      "tokens cannot be looked up, only that of the file is known: %.150s",
+                      why.text);
+}
+
+static int check_token(struct cp_admin *admin, struct cp_call *call)
+{
+    struct sb_slice token = SB_SLICE_NONE;
+    int rc = cp_bearer_read(cp_http_header(call->request, "Authorization"), &token, &call->err);
+
+    if (rc == SB_OK && is_first_admin(admin, token))
+        call->who = (struct cp_principal){
+            .name = "admin", .role = CP_ROLE_ADMIN, .scope = {.kinds = CP_SCOPE_ALL_KINDS}};
+    else if (rc == SB_OK && cp_token_is_one(token))
+        rc = find_token(admin, call, token);
+    else if (rc == SB_OK)
+        rc = sb_err_set(&call->err, SB_EAUTH, "the token is none of this control plane's");
+    if (rc == SB_EAUTH)
         cp_http_reply_field(call->reply, "WWW-Authenticate", "Bearer");
     return rc;
+}
+
+/* --- refusals -------------------------------------------------------------------------- */
+
+/* Method and path, of what a table and a terminal can hold. */
+static struct sb_slice what_was_asked(const struct cp_call *call)
+{
+    char path[TOLD_PATH + 1];
+    size_t n = call->target.path.n < TOLD_PATH ? call->target.path.n : TOLD_PATH;
+
+    for (size_t i = 0; i < n; i++) {
+        path[i] = call->target.path.p[i];
+        if (path[i] <= ' ' || path[i] >= 0x7f)
+            path[i] = '?';
+    }
+    path[n] = '\0';
+    return sb_arena_printf(call->arena, "%s %s", call->request->method, path);
+}
+
+/* A valid token that asked for what it may not do: the answer goes out whether or
+ * not that can be written down. */
+static void note_refusal(struct cp_admin *admin, struct cp_call *call)
+{
+    const struct cp_actor actor = cp_call_actor(call);
+    struct sb_slice what = what_was_asked(call);
+    struct sb_errmsg err = {.text = ""};
+    int rc = call->store != NULL ? SB_OK : cp_stores_take(admin->world.stores, &call->store, &err);
+
+    sb_log_warn(ADMIN, "refused token=%s role=%s address=%s call=%s id=%s: %s", call->who.name,
+                cp_role_name(call->who.role), call->request->peer, call->route->id,
+                call->request->id, call->err.text);
+    if (rc == SB_OK)
+        rc = cp_action_refused(call->store, &actor, what, call->err.text);
+    if (rc != SB_OK)
+        sb_log_warn(ADMIN, "a refusal is not in the audit token=%s code=%s", call->who.name,
+                    sb_err_name(rc));
+    cp_stores_give(admin->world.stores, &call->store);
 }
 
 /* No path is told from another before the token was seen. */
@@ -72,7 +146,12 @@ static int find_route(struct cp_admin *admin, struct cp_call *call, unsigned *re
     }
     for (int i = 0; rc == SB_OK && i < CP_TARGET_ARGS_MAX; i++)
         rc = cp_target_unescape(raw[i], false, call->arena, &call->args[i]);
-    return rc == SB_OK ? rc : sb_err_set(&call->err, rc, "the path holds bytes that are no text");
+    if (rc != SB_OK)
+        return sb_err_set(&call->err, rc, "the path holds bytes that are no text");
+    if (call->route->is_open)
+        return SB_OK;
+    return cp_principal_check(&call->who, call->route->needs,
+                              call->route->is_of_kind ? call->route->kind : -1, &call->err);
 }
 
 /* A filter with a typing mistake must not become no filter. */
@@ -111,6 +190,8 @@ static bool on_head(void *ctx, struct cp_http_request *request, struct cp_http_r
         cp_call_refuse(call, 404, "not_found", "there is no such path; see /openapi.json");
     else
         cp_call_fail(call, rc);
+    if (rc == SB_EFORBIDDEN)
+        note_refusal(admin, call);
     cp_admin_stats_count(&admin->stats, reply->status);
     return false;
 }
@@ -123,6 +204,8 @@ static void on_serve(void *ctx, struct cp_http_request *request, struct cp_http_
 
     if (rc != SB_OK)
         cp_call_fail(call, rc);
+    if (rc == SB_EFORBIDDEN)
+        note_refusal(admin, call);
     cp_stores_give(admin->world.stores, &call->store);
     cp_admin_stats_count(&admin->stats, reply->status);
 }

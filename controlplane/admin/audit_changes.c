@@ -29,13 +29,13 @@ enum column {
 };
 
 /* An object's own, or a provider's. */
-#define FLAG(when) "coalesce(c." when " -> $7, c." when " #> ARRAY['data_policy', $7])"
+#define FLAG(when) "coalesce(c." when " -> $9, c." when " #> ARRAY['data_policy', $9])"
 
 static const char sql[] =
     "SELECT c.revision, r.epoch, r.at, r.author, r.action, r.note, r.forced, c.kind, c.name,"
     " c.before::text, c.after::text, c.secret_changed, r.role, host(r.address),"
-    " CASE WHEN $7::text IS NOT NULL THEN"
-    "  jsonb_build_object('name', $7, 'before', " FLAG("before") ", 'after', " FLAG(
+    " CASE WHEN $9::text IS NOT NULL THEN"
+    "  jsonb_build_object('name', $9, 'before', " FLAG("before") ", 'after', " FLAG(
         "after") ")::text"
                  " END"
                  " FROM audit_changes c JOIN revisions r USING (revision)"
@@ -45,14 +45,16 @@ static const char sql[] =
                  " AND ($4::text IS NULL OR c.kind = $4)"
                  " AND ($5::text IS NULL OR c.name = $5)"
                  " AND ($6::bigint IS NULL OR c.revision = $6)"
-                 " AND ($7 IS NULL OR " FLAG("before") " IS DISTINCT FROM " FLAG(
+                 " AND ($7::text IS NULL OR r.role = $7)"
+                 " AND ($8::inet IS NULL OR r.address <<= $8)"
+                 " AND ($9 IS NULL OR " FLAG("before") " IS DISTINCT FROM " FLAG(
                      "after") ")"
-                              " AND ($8::bigint IS NULL OR c.revision < $8"
-                              "      OR (c.revision = $8 AND (c.kind, c.name) > ($9::text, "
-                              "$10::text)))"
-                              " ORDER BY c.revision DESC, c.kind, c.name LIMIT $11";
+                              " AND ($10::bigint IS NULL OR c.revision < $10"
+                              "      OR (c.revision = $10 AND (c.kind, c.name) > ($11::text, "
+                              "$12::text)))"
+                              " ORDER BY c.revision DESC, c.kind, c.name LIMIT $13";
 #undef FLAG
-enum { N_FILTERS = 7, N_CURSOR = 3 };
+enum { N_FILTERS = 9, N_CURSOR = 3 };
 
 static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struct sb_arena *arena)
 {
@@ -151,6 +153,7 @@ int cp_serve_audit_changes(struct cp_call *call)
         cp_filter_time(call, "from"),   cp_filter_time(call, "to"),
         cp_filter_text(call, "author"), CP_P_NULL,
         cp_filter_text(call, "name"),   cp_filter_number(call, "revision"),
+        cp_filter_role(call, "role"),   cp_filter_network(call, "client"),
         cp_filter_text(call, "flag"),
     };
     struct sb_slice flag = cp_call_param(call, "flag");

@@ -7,6 +7,13 @@
 #include "common/num.h"
 #include "controlplane/admin/routes.h"
 
+struct cp_actor cp_call_actor(const struct cp_call *call)
+{
+    return (struct cp_actor){.name = sb_slice_of(call->who.name),
+                             .role = sb_slice_of(cp_role_name(call->who.role)),
+                             .address = sb_slice_of(call->request->peer)};
+}
+
 int cp_call_store(struct cp_call *call)
 {
     if (call->store != NULL)
@@ -63,6 +70,7 @@ int cp_call_page(struct cp_call *call, struct cp_page *ret_page)
 {
     struct sb_slice cursor = cp_call_param(call, "cursor");
 
+    ret_page->tenants = SB_SLICE_NONE;
     ret_page->limit = cp_call_number(call, "limit", 1, CP_LIMIT_MAX, 100);
     if (!sb_slice_copy_text(cursor, ret_page->cursor, sizeof(ret_page->cursor)))
         cp_problems_add(&call->problems, SB_SLICE_LIT("cursor"), 0, "is not one of ours");
@@ -155,6 +163,7 @@ static const struct {
     {SB_EINVAL, 400, "invalid", "the request is not valid"},
     {SB_EPARSE, 400, "malformed", "the request cannot be read"},
     {SB_EAUTH, 401, "unauthorized", "a token is needed"},
+    {SB_EFORBIDDEN, 403, "forbidden", "the token may not do this"},
     {SB_ENOENT, 404, "not_found", "there is no such object"},
     {SB_ECONFLICT, 409, "conflict", "the configuration has changed meanwhile"},
     {SB_EACCES, 409, "needs_force", "this removes too much to be done without force"},
@@ -182,8 +191,10 @@ void cp_call_fail(struct cp_call *call, int rc)
                        *message != '\0' ? message : meanings[i].message);
         return;
     }
-    sb_log_warn(ADMIN, "cannot serve %s path=%s code=%s id=%s: %s", call->route->id,
-                call->route->path, sb_err_name(rc), call->request->id, message);
+    sb_log_warn(ADMIN, "cannot serve %s path=%s code=%s id=%s: %s",
+                call->route != NULL ? call->route->id : "anything",
+                call->route != NULL ? call->route->path : "", sb_err_name(rc), call->request->id,
+                message);
     cp_http_reply_field(call->reply, "Retry-After", "1");
     cp_call_refuse(call, 503, "database_unavailable",
                    *message != '\0' ? message : "the database does not answer");

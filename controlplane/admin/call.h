@@ -1,7 +1,8 @@
 /* controlplane/admin/call.h - one request to the admin API while it is served.
  *
  * A handler fills the reply and returns SB_OK, or returns a code: the reply is
- * then made from it, from call->err and call->problems, by cp_call_fail().
+ * then made from it, from call->err and call->problems, by cp_call_fail().  A
+ * refusal with 403 is written down once the handler has returned.
  */
 #pragma once
 
@@ -15,7 +16,7 @@
 #include "controlplane/admin/http.h"
 #include "controlplane/admin/stores.h"
 #include "controlplane/admin/target.h"
-#include "controlplane/admin/token.h"
+#include "controlplane/admin_tokens.h"
 #include "controlplane/catalog/problem.h"
 
 struct cp_route;
@@ -41,6 +42,9 @@ struct cp_call {
     struct sb_errmsg err;
     struct cp_problems problems;
 };
+
+/* Who asks, for the audit; borrowed from the call. */
+struct cp_actor cp_call_actor(const struct cp_call *call);
 
 /* A store for this call, given back when it has been served. */
 int cp_call_store(struct cp_call *call) SB_MUSTCHECK;

@@ -73,6 +73,19 @@ struct cp_param cp_filter_number(struct cp_call *call, const char *name)
     return CP_P_I64(number);
 }
 
+struct cp_param cp_filter_role(struct cp_call *call, const char *name)
+{
+    struct sb_slice value = cp_call_param(call, name);
+
+    if (value.p == NULL)
+        return CP_P_NULL;
+    if (cp_role_parse(value) < 0) {
+        complain(call, name, value, "a role: viewer, auditor, operator and admin are");
+        return CP_P_NULL;
+    }
+    return CP_P_TEXT(value);
+}
+
 struct cp_param cp_filter_network(struct cp_call *call, const char *name)
 {
     struct sb_slice value = cp_call_param(call, name);

@@ -23,6 +23,8 @@ struct cp_param cp_filter_money(struct cp_call *call, const char *name);
 struct cp_param cp_filter_number(struct cp_call *call, const char *name);
 /* Outcomes, with commas between, as smallint[]. */
 struct cp_param cp_filter_outcomes(struct cp_call *call, const char *name);
+/* The name of a role. */
+struct cp_param cp_filter_role(struct cp_call *call, const char *name);
 /* An address or a network, for an operator of inet. */
 struct cp_param cp_filter_network(struct cp_call *call, const char *name);
 /* "eu", or countries with commas between, as text[] of the regions that lie in

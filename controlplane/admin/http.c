@@ -223,6 +223,22 @@ static void name_request(struct cp_http_request *request)
         sb_random_id("req-", 22, request->id, sizeof(request->id));
 }
 
+static void note_peer(struct cp_http_request *request, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
+    struct sb_address address;
+
+    if (info == NULL || info->client_addr == NULL)
+        return;
+    memcpy(&name, info->client_addr,
+           info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                    : sizeof(struct sockaddr_in));
+    if (sb_address_from(&name, &address) == SB_OK)
+        (void)sb_address_format(&address, request->peer);
+}
+
 static bool is_announced_too_big(const struct cp_http_request *request)
 {
     struct sb_slice length = cp_http_header(request, "Content-Length");
@@ -260,6 +276,7 @@ static enum MHD_Result on_head(struct MHD_Connection *connection, struct exchang
     exchange->phase = PHASE_BODY;
     exchange->request.method = sb_arena_dup(exchange->arena, sb_slice_of(method)).p;
     name_request(&exchange->request);
+    note_peer(&exchange->request, connection);
     count_begin(exchange);
     if (!http->ops->head(http->ctx, &exchange->request, &exchange->reply))
         return send_reply(connection, exchange);

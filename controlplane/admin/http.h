@@ -18,6 +18,7 @@
 #include "common/attr.h"
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/network.h"
 #include "common/slice.h"
 
 struct cp_http;
@@ -38,8 +39,11 @@ struct cp_http_request {
     struct sb_slice body;    /* empty in head() */
     struct sb_arena *arena;  /* borrowed */
     char id[CP_HTTP_ID_MAX]; /* the client's X-Request-Id, or one of ours */
-    void *user;              /* of head() for serve() */
-    void *connection;        /* see cp_http_header() */
+    /* Address of the other side of the connection; "" when that has none.  There
+     * is no setting for trusted proxies here, so no field of the head counts. */
+    char peer[SB_ADDRESS_TEXT_MAX];
+    void *user;       /* of head() for serve() */
+    void *connection; /* see cp_http_header() */
 };
 
 /* Appends the next piece of a long reply: SB_OK with at least one byte, SB_EEOF

@@ -35,6 +35,7 @@ int cp_serve_list(struct cp_call *call)
 
     sb_buf_init(&list, CP_HTTP_ANSWER_MAX);
     rc = cp_call_page(call, &page);
+    page.tenants = cp_scope_tenants_json(&call->who.scope, call->arena);
     if (rc == SB_OK)
         rc = tag_reply(call);
     if (rc == SB_OK)
@@ -50,6 +51,29 @@ static int say_missing(struct cp_call *call)
                       call->args[0].n < 150 ? (int)call->args[0].n : 150, call->args[0].p);
 }
 
+/* An object that was read must be of a tenant that the token is limited to. */
+static int check_tenant(struct cp_call *call)
+{
+    SB_CLEANUP(sb_json_free) yyjson_doc *doc = NULL;
+    struct sb_slice text = sb_buf_slice(&call->reply->body), tenant = call->args[0];
+    int rc;
+
+    if (call->who.scope.tenants == NULL)
+        return SB_OK;
+    rc = sb_json_read(text, text.n, &doc, NULL);
+    if (rc != SB_OK)
+        return rc;
+    if (kind_of(call) != CP_TENANTS)
+        tenant = sb_json_text(yyjson_obj_get(yyjson_doc_get_root(doc), "tenant"));
+    if (cp_scope_has_tenant(&call->who.scope, tenant))
+        return SB_OK;
+    return sb_err_set(&call->err, SB_EFORBIDDEN,
+                      "the %s '%.*s' is outside of the scope of the token '%s'; a token with it in "
+                      "its scope, or without a scope, may",
+                      cp_kind_one(kind_of(call)), call->args[0].n < 80 ? (int)call->args[0].n : 80,
+                      call->args[0].p, call->who.name);
+}
+
 int cp_serve_get(struct cp_call *call)
 {
     struct sb_json json;
@@ -61,6 +85,8 @@ int cp_serve_get(struct cp_call *call)
     rc = cp_store_get(call->store, kind_of(call), call->args[0], &call->reply->body);
     if (rc == SB_ENOENT)
         return say_missing(call);
+    if (rc == SB_OK)
+        rc = check_tenant(call);
     return rc == SB_OK ? sb_buf_append_byte(&call->reply->body, '\n') : rc;
 }
 

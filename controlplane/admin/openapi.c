@@ -96,7 +96,9 @@ static void add_media(struct sb_json *json, const char *type, const char *schema
 
 static void add_body(struct sb_json *json, const struct cp_route *route, struct sb_arena *arena)
 {
-    const char *schema = route->body == CP_BODY_DOCUMENT ? "Catalog" : "Object";
+    const char *schema = route->body == CP_BODY_DOCUMENT ? "Catalog"
+                         : route->body == CP_BODY_TOKEN  ? "TokenWish"
+                                                         : "Object";
 
     if (route->body == CP_BODY_NONE)
         return;
@@ -147,6 +149,25 @@ static void add_responses(struct sb_json *json, const struct cp_route *route,
     sb_json_close_object(json);
 }
 
+/* Who may: in words for people, and as lists for programs. */
+static void add_roles(struct sb_json *json, const struct cp_route *route, struct sb_arena *arena)
+{
+    struct sb_slice who = cp_may_who(route->needs, arena);
+
+    sb_json_add_text(json, "description",
+                     sb_arena_printf(arena, "Needs the permission %s: %.*s.  %s",
+                                     cp_may_name(route->needs), SB_SLICE_ARGS(who),
+                                     route->is_of_kind
+                                         ? "A token with a scope: of its kinds and tenants only."
+                                         : "Not for a token with a scope."));
+    sb_json_add_text(json, "x-permission", sb_slice_of(cp_may_name(route->needs)));
+    sb_json_add_array(json, "x-roles");
+    for (int role = 0; role < CP_ROLES; role++)
+        if (cp_role_may((enum cp_role)role, route->needs))
+            sb_json_put_text(json, sb_slice_of(cp_role_name((enum cp_role)role)));
+    sb_json_close_array(json);
+}
+
 static void add_operation(struct sb_json *json, const struct cp_route *route,
                           struct sb_arena *arena)
 {
@@ -160,6 +181,8 @@ static void add_operation(struct sb_json *json, const struct cp_route *route,
     if (route->is_open) {
         sb_json_add_array(json, "security");
         sb_json_close_array(json);
+    } else {
+        add_roles(json, route, arena);
     }
     sb_json_add_array(json, "parameters");
     add_path_parameters(json, route->path);
@@ -309,6 +332,28 @@ static void add_change_schema(struct sb_json *json)
     close_schema(json);
 }
 
+static void add_token_schema(struct sb_json *json)
+{
+    open_schema(json, "TokenWish");
+    add_type(json, "name", "string");
+    sb_json_add_object(json, "role");
+    sb_json_add_text(json, "type", SB_SLICE_LIT("string"));
+    sb_json_add_array(json, "enum");
+    for (int role = 0; role < CP_ROLES; role++)
+        sb_json_put_text(json, sb_slice_of(cp_role_name((enum cp_role)role)));
+    sb_json_close_array(json);
+    sb_json_close_object(json);
+    add_type(json, "expires_at", "string");
+    sb_json_add_object(json, "scope");
+    sb_json_add_text(json, "type", SB_SLICE_LIT("object"));
+    sb_json_add_object(json, "properties");
+    add_list_of(json, "kinds", "string");
+    add_list_of(json, "tenants", "string");
+    sb_json_close_object(json);
+    sb_json_close_object(json);
+    close_schema(json);
+}
+
 static void add_error_schema(struct sb_json *json)
 {
     open_schema(json, "Error");
@@ -352,6 +397,7 @@ static void add_components(struct sb_json *json, struct sb_arena *arena)
     sb_json_close_object(json);
     close_schema(json);
     add_change_schema(json);
+    add_token_schema(json);
     add_error_schema(json);
     sb_json_close_object(json);
     sb_json_close_object(json);

@@ -78,9 +78,16 @@ static const struct cp_route_param audit_requests_params[] = {
     NO_MORE_PARAMS,
 };
 static const char *const flag_names[] = {"eu_resident", "zdr", "no_training", "distillable", NULL};
+static const char *const role_choices[] = {
+#define X(name, label, has) label,
+    CP_ROLE_MAP(X)
+#undef X
+        NULL};
 static const struct cp_route_param audit_changes_params[] = {
     VIEW_PARAMS,
     {"author", CP_PARAM_OF_TEXT, "who changed it", NULL},
+    {"role", CP_PARAM_OF_TEXT, "that the author had", role_choices},
+    {"client", CP_PARAM_OF_TEXT, "address it came from, or a network: 192.0.2.0/24", NULL},
     {"kind", CP_PARAM_OF_TEXT, "of the object", NULL},
     {"name", CP_PARAM_OF_TEXT, "of the object", NULL},
     {"flag", CP_PARAM_OF_TEXT, "only changes of this claim", flag_names},
@@ -97,6 +104,17 @@ static const struct cp_route_param report_params[] = {
     NO_MORE_PARAMS,
 };
 static const char *const probe_kinds[] = {"completion", "embedding", "models", NULL};
+static const char *const actions[] = {"token_created", "token_revoked", "refused", NULL};
+static const struct cp_route_param audit_actions_params[] = {
+    VIEW_PARAMS,
+    {"author", CP_PARAM_OF_TEXT, "who did it, or was not let", NULL},
+    {"role", CP_PARAM_OF_TEXT, "that the author had", role_choices},
+    {"action", CP_PARAM_OF_TEXT, "what was done; refused: was attempted, by a valid token",
+     actions},
+    {"subject", CP_PARAM_OF_TEXT, "the token; of what was refused: method and path", NULL},
+    {"client", CP_PARAM_OF_TEXT, "address it came from, or a network: 192.0.2.0/24", NULL},
+    NO_MORE_PARAMS,
+};
 static const struct cp_route_param probes_params[] = {
     VIEW_PARAMS,
     {"kind", CP_PARAM_OF_TEXT, "of a completion, an embedding, or the list of models", probe_kinds},
@@ -134,6 +152,8 @@ static const struct cp_route_param flags_params[] = {
     {.method = "GET",                                                                              \
      .path = V1 section,                                                                           \
      .serve = cp_serve_list,                                                                       \
+     .needs = CP_MAY_READ,                                                                         \
+     .is_of_kind = true,                                                                           \
      .kind = CP_##NAME,                                                                            \
      .params = page_params,                                                                        \
      .answer = CP_ANSWER_LIST,                                                                     \
@@ -142,6 +162,8 @@ static const struct cp_route_param flags_params[] = {
         {.method = "GET",                                                                          \
          .path = V1 section "/{name...}",                                                          \
          .serve = cp_serve_get,                                                                    \
+         .needs = CP_MAY_READ,                                                                     \
+         .is_of_kind = true,                                                                       \
          .kind = CP_##NAME,                                                                        \
          .params = no_params,                                                                      \
          .answer = CP_ANSWER_OBJECT,                                                               \
@@ -150,6 +172,8 @@ static const struct cp_route_param flags_params[] = {
         {.method = "PUT",                                                                          \
          .path = V1 section "/{name...}",                                                          \
          .serve = cp_serve_put,                                                                    \
+         .needs = CP_MAY_CHANGE,                                                                   \
+         .is_of_kind = true,                                                                       \
          .kind = CP_##NAME,                                                                        \
          .params = change_params,                                                                  \
          .body = CP_BODY_OBJECT,                                                                   \
@@ -159,6 +183,8 @@ static const struct cp_route_param flags_params[] = {
         {.method = "PATCH",                                                                        \
          .path = V1 section "/{name...}",                                                          \
          .serve = cp_serve_patch,                                                                  \
+         .needs = CP_MAY_CHANGE,                                                                   \
+         .is_of_kind = true,                                                                       \
          .kind = CP_##NAME,                                                                        \
          .params = change_params,                                                                  \
          .body = CP_BODY_PATCH,                                                                    \
@@ -168,6 +194,8 @@ static const struct cp_route_param flags_params[] = {
         {.method = "DELETE",                                                                       \
          .path = V1 section "/{name...}",                                                          \
          .serve = cp_serve_delete,                                                                 \
+         .needs = CP_MAY_CHANGE,                                                                   \
+         .is_of_kind = true,                                                                       \
          .kind = CP_##NAME,                                                                        \
          .params = change_params,                                                                  \
          .answer = CP_ANSWER_CHANGE,                                                               \
@@ -188,6 +216,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "status",
      .serve = cp_serve_status,
+     .needs = CP_MAY_READ,
      .params = no_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "status",
@@ -196,6 +225,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "catalog",
      .serve = cp_serve_catalog,
+     .needs = CP_MAY_READ,
      .params = no_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_catalog",
@@ -203,6 +233,7 @@ const struct cp_route cp_routes[] = {
     {.method = "PUT",
      .path = V1 "catalog",
      .serve = cp_serve_apply,
+     .needs = CP_MAY_CHANGE,
      .params = apply_params,
      .body = CP_BODY_DOCUMENT,
      .answer = CP_ANSWER_CHANGE,
@@ -211,6 +242,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "revisions",
      .serve = cp_serve_revisions,
+     .needs = CP_MAY_READ_HISTORY,
      .params = page_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_revisions",
@@ -218,6 +250,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "revisions/{revision}",
      .serve = cp_serve_revision,
+     .needs = CP_MAY_READ_HISTORY,
      .params = revision_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_revision",
@@ -225,6 +258,7 @@ const struct cp_route cp_routes[] = {
     {.method = "POST",
      .path = V1 "revisions/{revision}/rollback",
      .serve = cp_serve_rollback,
+     .needs = CP_MAY_CHANGE,
      .params = change_params,
      .answer = CP_ANSWER_CHANGE,
      .id = "rollback",
@@ -232,6 +266,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "workers",
      .serve = cp_serve_workers,
+     .needs = CP_MAY_READ,
      .params = no_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_workers",
@@ -239,6 +274,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "tables",
      .serve = cp_serve_tables,
+     .needs = CP_MAY_READ,
      .params = tables_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_tables",
@@ -246,6 +282,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "events",
      .serve = cp_serve_events,
+     .needs = CP_MAY_READ,
      .params = events_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_events",
@@ -253,6 +290,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "flags/{name...}",
      .serve = cp_serve_flags,
+     .needs = CP_MAY_READ,
      .params = flags_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_flags",
@@ -260,6 +298,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "probes",
      .serve = cp_serve_probes,
+     .needs = CP_MAY_READ,
      .params = probes_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_probes",
@@ -267,6 +306,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "prices",
      .serve = cp_serve_prices,
+     .needs = CP_MAY_READ,
      .params = prices_params,
      .answer = CP_ANSWER_LIST,
      .id = "list_prices",
@@ -274,6 +314,7 @@ const struct cp_route cp_routes[] = {
     {.method = "POST",
      .path = V1 "explain",
      .serve = cp_serve_explain,
+     .needs = CP_MAY_READ,
      .params = explain_params,
      .body = CP_BODY_REQUEST,
      .answer = CP_ANSWER_OBJECT,
@@ -282,6 +323,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "audit/requests",
      .serve = cp_serve_audit_requests,
+     .needs = CP_MAY_READ_AUDIT,
      .params = audit_requests_params,
      .answer = CP_ANSWER_LIST,
      .id = "audit_requests",
@@ -289,6 +331,7 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "audit/changes",
      .serve = cp_serve_audit_changes,
+     .needs = CP_MAY_READ_AUDIT,
      .params = audit_changes_params,
      .answer = CP_ANSWER_LIST,
      .id = "audit_changes",
@@ -296,10 +339,52 @@ const struct cp_route cp_routes[] = {
     {.method = "GET",
      .path = V1 "compliance/report",
      .serve = cp_serve_report,
+     .needs = CP_MAY_READ_AUDIT,
      .params = report_params,
      .answer = CP_ANSWER_REPORT,
      .id = "compliance_report",
      .summary = "What was demanded, who served it on what evidence, and each violation"},
+    {.method = "GET",
+     .path = V1 "audit/actions",
+     .serve = cp_serve_audit_actions,
+     .needs = CP_MAY_READ_AUDIT,
+     .params = audit_actions_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "audit_actions",
+     .summary = "Tokens that were made and revoked, and what tokens were refused"},
+    {.method = "GET",
+     .path = V1 "tokens",
+     .serve = cp_serve_tokens,
+     .needs = CP_MAY_READ_TOKENS,
+     .params = page_params,
+     .answer = CP_ANSWER_LIST,
+     .id = "list_tokens",
+     .summary = "Admin tokens, ended ones as well, by name; never their secrets"},
+    {.method = "POST",
+     .path = V1 "tokens",
+     .serve = cp_serve_token_create,
+     .needs = CP_MAY_MANAGE_TOKENS,
+     .params = no_params,
+     .body = CP_BODY_TOKEN,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "create_token",
+     .summary = "Make an admin token; its secret is shown this once"},
+    {.method = "GET",
+     .path = V1 "tokens/{name}",
+     .serve = cp_serve_token,
+     .needs = CP_MAY_READ_TOKENS,
+     .params = no_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "get_token",
+     .summary = "One admin token, never its secret"},
+    {.method = "DELETE",
+     .path = V1 "tokens/{name}",
+     .serve = cp_serve_token_revoke,
+     .needs = CP_MAY_MANAGE_TOKENS,
+     .params = no_params,
+     .answer = CP_ANSWER_OBJECT,
+     .id = "revoke_token",
+     .summary = "End an admin token, for good and at once"},
 };
 const size_t cp_routes_n = sizeof(cp_routes) / sizeof(cp_routes[0]);
 

@@ -11,6 +11,7 @@
 #include "common/attr.h"
 #include "common/slice.h"
 #include "controlplane/admin/target.h"
+#include "controlplane/roles.h"
 
 struct cp_call;
 
@@ -32,6 +33,7 @@ enum cp_route_body {
     CP_BODY_PATCH,    /* JSON merge patch */
     CP_BODY_DOCUMENT, /* a catalogue, JSON or YAML */
     CP_BODY_REQUEST,  /* a client's request body */
+    CP_BODY_TOKEN,    /* {"name", "role", "expires_at", "scope"} */
 };
 
 enum cp_route_answer {
@@ -46,7 +48,9 @@ struct cp_route {
     const char *method;
     const char *path; /* see cp_target_match() */
     cp_serve_cb *serve;
-    int kind;                            /* enum cp_kind, of those that serve all kinds */
+    enum cp_may needs;                   /* of who asks; CP_MAY_NOTHING when is_open */
+    bool is_of_kind;                     /* serves objects of one kind, which is: */
+    int kind;                            /* enum cp_kind */
     bool is_open;                        /* needs no token */
     const struct cp_route_param *params; /* a NULL name at the end; or NULL */
     enum cp_route_body body;
@@ -92,6 +96,10 @@ cp_serve_cb cp_serve_audit_changes;
 /* report.c */
 cp_serve_cb cp_serve_report;
 extern const char *const cp_report_formats[]; /* NULL at the end */
+/* audit_actions.c */
+cp_serve_cb cp_serve_audit_actions;
+/* tokens.c */
+cp_serve_cb cp_serve_tokens, cp_serve_token, cp_serve_token_create, cp_serve_token_revoke;
 /* status.c */
 cp_serve_cb cp_serve_healthz, cp_serve_readyz, cp_serve_metrics, cp_serve_status;
 /* openapi.c */

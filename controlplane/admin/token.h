@@ -1,19 +1,18 @@
-/* controlplane/admin/token.h - who may ask, and by which name.
+/* controlplane/admin/token.h - the token of the file, and how any token comes.
  *
- * The file holds one token today, and who has it is "admin".  Names and roles
- * of several tokens belong here: everybody else sees a principal.
+ * Who has the file's token is "admin", of the role admin: the first
+ * administrator, and the one that is left when the database is away.  Other
+ * tokens are in the database (controlplane/admin_tokens.h).
  */
 #pragma once
+
+#include <stdbool.h>
 
 #include "common/attr.h"
 #include "common/err.h"
 #include "common/slice.h"
 
 struct cp_tokens;
-
-struct cp_principal {
-    const char *name; /* static; the author of what it changes */
-};
 
 /* A private file (common/keyfile.h); its first line that is not empty and no
  * comment (#) is the token.  SB_ENOENT, SB_EACCES, SB_EINVAL: shorter than
@@ -22,7 +21,10 @@ int cp_tokens_load(const char *path, struct cp_tokens **ret_tokens,
                    struct sb_errmsg *err) SB_MUSTCHECK;
 void cp_tokens_destroy(struct cp_tokens **tokens);
 
-/* authorization: the whole field, "Bearer ...".  Takes as long for a nearly
- * right token as for any other.  SB_EAUTH: err says what is missing. */
-int cp_tokens_check(const struct cp_tokens *tokens, struct sb_slice authorization,
-                    struct cp_principal *ret_who, struct sb_errmsg *err) SB_MUSTCHECK;
+/* The token of a field Authorization, "Bearer ..."; borrowed from it.  SB_EAUTH:
+ * err says what is missing. */
+int cp_bearer_read(struct sb_slice authorization, struct sb_slice *ret_token,
+                   struct sb_errmsg *err) SB_MUSTCHECK;
+/* Whether it is the file's.  Takes as long for a nearly right token as for any
+ * other. */
+bool cp_tokens_has(const struct cp_tokens *tokens, struct sb_slice token);

@@ -30,10 +30,14 @@ static int read_if_match(struct cp_call *call, uint64_t *ret_revision)
 int cp_written_begin(struct cp_call *call, struct cp_change *ret_change,
                      struct cp_answer *ret_answer)
 {
+    const struct cp_actor actor = cp_call_actor(call);
     int rc;
 
     *ret_change = (struct cp_change){
-        .author = sb_slice_of(call->who.name),
+        .author = actor.name,
+        .role = actor.role,
+        .address = actor.address,
+        .scope = &call->who.scope,
         .note = cp_call_param(call, "note"),
         .dry_run = cp_call_flag(call, "dry_run"),
         .force = cp_call_flag(call, "force"),
@@ -138,9 +142,11 @@ int cp_written_reply(struct cp_call *call, int rc, const struct cp_change *chang
     }
     if (result->changed && !change->dry_run)
         sb_log_info(ADMIN,
-                    "changed the configuration revision=%" PRIu64 " by=%s call=%s added=%" PRIu64
-                    " changed=%" PRIu64 " removed=%" PRIu64 " id=%s",
-                    result->version.revision, call->who.name, call->route->id, result->added,
-                    result->changed_objects, result->removed, call->request->id);
+                    "changed the configuration revision=%" PRIu64
+                    " by=%s role=%s address=%s call=%s added=%" PRIu64 " changed=%" PRIu64
+                    " removed=%" PRIu64 " id=%s",
+                    result->version.revision, call->who.name, cp_role_name(call->who.role),
+                    call->request->peer, call->route->id, result->added, result->changed_objects,
+                    result->removed, call->request->id);
     return reply(call, change, result, is_put);
 }

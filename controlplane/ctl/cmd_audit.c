@@ -1,5 +1,5 @@
-/* controlplane/ctl/cmd_audit.c - audit query, audit changes, events, probes,
- * prices. */
+/* controlplane/ctl/cmd_audit.c - audit query, audit changes, audit actions,
+ * events, probes, prices. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -43,6 +43,8 @@ static const struct ctl_field change_fields[] = {
     {"REVISION", "revision", CTL_SHOW_VERSION, false},
     {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},
     {"WHO", "author", CTL_SHOW_NAME, false},
+    {"AS", "role", CTL_SHOW_TEXT, false},
+    {"FROM", "address", CTL_SHOW_TEXT, false},
     {"BY", "by", CTL_SHOW_TEXT, false},
     {"KIND", "kind", CTL_SHOW_TEXT, false},
     {"NAME", "name", CTL_SHOW_TEXT, true},
@@ -62,6 +64,12 @@ static const struct ctl_field flag_fields[] = {
     {"EXPIRES", "flag.after.expires_on", CTL_SHOW_TEXT, false},
     {"NOTE", "note", CTL_SHOW_TEXT, true},
 };
+static const struct ctl_field action_fields[] = {
+    {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},  {"WHO", "author", CTL_SHOW_NAME, false},
+    {"AS", "role", CTL_SHOW_TEXT, false},        {"FROM", "address", CTL_SHOW_TEXT, false},
+    {"ACTION", "action", CTL_SHOW_STATE, false}, {"SUBJECT", "subject", CTL_SHOW_TEXT, true},
+};
+
 static const struct ctl_field event_fields[] = {
     {"ID", "id", CTL_SHOW_VERSION, false},           {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},
     {"SEVERITY", "severity", CTL_SHOW_STATE, false}, {"EVENT", "kind", CTL_SHOW_TEXT, false},
@@ -223,7 +231,8 @@ int ctl_run_audit_query(struct ctl *ctl)
 
 int ctl_run_audit_changes(struct ctl *ctl)
 {
-    static const char *const names[] = {"author", "kind", "name", "flag", "revision", NULL};
+    static const char *const names[] = {"author", "role", "client",   "kind",
+                                        "name",   "flag", "revision", NULL};
     struct ctl_query query = {.ctl = ctl};
     int status = make_query(&query, names);
 
@@ -232,6 +241,17 @@ int ctl_run_audit_changes(struct ctl *ctl)
     if (ctl_flag(ctl, "flag") != NULL)
         return list(ctl, "/admin/v1/audit/changes", &query, flag_fields, SB_ARRAY_LEN(flag_fields));
     return list(ctl, "/admin/v1/audit/changes", &query, change_fields, SB_ARRAY_LEN(change_fields));
+}
+
+int ctl_run_audit_actions(struct ctl *ctl)
+{
+    static const char *const names[] = {"author", "role", "client", "action", "subject", NULL};
+    struct ctl_query query = {.ctl = ctl};
+    int status = make_query(&query, names);
+
+    return status == CTL_DONE ? list(ctl, "/admin/v1/audit/actions", &query, action_fields,
+                                     SB_ARRAY_LEN(action_fields))
+                              : status;
 }
 
 int ctl_run_events(struct ctl *ctl)

@@ -10,6 +10,8 @@ static const struct ctl_field fields[] = {
     {"REVISION", "revision", CTL_SHOW_VERSION, false},
     {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},
     {"WHO", "author", CTL_SHOW_NAME, false},
+    {"AS", "role", CTL_SHOW_TEXT, false},
+    {"FROM", "address", CTL_SHOW_TEXT, false},
     {"ACTION", "action", CTL_SHOW_TEXT, false},
     {"ADDED", "added", CTL_SHOW_COUNT, false},
     {"CHANGED", "changed", CTL_SHOW_COUNT, false},
@@ -47,6 +49,15 @@ static int revision_path(struct ctl *ctl, const char *end, const char **ret_path
     return CTL_DONE;
 }
 
+/* Of those that are known; the prober, for one, has neither. */
+static void print_origin(struct ctl *ctl, struct sb_slice role, struct sb_slice address)
+{
+    if (role.n > 0)
+        ctl_print(ctl, " as %.*s", SB_SLICE_ARGS(role));
+    if (address.n > 0)
+        ctl_print(ctl, " from %.*s", SB_SLICE_ARGS(address));
+}
+
 static void print_head(struct ctl *ctl, yyjson_val *revision)
 {
     struct sb_slice note = ctl_member_text(revision, "note");
@@ -56,6 +67,7 @@ static void print_head(struct ctl *ctl, yyjson_val *revision)
               (unsigned long long)yyjson_get_uint(yyjson_obj_get(revision, "revision")),
               SB_SLICE_ARGS(when));
     ctl_print_styled(ctl, CTL_NAME, ctl_member_text(revision, "author"));
+    print_origin(ctl, ctl_member_text(revision, "role"), ctl_member_text(revision, "address"));
     ctl_print(ctl, " (%.*s)\n", SB_SLICE_ARGS(ctl_member_text(revision, "action")));
     if (note.n > 0) {
         ctl_print_styled(ctl, CTL_PLAIN, note);

@@ -29,6 +29,12 @@ static const struct ctl_flag key_flags[] = {
     {"expires", 0, "TIME", "until when: 2027-12-31T00:00:00Z"},
     NO_MORE_FLAGS,
 };
+static const struct ctl_flag token_flags[] = {
+    {"role", 0, "ROLE", "viewer, auditor, operator or admin"},
+    {"expires", 0, "TIME", "until when: 90d, 2027-01-31, 2027-01-31T12:00:00Z (default: for ever)"},
+    {"scope", 0, "SCOPE", "limits it: kind:KIND and tenant:NAME, with commas between"},
+    NO_MORE_FLAGS,
+};
 #define SECRET_FLAGS                                                                               \
     {"secret-file", 0, "FILE", "the secret is in this file"},                                      \
     {                                                                                              \
@@ -117,6 +123,8 @@ static const struct ctl_flag audit_query_flags[] = {
 static const struct ctl_flag audit_changes_flags[] = {
     MOMENT_FLAGS,
     {"author", 0, "NAME", "who changed it"},
+    {"role", 0, "ROLE", "that the author had"},
+    {"client", 0, "NETWORK", "that it came from: 192.0.2.7, 10.0.0.0/8"},
     {"kind", 0, "KIND", "of the object"},
     {"name", 0, "NAME", "of the object"},
     {"flag", 0, "CLAIM", "only changes of it: eu_resident, zdr, no_training, distillable"},
@@ -125,6 +133,16 @@ static const struct ctl_flag audit_changes_flags[] = {
     NO_MORE_FLAGS,
 };
 
+static const struct ctl_flag audit_actions_flags[] = {
+    MOMENT_FLAGS,
+    {"author", 0, "NAME", "who did it, or was refused"},
+    {"role", 0, "ROLE", "that the author had"},
+    {"client", 0, "NETWORK", "that it came from: 192.0.2.7, 10.0.0.0/8"},
+    {"action", 0, "WORD", "token_created, token_revoked or refused"},
+    {"subject", 0, "TEXT", "the token; of what was refused: method and path"},
+    LIST_FLAGS,
+    NO_MORE_FLAGS,
+};
 static const struct ctl_flag events_flags[] = {
     MOMENT_FLAGS,
     {"kind", 0, "WORDS", "outage_began, price_rose, ...; several with commas between"},
@@ -182,6 +200,20 @@ const struct ctl_command ctl_commands[] = {
     {"key create", "NAME", 1, 1, key_flags, "make an API key; its secret is shown once", NULL,
      ctl_run_key_create},
     {"key revoke", "NAME", 1, 1, no_flags, "end an API key, for good", NULL, ctl_run_key_revoke},
+    {"token create", "NAME", 1, 1, token_flags, "make an admin token; its secret is shown once",
+     "viewer    reads the configuration, the fleet and what is measured\n"
+     "auditor   reads everything, audit records included, and changes nothing\n"
+     "operator  reads what a viewer does and who changed what; changes objects of the catalogue\n"
+     "admin     everything, tokens included\n"
+     "A viewer or operator can be limited: kind:endpoints,kind:models sees and changes nothing "
+     "else;\n"
+     "tenant:acme has the keys and credentials of that tenant, and the tenant itself.  A name is "
+     "used\nonce: the audit knows a token by it.\n",
+     ctl_run_token_create},
+    {"token list", "", 0, 0, no_flags, "admin tokens, their roles and states", NULL,
+     ctl_run_token_list},
+    {"token revoke", "NAME", 1, 1, no_flags, "end an admin token, for good and at once", NULL,
+     ctl_run_token_revoke},
     {"credential create", "NAME", 1, 1, credential_create_flags,
      "enter a key that a provider gave, the operator's or a tenant's own",
      "Its secret is read from standard input unless a flag says otherwise; at a terminal it is "
@@ -235,6 +267,8 @@ const struct ctl_command ctl_commands[] = {
      ctl_run_audit_query},
     {"audit changes", "", 0, 0, audit_changes_flags, "who changed which object, and how", NULL,
      ctl_run_audit_changes},
+    {"audit actions", "", 0, 0, audit_actions_flags,
+     "tokens made and revoked, and what tokens were refused", NULL, ctl_run_audit_actions},
     {"report", "CLAIM", 1, 1, report_flags, "what was demanded, and how it was kept to",
      "CLAIM is residency:eu, residency:DE,FR, residency (all of them), zdr, no_training or\n"
      "distillable.  Shows which endpoints served on what evidence, what was refused, and each\n"

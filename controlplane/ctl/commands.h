@@ -15,6 +15,8 @@ typedef int ctl_run_cb(struct ctl *ctl);
 ctl_run_cb ctl_run_apply, ctl_run_get, ctl_run_delete;
 /* cmd_key.c */
 ctl_run_cb ctl_run_key_create, ctl_run_key_revoke;
+/* cmd_token.c */
+ctl_run_cb ctl_run_token_create, ctl_run_token_list, ctl_run_token_revoke;
 /* cmd_credential.c */
 ctl_run_cb ctl_run_credential_create, ctl_run_credential_enter;
 /* cmd_history.c */
@@ -26,8 +28,8 @@ ctl_run_cb ctl_run_explain;
 /* cmd_simulate.c */
 ctl_run_cb ctl_run_simulate;
 /* cmd_audit.c */
-ctl_run_cb ctl_run_audit_query, ctl_run_audit_changes, ctl_run_events, ctl_run_probes,
-    ctl_run_prices;
+ctl_run_cb ctl_run_audit_query, ctl_run_audit_changes, ctl_run_audit_actions, ctl_run_events,
+    ctl_run_probes, ctl_run_prices;
 /* cmd_flags.c */
 ctl_run_cb ctl_run_flags;
 /* cmd_report.c */

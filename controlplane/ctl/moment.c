@@ -6,7 +6,10 @@
 #include "common/num.h"
 #include "common/slice.h"
 
-static bool read_ago(struct sb_slice text, sb_usec now, sb_usec *ret_wall)
+#define SPAN_MAX UINT64_C(100000000000) /* seconds: 3000 years */
+
+/* "90s", "15min", "2h", "7d": seconds. */
+static bool read_span(struct sb_slice text, uint64_t *ret_seconds)
 {
     static const struct {
         const char *unit;
@@ -21,28 +24,43 @@ static bool read_ago(struct sb_slice text, sb_usec now, sb_usec *ret_wall)
     if (!sb_num_read_u64(digits, &number))
         return false;
     for (size_t i = 0; i < SB_ARRAY_LEN(units); i++) {
-        uint64_t most = now / (uint64_t)SB_USEC_PER_SEC / units[i].seconds;
-
         if (!sb_slice_is(sb_slice_from(text, digits.n), units[i].unit))
             continue;
-        if (number > most) /* before 1970 */
+        if (number > SPAN_MAX / units[i].seconds)
             return false;
-        *ret_wall = now - number * units[i].seconds * (uint64_t)SB_USEC_PER_SEC;
+        *ret_seconds = number * units[i].seconds;
         return true;
     }
     return false;
 }
 
-bool ctl_moment_read(const char *text, sb_usec now, char ret_text[SB_TIME_TEXT_MAX])
+static bool read_moment(const char *text, sb_usec now, int sign, char ret_text[SB_TIME_TEXT_MAX])
 {
     struct sb_slice slice = sb_slice_of(text);
+    uint64_t seconds = 0;
     sb_usec wall = 0;
     int32_t day = 0;
 
-    if (sb_date_parse(slice, &day) == SB_OK && day >= 0)
+    if (sb_date_parse(slice, &day) == SB_OK && day >= 0) {
         wall = (sb_usec)((int64_t)day * SB_SEC_PER_DAY * SB_USEC_PER_SEC);
-    else if (sb_time_parse(slice, &wall) != SB_OK && !read_ago(slice, now, &wall))
-        return false;
+    } else if (sb_time_parse(slice, &wall) != SB_OK) {
+        if (!read_span(slice, &seconds))
+            return false;
+        seconds *= (uint64_t)SB_USEC_PER_SEC;
+        if (sign < 0 && seconds > now) /* before 1970 */
+            return false;
+        wall = sign < 0 ? now - seconds : now + seconds;
+    }
     (void)sb_time_format(wall, 6, ret_text);
     return true;
+}
+
+bool ctl_moment_read(const char *text, sb_usec now, char ret_text[SB_TIME_TEXT_MAX])
+{
+    return read_moment(text, now, -1, ret_text);
+}
+
+bool ctl_moment_ahead(const char *text, sb_usec now, char ret_text[SB_TIME_TEXT_MAX])
+{
+    return read_moment(text, now, 1, ret_text);
 }

@@ -203,7 +203,8 @@ static enum ctl_style state_style(struct sb_slice word)
         {"synced", CTL_GOOD},   {"good", CTL_GOOD},   {"success", CTL_GOOD}, {"up", CTL_GOOD},
         {"yes", CTL_GOOD},      {"sent", CTL_WARN},   {"stale", CTL_WARN},   {"degraded", CTL_WARN},
         {"cooldown", CTL_WARN}, {"nacked", CTL_BAD},  {"gone", CTL_BAD},     {"down", CTL_BAD},
-        {"outage", CTL_BAD},    {"no_data", CTL_DIM}, {"unknown", CTL_DIM},
+        {"outage", CTL_BAD},    {"no_data", CTL_DIM}, {"unknown", CTL_DIM},  {"active", CTL_GOOD},
+        {"expired", CTL_WARN},  {"revoked", CTL_DIM}, {"refused", CTL_BAD},
     };
 
     for (size_t i = 0; i < SB_ARRAY_LEN(words); i++) {

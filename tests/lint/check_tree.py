@@ -47,6 +47,8 @@ SECRET_READERS = {
     "controlplane/admin/token.c",  # hashes the admin token
     "controlplane/webhook.c",  # takes the line with the key out of its file
     "controlplane/admin/written.c",  # shows a made API key, once
+    "controlplane/admin/tokens.c",  # shows a made admin token, once
+    "controlplane/admin_tokens.c",  # hashes it
     "controlplane/ctl/ctl.c",  # finds the admin token
     "controlplane/ctl/rest.c",  # writes it into the request's head
 }

@@ -1,6 +1,9 @@
 /* tests/unit/common/test_keyring.c */
 #include "common/keyring.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "common/buf.h"
 #include "tests/lib/tmpdir.h"
 
@@ -340,9 +343,81 @@ static void who_borrows_a_ring_has_the_keys_that_took_its_place(void **state)
     sb_keyring_destroy(&ring);
 }
 
+enum { REPLACEMENTS = 200 };
+
+struct race {
+    struct sb_keyring *ring;
+    uint8_t hashes[2][SB_HASH_BYTES]; /* of "key", by either hash key */
+    atomic_bool is_over;
+};
+
+static void *use_it(void *ctx)
+{
+    struct race *race = ctx;
+    uint8_t hash[SB_HASH_BYTES];
+    unsigned long wrong = 0;
+
+    while (!atomic_load(&race->is_over)) {
+        struct sb_errmsg err = {.text = ""};
+        struct sb_buf blob;
+
+        if (sb_keyring_hash(race->ring, SB_SLICE_LIT("key"), hash) != SB_OK ||
+            (memcmp(hash, race->hashes[0], sizeof(hash)) != 0 &&
+             memcmp(hash, race->hashes[1], sizeof(hash)) != 0))
+            wrong++;
+        sb_buf_init(&blob, 1 << 16);
+        if (sb_keyring_seal(race->ring, binding, PARTS, SB_SLICE_LIT("plain"), &blob) != SB_OK ||
+            unseal_rc(race->ring, sb_buf_slice(&blob), &err) == SB_EAUTH)
+            wrong++;
+        sb_buf_release(&blob);
+    }
+    return wrong == 0 ? NULL : race;
+}
+
+static void keys_are_replaced_under_those_who_use_them(void **state)
+{
+    static const char *const texts[2] = {"a:" KEY_A "\napi-key-hash:" KEY_B "\n",
+                                         "b:" KEY_B "\napi-key-hash:" KEY_A "\n"};
+    struct race race = {.ring = parse(texts[0])};
+    struct sb_keyring *other = parse(texts[1]);
+    pthread_t threads[2];
+    void *failed;
+
+    (void)state;
+    assert_int_equal(sb_keyring_hash(race.ring, SB_SLICE_LIT("key"), race.hashes[0]), SB_OK);
+    assert_int_equal(sb_keyring_hash(other, SB_SLICE_LIT("key"), race.hashes[1]), SB_OK);
+    assert_memory_not_equal(race.hashes[0], race.hashes[1], SB_HASH_BYTES);
+    sb_keyring_destroy(&other);
+    for (size_t i = 0; i < SB_ARRAY_LEN(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, use_it, &race), 0);
+    for (int i = 1; i <= REPLACEMENTS; i++) {
+        other = parse(texts[i % 2]);
+        sb_keyring_replace(race.ring, &other);
+    }
+    atomic_store(&race.is_over, true);
+    for (size_t i = 0; i < SB_ARRAY_LEN(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    sb_keyring_destroy(&race.ring);
+}
+
+static void without_a_hash_key_nothing_is_hashed(void **state)
+{
+    struct sb_keyring *ring = parse("a:" KEY_A "\n");
+    uint8_t hash[SB_HASH_BYTES] = {7};
+
+    (void)state;
+    assert_int_equal(sb_keyring_hash(ring, SB_SLICE_LIT("key"), hash), SB_ENOENT);
+    assert_int_equal(hash[0], 7);
+    sb_keyring_destroy(&ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_are_replaced_under_those_who_use_them),
+        cmocka_unit_test(without_a_hash_key_nothing_is_hashed),
         cmocka_unit_test(who_borrows_a_ring_has_the_keys_that_took_its_place),
         cmocka_unit_test(what_was_sealed_opens_with_the_same_binding),
         cmocka_unit_test(no_byte_of_a_blob_can_be_changed),

@@ -11,7 +11,7 @@ static const struct cp_record_id id = {.worker = SB_SLICE_INIT("w"), .boot = 5, 
 static int set_up(void **state)
 {
     (void)state;
-    db = fixture_connect(fixture_database(), CP_DB_SERVICE_ROLE);
+    db = fixture_connect(fixture_database(), CP_DB_COLLECTOR_ROLE);
     arena = sb_arena_new(1024);
     cp_audit_rows_init(&rows);
     return 0;

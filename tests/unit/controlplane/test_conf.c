@@ -28,6 +28,7 @@ static void a_database_is_all_that_it_needs(void **state)
     assert_non_null(strstr(err.text, "database"));
     assert_int_equal(READ(&conf, "--database", "host=/tmp"), SB_OK);
     assert_null(conf.owner_database);
+    assert_null(conf.collector_database); /* the same login, as another role */
     assert_false(conf.new_epoch);
     assert_string_equal(conf.control, "ipc://.switchboard/run/control");
     assert_int_equal(conf.tables_interval, 1000);

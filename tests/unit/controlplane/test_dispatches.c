@@ -17,7 +17,7 @@ static int set_up(void **state)
     (void)state;
     stats = (struct cp_stats){.leading = 0};
     owner = fixture_connect(conninfo, NULL);
-    db = fixture_connect(conninfo, CP_DB_SERVICE_ROLE);
+    db = fixture_connect(conninfo, CP_DB_COLLECTOR_ROLE);
     sb_buf_init(&bulk, MSG_BATCH_MAX);
     return 0;
 }
@@ -71,7 +71,7 @@ static void send(const char *worker, uint64_t boot, uint64_t first)
     sb_buf_reset(&bulk);
 }
 
-#define COUNT(what) fixture_number(db, "SELECT count(*) FROM " what)
+#define COUNT(what) fixture_number(owner, "SELECT count(*) FROM " what)
 
 static void a_dispatch_and_its_record_in_one_batch_leave_nothing_open(void **state)
 {

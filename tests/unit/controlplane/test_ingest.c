@@ -15,7 +15,7 @@ static int set_up(void **state)
     (void)state;
     stats = (struct cp_stats){.leading = 0};
     owner = fixture_connect(conninfo, NULL);
-    db = fixture_connect(conninfo, CP_DB_SERVICE_ROLE);
+    db = fixture_connect(conninfo, CP_DB_COLLECTOR_ROLE);
     sb_buf_init(&bulk, MSG_BATCH_MAX);
     return 0;
 }
@@ -156,7 +156,7 @@ static void a_value_too_long_for_an_index_is_the_records_fault(void **state)
     make_it_refuse("CREATE FUNCTION long(text) RETURNS text LANGUAGE sql IMMUTABLE"
                    " RETURN CASE WHEN $1 = 'gen-x' THEN (SELECT string_agg(md5(i::text), '')"
                    " FROM generate_series(1, 1000) i) ELSE $1 END;"
-                   "GRANT EXECUTE ON FUNCTION long(text) TO switchboard_service;"
+                   "GRANT EXECUTE ON FUNCTION long(text) TO switchboard_collector;"
                    "CREATE INDEX ON audit_requests (long(generation))");
     fixture_append(&bulk, &record);
     fixture_fill(&bulk, 1);

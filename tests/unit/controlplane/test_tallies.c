@@ -19,7 +19,7 @@ static int set_up(void **state)
     (void)state;
     stats = (struct cp_stats){.leading = 0};
     owner = fixture_connect(conninfo, NULL);
-    db = fixture_connect(conninfo, CP_DB_SERVICE_ROLE);
+    db = fixture_connect(conninfo, CP_DB_COLLECTOR_ROLE);
     sb_buf_init(&bulk, MSG_BATCH_MAX);
     return 0;
 }
@@ -243,7 +243,7 @@ static void what_is_quarantined_is_not_counted(void **state)
     assert_int_equal(SUM("true"), 4);
 }
 
-static void the_service_cannot_take_violations_back(void **state)
+static void the_collector_cannot_take_violations_back(void **state)
 {
     struct msg_record record = demanding(MSG_CLAIM_ZDR);
 
@@ -290,7 +290,7 @@ int main(void)
         TEST(long_evidence_is_counted_too),
         TEST(sums_beyond_64_bits_are_exact),
         TEST(what_is_quarantined_is_not_counted),
-        TEST(the_service_cannot_take_violations_back),
+        TEST(the_collector_cannot_take_violations_back),
         cmocka_unit_test(only_so_many_violations_are_written_and_all_are_counted),
     };
 

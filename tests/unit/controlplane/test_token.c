@@ -1,4 +1,4 @@
-/* The admin token: read from a private file, and nothing but it lets in. */
+/* The token of the file: read from a private one, and nothing but it is it. */
 #include "tests/lib/test.h"
 
 #include <sys/stat.h>
@@ -51,20 +51,37 @@ static void only_the_token_lets_in(void **state)
     static const char *const right[] = {"Bearer 0123456789abcdef", "bearer 0123456789abcdef",
                                         "BEARER   0123456789abcdef"};
     SB_CLEANUP(cp_tokens_destroy) struct cp_tokens *tokens = NULL;
-    struct cp_principal who = {.name = "untouched"};
+    struct sb_slice token;
     struct sb_errmsg err;
 
     (void)state;
     assert_int_equal(load("# ours\n\n  0123456789abcdef  \nmore\n", 0600, &tokens, NULL), SB_OK);
     for (size_t i = 0; i < SB_ARRAY_LEN(wrong); i++) {
-        err.text[0] = '\0';
-        assert_int_equal(cp_tokens_check(tokens, sb_slice_of(wrong[i]), &who, &err), SB_EAUTH);
-        assert_true(err.text[0] != '\0');
-        assert_string_equal(who.name, "untouched");
+        int rc = cp_bearer_read(sb_slice_of(wrong[i]), &token, &err);
+
+        if (rc == SB_OK)
+            assert_false(cp_tokens_has(tokens, token));
+        else
+            assert_int_equal(rc, SB_EAUTH);
     }
     for (size_t i = 0; i < SB_ARRAY_LEN(right); i++) {
-        assert_int_equal(cp_tokens_check(tokens, sb_slice_of(right[i]), &who, NULL), SB_OK);
-        assert_string_equal(who.name, "admin");
+        assert_int_equal(cp_bearer_read(sb_slice_of(right[i]), &token, NULL), SB_OK);
+        assert_true(cp_tokens_has(tokens, token));
+    }
+}
+
+static void a_field_that_is_no_bearer_says_what_is_missing(void **state)
+{
+    static const char *const wrong[] = {"", "Bearer", "Basic 0123456789abcdef", "0123456789abcdef"};
+
+    (void)state;
+    for (size_t i = 0; i < SB_ARRAY_LEN(wrong); i++) {
+        struct sb_slice token = SB_SLICE_LIT("untouched");
+        struct sb_errmsg err = {.text = ""};
+
+        assert_int_equal(cp_bearer_read(sb_slice_of(wrong[i]), &token, &err), SB_EAUTH);
+        assert_non_null(strstr(err.text, "Bearer <token>"));
+        assert_true(sb_slice_is(token, "untouched"));
     }
 }
 
@@ -103,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_token_lets_in),
+        cmocka_unit_test(a_field_that_is_no_bearer_says_what_is_missing),
         cmocka_unit_test(a_file_that_will_not_do_is_refused),
     };
 

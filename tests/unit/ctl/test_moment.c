@@ -43,9 +43,38 @@ static void moments_are_read(void **state)
     }
 }
 
+static void what_is_to_come_is_counted_from_now(void **state)
+{
+    static const struct {
+        const char *text, *wanted; /* NULL: it is none */
+    } moments[] = {
+        {"2027-01-31", "2027-01-31T00:00:00.000000Z"},
+        {"2027-01-31T12:00:00+02:00", "2027-01-31T10:00:00.000000Z"},
+        {"90d", "2026-04-02T03:04:05.000000Z"},
+        {"2h", "2026-01-02T05:04:05.000000Z"},
+        {"99999999d", NULL}, /* beyond what a time can be */
+        {"18446744073709551615s", NULL},
+        {"soon", NULL},
+        {"", NULL},
+    };
+    char text[SB_TIME_TEXT_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < SB_ARRAY_LEN(moments); i++) {
+        bool is_one = ctl_moment_ahead(moments[i].text, NOW, text);
+
+        assert_int_equal(is_one, moments[i].wanted != NULL);
+        if (is_one)
+            assert_string_equal(text, moments[i].wanted);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(moments_are_read)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(moments_are_read),
+        cmocka_unit_test(what_is_to_come_is_counted_from_now),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

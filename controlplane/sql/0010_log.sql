@@ -23,10 +23,6 @@ ALTER TABLE audit_dispatches
     ADD COLUMN demanded_by_policy integer;
 ALTER TABLE audit_refusals ADD COLUMN leaf bigint;
 ALTER TABLE quarantine ADD COLUMN leaf bigint;
--- Who changed the configuration, besides the name.
-ALTER TABLE revisions
-    ADD COLUMN role    text, -- that the author had
-    ADD COLUMN address inet; -- from where
 CREATE INDEX audit_requests_leaf ON audit_requests (leaf);
 CREATE INDEX audit_dispatches_leaf ON audit_dispatches (leaf);
 CREATE INDEX audit_refusals_leaf ON audit_refusals (leaf);
@@ -152,7 +148,9 @@ BEGIN
 END
 $$;
 
-GRANT SELECT, UPDATE ON log_head TO switchboard_service;
+GRANT SELECT, UPDATE ON log_head TO switchboard_collector;
 GRANT SELECT, INSERT ON log_nodes, log_checkpoints, log_changes, log_dropped, log_erased
-    TO switchboard_service;
-GRANT SELECT ON log_drops, log_erasures TO switchboard_service;
+    TO switchboard_collector;
+GRANT SELECT ON log_drops, log_erasures TO switchboard_collector;
+GRANT SELECT ON log_head, log_nodes, log_checkpoints, log_changes, log_dropped, log_erased, log_drops,
+    log_erasures TO switchboard_service;

@@ -89,22 +89,9 @@ SELECT c.revision, r.at, r.author, c.kind, c.name, x.claim,
    AND x.was ->> 'value' IN ('yes', 'no')
    AND x.became ->> 'value' IS DISTINCT FROM x.was ->> 'value';
 
-GRANT SELECT, INSERT, UPDATE ON compliance_days TO switchboard_service;
-GRANT SELECT, INSERT ON compliance_violations TO switchboard_service;
-GRANT SELECT ON withdrawn_evidence TO switchboard_service;
-
--- The roles of a database that has them.
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'switchboard_collector') THEN
-        GRANT SELECT, INSERT, UPDATE ON compliance_days TO switchboard_collector;
-        GRANT SELECT, INSERT ON compliance_violations, events TO switchboard_collector;
-        GRANT SELECT, INSERT, UPDATE, DELETE ON event_outbox TO switchboard_collector;
-        GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA switchboard TO switchboard_collector;
-    END IF;
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'switchboard_auditor') THEN
-        GRANT SELECT ON compliance_days, compliance_violations, withdrawn_evidence
-            TO switchboard_auditor;
-    END IF;
-END
-$$;
+-- Written with the records, by whoever writes them.
+GRANT SELECT, INSERT, UPDATE ON compliance_days TO switchboard_collector;
+GRANT SELECT, INSERT ON compliance_violations, events, event_outbox TO switchboard_collector;
+GRANT USAGE, SELECT ON SEQUENCE events_id_seq TO switchboard_collector;
+GRANT SELECT ON compliance_days, compliance_violations, withdrawn_evidence
+    TO switchboard_service, switchboard_auditor;
