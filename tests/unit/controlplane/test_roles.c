@@ -70,6 +70,7 @@ static const struct {
     {"GET", "/admin/v1/audit/edge", "AD"},
     {"GET", "/admin/v1/audit/proof", "AD"},
     {"GET", "/admin/v1/audit/consistency", "AD"},
+    {"GET", "/admin/v1/compliance/report", "AD"},
     {"GET", "/admin/v1/tokens", "AD"},
     {"POST", "/admin/v1/tokens", "D"},
     {"GET", "/admin/v1/tokens/{name}", "AD"},
