@@ -41,6 +41,8 @@ ctl_run_cb ctl_run_hold_set, ctl_run_hold_list, ctl_run_hold_lift, ctl_run_erase
 ctl_run_cb ctl_run_flags;
 /* cmd_receipt.c */
 ctl_run_cb ctl_run_receipt_verify;
+/* cmd_report.c */
+ctl_run_cb ctl_run_report;
 /* cmd_files.c */
 ctl_run_cb ctl_run_keyring_new, ctl_run_keyring_rotate, ctl_run_buskey_new, ctl_run_log_key_new,
     ctl_run_log_key_show;
