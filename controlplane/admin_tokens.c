@@ -272,7 +272,8 @@ static int revoke(struct cp_db *db, void *ctx)
                    CP_PARAMS(CP_P_TEXT(revoking->name), CP_P_TEXT(revoking->by->name)), &changed);
 
     if (rc == SB_OK && changed == 1)
-        return cp_action_record(db, "token_revoked", revoking->by, revoking->name, SB_SLICE_LIT("{}"));
+        return cp_action_record(db, "token_revoked", revoking->by, revoking->name,
+                                SB_SLICE_LIT("{}"));
     if (rc == SB_OK)
         rc = cp_db_query(db, "SELECT revoked_by FROM admin_tokens WHERE name = $1",
                          CP_PARAMS(CP_P_TEXT(revoking->name)), &rows);

@@ -68,10 +68,10 @@ static void add_record(struct sb_json *json, const struct cp_rows *rows, size_t 
 static int erase_page(struct run *run, struct sb_slice records)
 {
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
-    int rc = cp_db_query(run->store->db, "SELECT erase_records($1, $2, $3::jsonb)",
-                         CP_PARAMS(CP_P_TEXT(run->by->name), CP_P_TEXT(run->erasure->tenant),
-                                   CP_P_TEXT(records)),
-                         &rows);
+    int rc = cp_db_query(
+        run->store->db, "SELECT erase_records($1, $2, $3::jsonb)",
+        CP_PARAMS(CP_P_TEXT(run->by->name), CP_P_TEXT(run->erasure->tenant), CP_P_TEXT(records)),
+        &rows);
 
     if (rc != SB_OK)
         return db_failed(run, rc);
@@ -116,10 +116,14 @@ static int go_through(struct run *run)
     (void)sb_time_format((sb_usec)run->erasure->from, 6, from);
     (void)sb_time_format(has_end ? (sb_usec)run->erasure->to : 0, 6, to);
     while (rc == SB_OK && n == PAGE) {
-        const struct cp_param params[] = {
-            CP_P_TEXT(run->erasure->tenant), CP_P_STR(from),
-            has_end ? CP_P_STR(to) : CP_P_NULL, CP_P_STR(at),
-            CP_P_TEXT(worker), CP_P_I64(boot), CP_P_I64(sequence), CP_P_I64(PAGE)};
+        const struct cp_param params[] = {CP_P_TEXT(run->erasure->tenant),
+                                          CP_P_STR(from),
+                                          has_end ? CP_P_STR(to) : CP_P_NULL,
+                                          CP_P_STR(at),
+                                          CP_P_TEXT(worker),
+                                          CP_P_I64(boot),
+                                          CP_P_I64(sequence),
+                                          CP_P_I64(PAGE)};
         struct cp_rows *more = NULL;
 
         rc = cp_db_query(run->store->db, page_sql, params, SB_ARRAY_LEN(params), &more);

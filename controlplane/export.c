@@ -94,8 +94,7 @@ static int read_note(struct cp_db *db, const struct sb_merkle_edge *edge, struct
         sb_checkpoint_parse(note.text, &checkpoint, NULL) != SB_OK ||
         checkpoint.size != edge->size || !sb_hash_equal(&root, &checkpoint.root))
         return sb_err_set(err, SB_EHASH,
-                          "the log up to entry %" PRIu64
-                          " is not what the checkpoint of %" PRIu64
+                          "the log up to entry %" PRIu64 " is not what the checkpoint of %" PRIu64
                           " was signed for; audit verify says more",
                           edge->size, edge->size);
     return SB_OK;
@@ -140,8 +139,8 @@ static void add_edge(struct sb_json *json, const struct sb_merkle_edge *edge)
 
     sb_json_add_array(json, "edge");
     for (unsigned i = 0; i < edge->n; i++) {
-        char *end = sb_canon_hex(
-            text, sb_slice_make(edge->nodes[i].bytes, sizeof(edge->nodes[i].bytes)));
+        char *end =
+            sb_canon_hex(text, sb_slice_make(edge->nodes[i].bytes, sizeof(edge->nodes[i].bytes)));
 
         sb_json_put_raw(json, sb_slice_make(text, (size_t)(end - text)));
     }
@@ -189,7 +188,7 @@ struct page {
     struct cp_export *export;
     struct sb_buf *out;
     struct sb_errmsg *err;
-    uint64_t dropped_from, dropped_to; /* what is known to be dropped; to: not included */
+    uint64_t dropped_from, dropped_to;  /* what is known to be dropped; to: not included */
     const struct sb_merkle_edge before; /* both when it began, since it may begin again */
     const size_t length;
 };

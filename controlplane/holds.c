@@ -94,11 +94,11 @@ static int lift(struct cp_db *db, void *ctx)
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
     const struct lifting *lifting = ctx;
     uint64_t changed = 0;
-    int rc = cp_db_exec(db,
-                        "UPDATE legal_holds SET lifted_at = now(), lifted_by = $2"
-                        " WHERE name = $1 AND lifted_at IS NULL",
-                        CP_PARAMS(CP_P_TEXT(lifting->name), CP_P_TEXT(lifting->by->name)),
-                        &changed);
+    int rc =
+        cp_db_exec(db,
+                   "UPDATE legal_holds SET lifted_at = now(), lifted_by = $2"
+                   " WHERE name = $1 AND lifted_at IS NULL",
+                   CP_PARAMS(CP_P_TEXT(lifting->name), CP_P_TEXT(lifting->by->name)), &changed);
 
     if (rc == SB_OK && changed == 1)
         return cp_action_record(db, "hold_lifted", lifting->by, lifting->name, SB_SLICE_LIT("{}"));

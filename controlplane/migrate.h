@@ -33,4 +33,5 @@ enum cp_history { CP_HISTORY_AUDIT, CP_HISTORY_TELEMETRY };
  * day that is under a legal hold stay; exported_only: and of one that is not
  * exported as a whole. */
 int cp_partitions_drop(struct cp_db *owner, enum cp_history history, int32_t day,
-                       bool exported_only, unsigned *ret_dropped, struct sb_errmsg *err) SB_MUSTCHECK;
+                       bool exported_only, unsigned *ret_dropped,
+                       struct sb_errmsg *err) SB_MUSTCHECK;

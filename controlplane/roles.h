@@ -26,7 +26,8 @@
     X(READ_TOKENS, "read_tokens", "see what admin tokens there are")                               \
     X(CHANGE, "change", "change objects of the catalogue")                                         \
     X(MANAGE_TOKENS, "manage_tokens", "make and revoke admin tokens")                              \
-    X(MANAGE_RETENTION, "manage_retention", "set and lift legal holds, erase what leads to a person")
+    X(MANAGE_RETENTION, "manage_retention",                                                        \
+      "set and lift legal holds, erase what leads to a person")
 
 enum cp_may {
     CP_MAY_NOTHING, /* of a route that forgot to say: nobody has it */

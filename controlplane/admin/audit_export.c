@@ -59,8 +59,8 @@ int cp_serve_audit_export(struct cp_call *call)
 
     reading->stores = call->world->stores;
     if (sb_date_parse(day, &reading->export.day) != SB_OK)
-        cp_problems_add(&call->problems, SB_SLICE_LIT("day"), 0,
-                        "'%.*s' is no day: 2026-01-31 is", SB_LOG_SLICE(day));
+        cp_problems_add(&call->problems, SB_SLICE_LIT("day"), 0, "'%.*s' is no day: 2026-01-31 is",
+                        SB_LOG_SLICE(day));
     rc = cp_call_check(call);
     if (rc == SB_OK)
         rc = read_on(reading, &call->reply->body, &call->err);

@@ -115,7 +115,7 @@ int cp_serve_hold_set(struct cp_call *call)
         rc = cp_hold_set(call->store, &wish, &actor, &call->err);
     if (rc != SB_OK)
         return rc;
-    sb_log_info(ADMIN, "set a legal hold hold=%.*s by=%s address=%s id=%s",
-                SB_LOG_SLICE(wish.name), call->who.name, call->request->peer, call->request->id);
+    sb_log_info(ADMIN, "set a legal hold hold=%.*s by=%s address=%s id=%s", SB_LOG_SLICE(wish.name),
+                call->who.name, call->request->peer, call->request->id);
     return reply_hold(call, 201, wish.name);
 }

@@ -53,8 +53,8 @@ static uint64_t dropped_up_to(const struct ctl_absent *absent, uint64_t from, ui
 static void tell_missing(struct ctl_findings *findings, uint64_t from, uint64_t to)
 {
     if (from == to)
-        ctl_findings_add(findings, CTL_FINDING_MISSING, from, to,
-                         "entry %" PRIu64 " is missing", from);
+        ctl_findings_add(findings, CTL_FINDING_MISSING, from, to, "entry %" PRIu64 " is missing",
+                         from);
     else
         ctl_findings_add(findings, CTL_FINDING_MISSING, from, to,
                          "entries %" PRIu64 " to %" PRIu64 " are missing", from, to);

@@ -17,7 +17,7 @@ struct ctl;
 struct sb_buf;
 
 enum {
-    CTL_FLAGS_MAX = 24, /* of a command */
+    CTL_FLAGS_MAX = 24,      /* of a command */
     CTL_OPERANDS_MAX = 4000, /* ten years of exported days */
 };
 

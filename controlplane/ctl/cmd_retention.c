@@ -19,9 +19,9 @@ enum { BODY_MAX = 64 * 1024, FILE_MODE = 0640 };
 /* --- holds ------------------------------------------------------------------------------ */
 
 static const struct ctl_field fields[] = {
-    {"NAME", "name", CTL_SHOW_NAME, false},          {"STATE", "state", CTL_SHOW_STATE, false},
-    {"FROM", "from", CTL_SHOW_TEXT, false},          {"TO", "to", CTL_SHOW_TEXT, false},
-    {"SET (UTC)", "set_at", CTL_SHOW_TIME, false},   {"BY", "set_by", CTL_SHOW_TEXT, false},
+    {"NAME", "name", CTL_SHOW_NAME, false},           {"STATE", "state", CTL_SHOW_STATE, false},
+    {"FROM", "from", CTL_SHOW_TEXT, false},           {"TO", "to", CTL_SHOW_TEXT, false},
+    {"SET (UTC)", "set_at", CTL_SHOW_TIME, false},    {"BY", "set_by", CTL_SHOW_TEXT, false},
     {"LIFTED BY", "lifted_by", CTL_SHOW_TEXT, false}, {"NOTE", "note", CTL_SHOW_TEXT, true},
 };
 
@@ -241,7 +241,8 @@ static int tell_exported(const struct exporting *exporting, const char *day)
     sb_json_add_text(&json, "file", sb_slice_of(exporting->path));
     sb_json_add_u64(&json, "bytes", exporting->bytes);
     sb_json_close_object(&json);
-    if (sb_json_end(&json) != SB_OK || sb_json_read(sb_buf_slice(&text), BODY_MAX, &doc, NULL) != SB_OK)
+    if (sb_json_end(&json) != SB_OK ||
+        sb_json_read(sb_buf_slice(&text), BODY_MAX, &doc, NULL) != SB_OK)
         return ctl_fail(ctl, "out of memory");
     ctl_print_value(ctl, yyjson_doc_get_root(doc));
     return CTL_DONE;

@@ -349,8 +349,7 @@ static int run_all(struct run *run)
 static int open_file(struct ctl *ctl, const char *path, int *ret_fd)
 {
     *ret_fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    return *ret_fd >= 0 ? CTL_DONE
-                        : ctl_fail(ctl, "cannot read %s: %s", path, strerror(errno));
+    return *ret_fd >= 0 ? CTL_DONE : ctl_fail(ctl, "cannot read %s: %s", path, strerror(errno));
 }
 
 /* By their names and what they begin with: the others are what audit/log gave. */
@@ -394,8 +393,8 @@ struct input {
 static int feed_export(struct input *input, struct sb_slice piece, bool is_plain)
 {
     uint64_t total = input->run->findings->total;
-    int rc = is_plain ? ctl_exported_feed(input->exported, piece)
-                      : sb_zstd_read(input->reader, piece);
+    int rc =
+        is_plain ? ctl_exported_feed(input->exported, piece) : sb_zstd_read(input->reader, piece);
 
     if (rc == SB_EPARSE && !is_plain && total == input->run->findings->total)
         ctl_findings_add_general(input->run->findings, CTL_FINDING_BROKEN,
@@ -483,7 +482,9 @@ int ctl_run_audit_verify(struct ctl *ctl)
     if (status == CTL_DONE && is_export) {
         status = verify_exports(&run);
     } else if (status == CTL_DONE) {
-        status = ctl_trust_load(ctl, run.findings, &run.trust);
+        const struct ctl_part part = {.from = run.from, .to = run.to};
+
+        status = ctl_trust_load(ctl, &part, run.findings, &run.trust);
         if (status == CTL_DONE)
             status = run_all(&run);
     }

@@ -321,6 +321,7 @@ const struct ctl_command ctl_commands[] = {
      "checkpoints that were kept outside of the database.  Trusts the public key and nothing that\n"
      "the server says.  Names what was changed, removed, inserted or reordered by its position,\n"
      "and workers whose records are not all there.  Exit status 1: there are findings.\n"
+     "With --from or --to only the signatures of checkpoints there are checked.\n"
      "Files may also be exported days, in their order: these need the public key and nothing "
      "else, and\nhave to continue each other.\n",
      ctl_run_audit_verify},
@@ -336,7 +337,8 @@ const struct ctl_command ctl_commands[] = {
      "tokens, holds, erasures, and what tokens were refused", NULL, ctl_run_audit_actions},
     {"audit export", "DAY", 1, 1, audit_export_flags,
      "write a day of the log as a file that proves itself",
-     "DAY (UTC) is 2026-01-31, and over for ten minutes; the file is DAY.ndjson.zst.  audit verify\n"
+     "DAY (UTC) is 2026-01-31, and over for ten minutes; the file is DAY.ndjson.zst.  audit "
+     "verify\n"
      "checks it with the log's public key alone, without a server.\n",
      ctl_run_audit_export},
     {"hold set", "NAME", 1, 1, hold_flags, "keep days of the audit, whatever retention says",

@@ -25,8 +25,8 @@ struct ctl_exported {
     struct ctl_absent absent;
     struct ctl_verified result;
     bool has_files;
-    uint64_t from;                /* of the first file */
-    struct ctl_signed last;       /* where the file before ended; meaningful with has_last */
+    uint64_t from;          /* of the first file */
+    struct ctl_signed last; /* where the file before ended; meaningful with has_last */
     bool has_last;
     size_t next_outside;
     /* Of the file that is read. */
@@ -233,14 +233,13 @@ static void judge(struct ctl_exported *exported, const struct sb_checkpoint *che
 
     sb_merkle_root(&exported->edge, &root);
     if (checkpoint->size != next) {
-        (void)snprintf(what, sizeof(what), "%" PRIu64 " line%s %s between entries %" PRIu64
-                                           " and %" PRIu64,
-                       apart, apart == 1 ? "" : "s",
+        (void)snprintf(what, sizeof(what),
+                       "%" PRIu64 " line%s %s between entries %" PRIu64 " and %" PRIu64, apart,
+                       apart == 1 ? "" : "s",
                        checkpoint->size > next ? "missing" : "too many, inserted", proved,
                        checkpoint->size > 0 ? checkpoint->size - 1 : 0);
-        tell_between(exported,
-                     checkpoint->size > next ? CTL_FINDING_MISSING : CTL_FINDING_INSERTED, what,
-                     checkpoint->size);
+        tell_between(exported, checkpoint->size > next ? CTL_FINDING_MISSING : CTL_FINDING_INSERTED,
+                     what, checkpoint->size);
     } else if (!sb_hash_equal(&root, &checkpoint->root)) {
         (void)snprintf(what, sizeof(what),
                        "an entry from %" PRIu64 " to %" PRIu64
@@ -293,8 +292,9 @@ static void look_outside(struct ctl_exported *exported)
     exported->next_outside++;
     sb_merkle_root(&exported->edge, &root);
     if (!sb_hash_equal(&root, &one->root))
-        tell_between(exported, CTL_FINDING_REWRITTEN, "this is not the log whose checkpoint was "
-                                                      "kept outside",
+        tell_between(exported, CTL_FINDING_REWRITTEN,
+                     "this is not the log whose checkpoint was "
+                     "kept outside",
                      one->size);
 }
 
@@ -408,7 +408,8 @@ static int take_absent(struct ctl_exported *exported, struct sb_slice digits)
     return SB_OK;
 }
 
-/* --- lines ---------------------------------------------------------------------------------------- */
+/* --- lines
+ * ---------------------------------------------------------------------------------------- */
 
 static int take_line(struct ctl_exported *exported, struct sb_slice line)
 {

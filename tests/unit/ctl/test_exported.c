@@ -79,10 +79,9 @@ static void add_head(uint64_t to)
     sb_json_add_array(&json, "edge");
     for (unsigned i = 0; i < edge.n; i++)
         sb_json_put_raw(
-            &json,
-            sb_slice_make(hex, (size_t)(sb_canon_hex(hex, sb_slice_make(edge.nodes[i].bytes,
-                                                                        SB_SHA256_BYTES)) -
-                                        hex)));
+            &json, sb_slice_make(hex, (size_t)(sb_canon_hex(hex, sb_slice_make(edge.nodes[i].bytes,
+                                                                               SB_SHA256_BYTES)) -
+                                               hex)));
     sb_json_close_array(&json);
     if (edge.size > 0)
         put_note(signer, &json, "start");
@@ -272,7 +271,10 @@ static void days_have_to_continue_each_other(void **state)
 static void a_head_that_is_none_ends_the_file(void **state)
 {
     static const char *const heads[] = {
-        "", "{}", "[]", "{\"format\":\"switchboard-export-2\"}",
+        "",
+        "{}",
+        "[]",
+        "{\"format\":\"switchboard-export-2\"}",
         "{\"format\":\"switchboard-export-1\",\"from\":0,\"to\":0,\"edge\":[]}",
         "{\"format\":\"switchboard-export-1\",\"from\":1,\"to\":2,\"edge\":[]}",
         "{\"format\":\"switchboard-export-1\",\"from\":1,\"to\":2,\"edge\":[\"00\"]}",
