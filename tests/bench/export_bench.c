@@ -164,7 +164,7 @@ static void verify(const struct sb_note_signer *signer, uint64_t records)
     if (findings->total > 0 || ctl_exported_result(exported, &from).proved != records)
         must(SB_EHASH, findings->total > 0 ? findings->list[0].text : "not proven");
     (void)printf("%" PRIu64 " records of %" PRIu64 " bytes (%" PRIu64 " compressed) in %" PRIu64
-                 " ms: %" PRIu64 " a second\n",
+                 " ms of CPU: %" PRIu64 " a second of a core\n",
                  records, plain_bytes / records, (uint64_t)sb_buf_len(&file) / records, took,
                  records * 1000 / (took > 0 ? took : 1));
     sb_zstd_reader_destroy(&reader);
