@@ -184,7 +184,7 @@ static void close_slot(struct cp_series *series, const struct cp_series_at *at)
 
 void cp_series_roll(struct cp_series *series, const struct cp_series_at *at, bool flush)
 {
-    if (series->open != NULL && series->open->number != at->now / CP_SLOT)
+    if (series->open != NULL && (flush || series->open->number != at->now / CP_SLOT))
         close_slot(series, at);
     /* An open slot that began in it still belongs to it. */
     if (series->minute != NULL &&

@@ -87,8 +87,8 @@ int cp_series_add(struct cp_series *series, const struct cp_series_at *at,
 int cp_series_load(struct cp_series *series, sb_msec now, sb_msec age, enum cp_span span,
                    const struct cp_sums *sums) SB_MUSTCHECK;
 /* Closes the slot whose time is over, hands on the minute that is over, and
- * forgets what is too old.  flush: hands on the minute as it is, too; what the
- * open slot holds comes later. */
+ * forgets what is too old.  flush: closes the slot and hands on the minute as
+ * they are, too. */
 void cp_series_roll(struct cp_series *series, const struct cp_series_at *at, bool flush);
 /* Whether nothing is left. */
 bool cp_series_is_empty(const struct cp_series *series);

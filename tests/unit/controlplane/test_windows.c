@@ -494,7 +494,6 @@ static void what_was_heard_becomes_history_once(void **state)
         stored += attempts_of_minutes(false);
     }
     assert_in_range(stored, sent - 3 * 70, sent);
-    now += CP_SLOT;
     stored += attempts_of_minutes(true);
     assert_int_equal(stored, sent);
     assert_int_equal(attempts_of_minutes(true), 0);
