@@ -112,6 +112,7 @@ static int answer_key(struct cp_db *db, const struct msg_query *query, struct sb
                                                                    "date_trunc('month', now())) AS "
                                                                    "own_month"
                                                                    " FROM audit_requests a WHERE "
+                                                                   "a.key_name = k.name AND "
                                                                    "a.key_id = k.id) u"
                                                                    " WHERE k.id = $1 AND "
                                                                    "k.tenant_id = $2";

@@ -35,7 +35,9 @@ struct cp_db;
     X(CONTEXT_DIFFERS, "context_differs")        /* the provider claims another length */          \
     X(ADDRESS_OUTSIDE, "address_outside_region") /* an address is not in the claimed region */     \
     X(PROBE_BUDGET_SPENT, "probe_budget_spent")  /* no more probes today */                        \
-    X(LOG_FORKED, "log_forked")                  /* it contradicts a checkpoint */
+    X(LOG_FORKED, "log_forked")                  /* it contradicts a checkpoint */                 \
+    /* a request was served outside of what it demanded */                                         \
+    X(COMPLIANCE_VIOLATION, "compliance_violation")
 
 enum cp_event_kind {
 #define X(name, text) CP_EVENT_##name,

@@ -17,6 +17,7 @@
 #include "controlplane/dispatches.h"
 #include "controlplane/entry.h"
 #include "controlplane/stats.h"
+#include "controlplane/tallies.h"
 #include "controlplane/term.h"
 #include "proto/bus.h"
 #include "proto/record.h"
@@ -55,6 +56,7 @@ struct ingest {
     struct cp_dispatches dispatches;
     struct cp_appender appender;
     struct sb_arena_cache *arenas; /* for decoding */
+    struct cp_tallies tallies;
     /* The transaction under way. */
     size_t from, to; /* items */
     uint64_t stored, skipped, quarantined, gaps;
@@ -281,8 +283,10 @@ static int decode_row(struct ingest *ingest, const struct item *item)
     if (rc == SB_OK) {
         ingest->stored++;
         cp_appender_add(&ingest->appender, line);
-        rc = cp_dispatches_note(&ingest->dispatches, &item->id, &record);
+        rc = cp_tallies_note(&ingest->tallies, &item->id, &record);
     }
+    if (rc == SB_OK)
+        rc = cp_dispatches_note(&ingest->dispatches, &item->id, &record);
     sb_arena_cache_give(ingest->arenas, &arena);
     return rc;
 }
@@ -330,6 +334,7 @@ static int store(struct cp_db *db, void *ctx)
     _Static_assert(CP_INGEST_STATEMENT == 20000, "as in the statement below");
     cp_audit_rows_reset(&ingest->rows);
     cp_dispatches_reset(&ingest->dispatches);
+    cp_tallies_reset(&ingest->tallies);
     ingest->stored = ingest->skipped = ingest->quarantined = ingest->gaps = 0;
     rc = cp_db_script(db, "SET LOCAL statement_timeout = '20s'");
     if (rc == SB_OK)
@@ -344,6 +349,8 @@ static int store(struct cp_db *db, void *ctx)
         rc = cp_dispatches_store(&ingest->dispatches, db);
     if (rc == SB_OK)
         rc = cp_appender_store(&ingest->appender, db, ingest->term);
+    if (rc == SB_OK)
+        rc = cp_tallies_store(&ingest->tallies, db, ingest->term);
     if (rc == SB_OK)
         rc = save_cursors(ingest);
     /* Last, and not first: a daemon that is stopped in the middle of a COPY
@@ -434,6 +441,7 @@ int cp_ingest(struct cp_db *db, uint64_t term, struct cp_ingest_batch *batches, 
     cp_dispatches_init(&ingest->dispatches);
     cp_appender_init(&ingest->appender);
     ingest->arenas = sb_arena_cache_new(DECODE_ARENA, 1);
+    cp_tallies_init(&ingest->tallies, SIZE_MAX);
     for (size_t i = 0; rc == SB_OK && i < n; i++)
         rc = add_batch(ingest, &batches[i]);
     if (rc == SB_OK)
@@ -444,6 +452,7 @@ int cp_ingest(struct cp_db *db, uint64_t term, struct cp_ingest_batch *batches, 
     cp_dispatches_release(&ingest->dispatches);
     cp_appender_release(&ingest->appender);
     sb_arena_cache_destroy(&ingest->arenas);
+    cp_tallies_release(&ingest->tallies);
     sb_mem_free(ingest->items);
     sb_mem_free(ingest);
     return rc;

@@ -25,6 +25,7 @@
 #define DAY        (MINUTE * 60 * 24)
 
 static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const digests[] = {"all", "receipts", NULL}; /* enum dp_digests */
 
 static const struct sb_conf_item items[] = {
     {"listen", SB_CONF_STRING, AT(listen), 3, 256, "127.0.0.1:8080", 0, "Listening",
@@ -115,6 +116,10 @@ static const struct sb_conf_item items[] = {
     {"sync-timeout", SB_CONF_MSEC, AT(sync_timeout), 10, 10 * MINUTE, "10s", 0, "Records",
      "time for a record of a policy with audit: sync to be so; 503, or a broken answer, beyond",
      NULL},
+    {"digests", SB_CONF_ENUM, AT(digests), 0, 0, "all", 0, "Records",
+     "whose bodies have a salted digest in their record: of all requests, or of those only that "
+     "a receipt is asked for",
+     digests},
 
     {"drain-delay", SB_CONF_MSEC, AT(drain_delay), 0, 10 * MINUTE, "5s", 0, "Ending",
      "after SIGTERM: time for load balancers to notice /readyz", NULL},

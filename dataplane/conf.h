@@ -60,9 +60,13 @@ struct dp_conf {
     uint64_t spool_limit;
     sb_msec spool_sync;
     sb_msec sync_timeout;
+    int digests; /* enum dp_digests */
     /* end */
     sb_msec drain_delay;
     sb_msec drain_timeout;
 };
+
+/* Of which requests the bodies are digested (dataplane/digest.h). */
+enum dp_digests { DP_DIGESTS_ALL, DP_DIGESTS_RECEIPTS };
 
 extern const struct sb_conf_spec dp_conf_spec;

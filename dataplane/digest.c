@@ -6,9 +6,11 @@
 #include "common/secret.h"
 #include "common/splice.h"
 #include "dataplane/canonical.h"
+#include "dataplane/conf.h"
 #include "dataplane/request.h"
 #include "dataplane/route/requirements.h"
 #include "dataplane/route/view.h"
+#include "dataplane/worker.h"
 #include "proto/limits.h"
 
 _Static_assert((int)SB_SALT_BYTES == (int)MSG_SALT_BYTES, "in records");
@@ -40,9 +42,16 @@ static struct sb_slice hash(struct dp_request *req, const struct sb_slice *parts
     return sb_slice_make(to, SB_HASH_BYTES);
 }
 
+/* The bodies, too?  A receipt is about them. */
+static bool has_bodies(const struct dp_request *req)
+{
+    return req->digest != NULL &&
+           (req->worker->conf->digests == DP_DIGESTS_ALL || req->wants_receipt);
+}
+
 void dp_digest_request(struct dp_request *req)
 {
-    if (req->digest != NULL)
+    if (has_bodies(req))
         req->record.request_digest = hash(req, &req->body, 1);
 }
 
@@ -84,7 +93,7 @@ void dp_digest_answer(struct dp_request *req, struct sb_slice bytes)
     struct dp_digest *digest = req->digest;
 
     req->answer_bytes += bytes.n;
-    if (digest == NULL)
+    if (!has_bodies(req))
         return;
     if (!digest->has_answer) {
         sb_hash_init_salted(&digest->answer, digest->salt);

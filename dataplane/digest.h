@@ -8,6 +8,8 @@
  *
  *      begin ... request ... personal ... answer, answer ... finish
  *
+ * Bodies are digested of all requests, or with `--digests receipts` of those that
+ * a receipt was asked for: it is the dearest part of a record (tests/bench).
  * State is in the request's arena; nothing is allocated elsewhere.  Requests
  * that leave no record have none: req->digest is NULL, and all calls do nothing.
  */

@@ -100,6 +100,7 @@ static void begin_attempts(struct dp_request *req)
     req->prompt_tokens = req->decision->prompt_tokens;
     req->record.demanded = plan->demanded;
     req->record.demanded_by_policy = plan->demanded_by_policy;
+    req->record.residency = dp_plan_residency(plan, req->arena);
     if (req->metadata_name != NULL)
         req->told = sb_arena_alloc_raw(req->arena, MSG_ATTEMPTS_MAX * sizeof(*req->told));
     if (req->facts->user.n > 0) {

@@ -2,13 +2,13 @@
  * changed, by whom, before and after. */
 #include <inttypes.h>
 
-#include "common/num.h"
-#include "common/timefmt.h"
 #include "controlplane/admin/call.h"
+#include "controlplane/admin/cell.h"
 #include "controlplane/admin/csv.h"
 #include "controlplane/admin/filter.h"
 #include "controlplane/admin/routes.h"
 #include "controlplane/admin/view.h"
+#include "proto/vocabulary.h"
 
 enum column {
     COL_REVISION,
@@ -25,53 +25,56 @@ enum column {
     COL_SECRET,
     COL_ROLE,
     COL_ADDRESS,
+    COL_FLAG,
 };
+
+/* An object's own, or a provider's. */
+#define FLAG(when) "coalesce(c." when " -> $9, c." when " #> ARRAY['data_policy', $9])"
 
 static const char sql[] =
     "SELECT c.revision, r.epoch, r.at, r.author, r.action, r.note, r.forced, c.kind, c.name,"
-    " c.before::text, c.after::text, c.secret_changed, r.role, host(r.address)"
-    " FROM audit_changes c JOIN revisions r USING (revision)"
-    " WHERE ($1::timestamptz IS NULL OR r.at >= $1)"
-    " AND ($2::timestamptz IS NULL OR r.at < $2)"
-    " AND ($3::text IS NULL OR r.author = $3)"
-    " AND ($4::text IS NULL OR c.kind = $4)"
-    " AND ($5::text IS NULL OR c.name = $5)"
-    " AND ($6::bigint IS NULL OR c.revision = $6)"
-    " AND ($7::text IS NULL OR r.role = $7)"
-    " AND ($8::inet IS NULL OR r.address <<= $8)"
-    " AND ($9::bigint IS NULL OR c.revision < $9"
-    "      OR (c.revision = $9 AND (c.kind, c.name) > ($10::text, $11::text)))"
-    " ORDER BY c.revision DESC, c.kind, c.name LIMIT $12";
-enum { N_FILTERS = 8, N_CURSOR = 3 };
-
-/* A name may hold anything but this. */
-#define SEPARATOR '~'
+    " c.before::text, c.after::text, c.secret_changed, r.role, host(r.address),"
+    " CASE WHEN $9::text IS NOT NULL THEN"
+    "  jsonb_build_object('name', $9, 'before', " FLAG("before") ", 'after', " FLAG(
+        "after") ")::text"
+                 " END"
+                 " FROM audit_changes c JOIN revisions r USING (revision)"
+                 " WHERE ($1::timestamptz IS NULL OR r.at >= $1)"
+                 " AND ($2::timestamptz IS NULL OR r.at < $2)"
+                 " AND ($3::text IS NULL OR r.author = $3)"
+                 " AND ($4::text IS NULL OR c.kind = $4)"
+                 " AND ($5::text IS NULL OR c.name = $5)"
+                 " AND ($6::bigint IS NULL OR c.revision = $6)"
+                 " AND ($7::text IS NULL OR r.role = $7)"
+                 " AND ($8::inet IS NULL OR r.address <<= $8)"
+                 " AND ($9 IS NULL OR " FLAG("before") " IS DISTINCT FROM " FLAG(
+                     "after") ")"
+                              " AND ($10::bigint IS NULL OR c.revision < $10"
+                              "      OR (c.revision = $10 AND (c.kind, c.name) > ($11::text, "
+                              "$12::text)))"
+                              " ORDER BY c.revision DESC, c.kind, c.name LIMIT $13";
+#undef FLAG
+enum { N_FILTERS = 9, N_CURSOR = 3 };
 
 static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struct sb_arena *arena)
 {
     return sb_arena_printf(arena, "%" PRId64 "%c%.*s%c%.*s", cp_rows_i64(rows, row, COL_REVISION),
-                           SEPARATOR, SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_KIND)), SEPARATOR,
-                           SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_NAME)));
+                           CP_CELL_SEPARATOR, SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_KIND)),
+                           CP_CELL_SEPARATOR, SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_NAME)));
 }
 
 static int read_cursor(struct sb_slice cursor, struct cp_param *params)
 {
-    struct sb_slice revision = sb_slice_make(cursor.p, sb_slice_find(cursor, SEPARATOR)), kind;
-    uint64_t number;
+    struct sb_slice revision = cp_cell_take_part(&cursor), kind = cp_cell_take_part(&cursor);
 
     for (int i = 0; i < N_CURSOR; i++)
         params[i] = CP_P_NULL;
-    if (cursor.n == 0)
+    if (revision.n == 0)
         return SB_OK;
-    if (revision.n == cursor.n || !sb_num_read_u64(revision, &number) || number > INT64_MAX)
+    if (kind.n == 0 || cursor.p == NULL || !cp_cell_read_number(revision, &params[0]))
         return SB_EINVAL;
-    cursor = sb_slice_from(cursor, revision.n + 1);
-    kind = sb_slice_make(cursor.p, sb_slice_find(cursor, SEPARATOR));
-    if (kind.n == cursor.n)
-        return SB_EINVAL;
-    params[0] = CP_P_I64(number);
     params[1] = CP_P_TEXT(kind);
-    params[2] = CP_P_TEXT(sb_slice_from(cursor, kind.n + 1));
+    params[2] = CP_P_TEXT(cursor);
     return SB_OK;
 }
 
@@ -82,50 +85,28 @@ static const char *what_happened(const struct cp_rows *rows, size_t row)
     return cp_rows_is_null(rows, row, COL_AFTER) ? "removed" : "changed";
 }
 
-static size_t format_time(const struct cp_rows *rows, size_t row, char text[SB_TIME_TEXT_MAX])
-{
-    return sb_time_format((sb_usec)cp_rows_usec(rows, row, COL_AT), 6, text);
-}
-
-static void add_object(struct sb_json *json, const char *name, const struct cp_rows *rows,
-                       size_t row, enum column column)
-{
-    if (cp_rows_is_null(rows, row, (int)column))
-        sb_json_add_null(json, name);
-    else
-        sb_json_add_raw(json, name, cp_rows_bytes(rows, row, (int)column));
-}
-
-static void add_text(struct sb_json *json, const char *name, const struct cp_rows *rows, size_t row,
-                     enum column column)
-{
-    if (cp_rows_is_null(rows, row, (int)column))
-        sb_json_add_null(json, name);
-    else
-        sb_json_add_text(json, name, cp_rows_bytes(rows, row, (int)column));
-}
-
 static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t row)
 {
-    char at[SB_TIME_TEXT_MAX];
-    size_t n = format_time(rows, row, at);
-
     sb_json_open_object(json);
-    sb_json_add_i64(json, "revision", cp_rows_i64(rows, row, COL_REVISION));
-    sb_json_add_i64(json, "epoch", cp_rows_i64(rows, row, COL_EPOCH));
-    sb_json_add_text(json, "at", sb_slice_make(at, n));
-    add_text(json, "author", rows, row, COL_AUTHOR);
-    add_text(json, "role", rows, row, COL_ROLE);
-    add_text(json, "address", rows, row, COL_ADDRESS);
-    add_text(json, "by", rows, row, COL_ACTION);
-    add_text(json, "note", rows, row, COL_NOTE);
+    cp_cell_add_number(json, "revision", rows, row, COL_REVISION);
+    cp_cell_add_number(json, "epoch", rows, row, COL_EPOCH);
+    cp_cell_add_time(json, "at", rows, row, COL_AT);
+    cp_cell_add_text(json, "author", rows, row, COL_AUTHOR);
+    cp_cell_add_text(json, "by", rows, row, COL_ACTION);
+    if (cp_rows_is_null(rows, row, COL_NOTE))
+        sb_json_add_null(json, "note");
+    else
+        cp_cell_add_text(json, "note", rows, row, COL_NOTE);
     sb_json_add_bool(json, "forced", cp_rows_bool(rows, row, COL_FORCED));
-    sb_json_add_text(json, "kind", cp_rows_bytes(rows, row, COL_KIND));
-    sb_json_add_text(json, "name", cp_rows_bytes(rows, row, COL_NAME));
+    cp_cell_add_text(json, "kind", rows, row, COL_KIND);
+    cp_cell_add_text(json, "name", rows, row, COL_NAME);
     sb_json_add_text(json, "action", sb_slice_of(what_happened(rows, row)));
-    add_object(json, "before", rows, row, COL_BEFORE);
-    add_object(json, "after", rows, row, COL_AFTER);
+    cp_cell_add_raw(json, "before", rows, row, COL_BEFORE);
+    cp_cell_add_raw(json, "after", rows, row, COL_AFTER);
     sb_json_add_bool(json, "secret_changed", cp_rows_bool(rows, row, COL_SECRET));
+    cp_cell_add_text(json, "role", rows, row, COL_ROLE);
+    cp_cell_add_text(json, "address", rows, row, COL_ADDRESS);
+    cp_cell_add_raw(json, "flag", rows, row, COL_FLAG);
     sb_json_close_object(json);
 }
 
@@ -133,33 +114,25 @@ static const char *const titles[] = {
     "revision", "epoch",  "at",    "author",         "by",   "note",    "forced", "kind", "name",
     "action",   "before", "after", "secret_changed", "role", "address", NULL};
 
-static void put_flag(struct cp_csv *csv, bool flag)
-{
-    cp_csv_text(csv, sb_slice_of(flag ? "true" : "false"));
-}
-
 static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
                     struct sb_arena *arena)
 {
-    char at[SB_TIME_TEXT_MAX];
-    size_t n = format_time(rows, row, at);
-
     (void)arena;
-    cp_csv_i64(csv, cp_rows_i64(rows, row, COL_REVISION));
-    cp_csv_i64(csv, cp_rows_i64(rows, row, COL_EPOCH));
-    cp_csv_text(csv, sb_slice_make(at, n));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_AUTHOR));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_ACTION));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_NOTE));
-    put_flag(csv, cp_rows_bool(rows, row, COL_FORCED));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_KIND));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_NAME));
+    cp_cell_put_number(csv, rows, row, COL_REVISION);
+    cp_cell_put_number(csv, rows, row, COL_EPOCH);
+    cp_cell_put_time(csv, rows, row, COL_AT);
+    cp_cell_put_text(csv, rows, row, COL_AUTHOR);
+    cp_cell_put_text(csv, rows, row, COL_ACTION);
+    cp_cell_put_text(csv, rows, row, COL_NOTE);
+    cp_cell_put_flag(csv, cp_rows_bool(rows, row, COL_FORCED));
+    cp_cell_put_text(csv, rows, row, COL_KIND);
+    cp_cell_put_text(csv, rows, row, COL_NAME);
     cp_csv_text(csv, sb_slice_of(what_happened(rows, row)));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_BEFORE));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_AFTER));
-    put_flag(csv, cp_rows_bool(rows, row, COL_SECRET));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_ROLE));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_ADDRESS));
+    cp_cell_put_text(csv, rows, row, COL_BEFORE);
+    cp_cell_put_text(csv, rows, row, COL_AFTER);
+    cp_cell_put_flag(csv, cp_rows_bool(rows, row, COL_SECRET));
+    cp_cell_put_text(csv, rows, row, COL_ROLE);
+    cp_cell_put_text(csv, rows, row, COL_ADDRESS);
 }
 
 static const struct cp_view view = {
@@ -181,8 +154,13 @@ int cp_serve_audit_changes(struct cp_call *call)
         cp_filter_text(call, "author"), CP_P_NULL,
         cp_filter_text(call, "name"),   cp_filter_number(call, "revision"),
         cp_filter_role(call, "role"),   cp_filter_network(call, "client"),
+        cp_filter_text(call, "flag"),
     };
+    struct sb_slice flag = cp_call_param(call, "flag");
 
+    if (flag.p != NULL && msg_claim_parse(flag) < 0)
+        cp_problems_add(&call->problems, SB_SLICE_LIT("flag"), 0,
+                        "eu_resident, zdr, no_training and distillable are flags");
     if (kind.p != NULL) {
         int number = cp_kind_parse(kind); /* "key" and "keys" */
 

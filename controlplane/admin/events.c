@@ -1,9 +1,8 @@
 /* controlplane/admin/events.c - GET events: what operators should know of. */
 #include <inttypes.h>
 
-#include "common/num.h"
-#include "common/timefmt.h"
 #include "controlplane/admin/call.h"
+#include "controlplane/admin/cell.h"
 #include "controlplane/admin/csv.h"
 #include "controlplane/admin/filter.h"
 #include "controlplane/admin/routes.h"
@@ -45,15 +44,8 @@ static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struc
 
 static int read_cursor(struct sb_slice cursor, struct cp_param *params)
 {
-    uint64_t number;
-
     params[0] = CP_P_NULL;
-    if (cursor.n == 0)
-        return SB_OK;
-    if (!sb_num_read_u64(cursor, &number) || number > INT64_MAX)
-        return SB_EINVAL;
-    params[0] = CP_P_I64(number);
-    return SB_OK;
+    return cursor.n == 0 || cp_cell_read_number(cursor, &params[0]) ? SB_OK : SB_EINVAL;
 }
 
 static struct sb_slice severity_of(const struct cp_rows *rows, size_t row)
@@ -65,39 +57,22 @@ static struct sb_slice severity_of(const struct cp_rows *rows, size_t row)
                : SB_SLICE_NONE;
 }
 
-static size_t format_time(const struct cp_rows *rows, size_t row, char text[SB_TIME_TEXT_MAX])
-{
-    return sb_time_format((sb_usec)cp_rows_usec(rows, row, COL_AT), 6, text);
-}
-
-static void add_number(struct sb_json *json, const char *name, const struct cp_rows *rows,
-                       size_t row, enum column column)
-{
-    if (cp_rows_is_null(rows, row, (int)column))
-        sb_json_add_null(json, name);
-    else
-        sb_json_add_i64(json, name, cp_rows_i64(rows, row, (int)column));
-}
-
 static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t row)
 {
-    char at[SB_TIME_TEXT_MAX];
-    size_t n = format_time(rows, row, at);
-
     sb_json_open_object(json);
-    sb_json_add_i64(json, "id", cp_rows_i64(rows, row, COL_ID));
-    sb_json_add_text(json, "at", sb_slice_make(at, n));
-    sb_json_add_text(json, "kind", cp_rows_bytes(rows, row, COL_KIND));
+    cp_cell_add_number(json, "id", rows, row, COL_ID);
+    cp_cell_add_time(json, "at", rows, row, COL_AT);
+    cp_cell_add_text(json, "kind", rows, row, COL_KIND);
     sb_json_add_text(json, "severity", severity_of(rows, row));
-    sb_json_add_text(json, "subject_kind", cp_rows_bytes(rows, row, COL_SUBJECT_KIND));
-    sb_json_add_text(json, "subject", cp_rows_bytes(rows, row, COL_SUBJECT));
-    sb_json_add_text(json, "text", cp_rows_bytes(rows, row, COL_TEXT));
+    cp_cell_add_text(json, "subject_kind", rows, row, COL_SUBJECT_KIND);
+    cp_cell_add_text(json, "subject", rows, row, COL_SUBJECT);
+    cp_cell_add_text(json, "text", rows, row, COL_TEXT);
     if (cp_rows_is_null(rows, row, COL_DETAIL))
         sb_json_add_null(json, "detail");
     else
         sb_json_add_raw(json, "detail", cp_rows_bytes(rows, row, COL_DETAIL));
-    add_number(json, "revision", rows, row, COL_REVISION);
-    add_number(json, "term", rows, row, COL_TERM);
+    cp_cell_add_number(json, "revision", rows, row, COL_REVISION);
+    cp_cell_add_number(json, "term", rows, row, COL_TERM);
     sb_json_add_bool(json, "is_told", cp_rows_bool(rows, row, COL_IS_TOLD));
     sb_json_close_object(json);
 }
@@ -106,32 +81,20 @@ static const char *const titles[] = {"id",           "at",      "kind",    "seve
                                      "subject_kind", "subject", "text",    "detail",
                                      "revision",     "term",    "is_told", NULL};
 
-static void put_number(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
-                       enum column column)
-{
-    if (cp_rows_is_null(rows, row, (int)column))
-        cp_csv_text(csv, SB_SLICE_NONE);
-    else
-        cp_csv_i64(csv, cp_rows_i64(rows, row, (int)column));
-}
-
 static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
                     struct sb_arena *arena)
 {
-    char at[SB_TIME_TEXT_MAX];
-    size_t n = format_time(rows, row, at);
-
     (void)arena;
-    cp_csv_i64(csv, cp_rows_i64(rows, row, COL_ID));
-    cp_csv_text(csv, sb_slice_make(at, n));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_KIND));
+    cp_cell_put_number(csv, rows, row, COL_ID);
+    cp_cell_put_time(csv, rows, row, COL_AT);
+    cp_cell_put_text(csv, rows, row, COL_KIND);
     cp_csv_text(csv, severity_of(rows, row));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_SUBJECT_KIND));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_SUBJECT));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_TEXT));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_DETAIL));
-    put_number(csv, rows, row, COL_REVISION);
-    put_number(csv, rows, row, COL_TERM);
+    cp_cell_put_text(csv, rows, row, COL_SUBJECT_KIND);
+    cp_cell_put_text(csv, rows, row, COL_SUBJECT);
+    cp_cell_put_text(csv, rows, row, COL_TEXT);
+    cp_cell_put_text(csv, rows, row, COL_DETAIL);
+    cp_cell_put_number(csv, rows, row, COL_REVISION);
+    cp_cell_put_number(csv, rows, row, COL_TERM);
     cp_csv_text(csv, sb_slice_of(cp_rows_bool(rows, row, COL_IS_TOLD) ? "true" : "false"));
 }
 

@@ -8,6 +8,7 @@
 #include "common/num.h"
 #include "common/timefmt.h"
 #include "controlplane/admin/call.h"
+#include "proto/country.h"
 #include "proto/vocabulary.h"
 
 static void complain(struct cp_call *call, const char *name, struct sb_slice value,
@@ -97,6 +98,51 @@ struct cp_param cp_filter_network(struct cp_call *call, const char *name)
         return CP_P_NULL;
     }
     return CP_P_TEXT(value);
+}
+
+/* --- areas ---------------------------------------------------------------------------- */
+
+/* The union as a region of its own, and its members. */
+static struct sb_slice add_union(struct sb_slice list, struct sb_arena *arena)
+{
+    char code[MSG_COUNTRY_CODE];
+
+    list = sb_arena_printf(arena, "%.*s,EU", SB_SLICE_ARGS(list));
+    for (int country = 0; country < MSG_COUNTRIES; country++) {
+        if (!msg_country_is_eu(country))
+            continue;
+        msg_country_format(country, code);
+        list = sb_arena_printf(arena, "%.*s,%s", SB_SLICE_ARGS(list), code);
+    }
+    return list;
+}
+
+struct cp_param cp_filter_area(struct cp_call *call, const char *name)
+{
+    struct sb_slice left = cp_call_param(call, name), list = SB_SLICE_NONE;
+    char code[MSG_COUNTRY_CODE];
+
+    if (left.p == NULL)
+        return CP_P_NULL;
+    for (;;) {
+        struct sb_slice word = sb_slice_make(left.p, sb_slice_find(left, ','));
+        int country = msg_country_parse(word);
+
+        if (sb_slice_eq_nocase(word, SB_SLICE_LIT("eu"))) {
+            list = add_union(list, call->arena);
+        } else if (country < 0) {
+            complain(call, name, word, "eu, and no country: DE, or DE,FR is");
+        } else {
+            msg_country_format(country, code);
+            list = sb_arena_printf(call->arena, "%.*s,%s", SB_SLICE_ARGS(list), code);
+        }
+        if (word.n == left.n)
+            break;
+        left = sb_slice_from(left, word.n + 1);
+    }
+    if (list.n == 0)
+        return CP_P_NULL;
+    return CP_P_TEXT(sb_arena_printf(call->arena, "{%.*s}", SB_SLICE_ARGS(sb_slice_from(list, 1))));
 }
 
 /* --- outcomes ------------------------------------------------------------------------ */

@@ -27,6 +27,9 @@ struct cp_param cp_filter_outcomes(struct cp_call *call, const char *name);
 struct cp_param cp_filter_role(struct cp_call *call, const char *name);
 /* An address or a network, for an operator of inet. */
 struct cp_param cp_filter_network(struct cp_call *call, const char *name);
+/* "eu", or countries with commas between, as text[] of the regions that lie in
+ * there, in capitals. */
+struct cp_param cp_filter_area(struct cp_call *call, const char *name);
 /* Adds bit to *with when the parameter is true, to *without when it is false. */
 void cp_filter_bit(struct cp_call *call, const char *name, unsigned bit, int64_t *with,
                    int64_t *without);

@@ -1,5 +1,5 @@
-/* controlplane/admin/flags.c - GET flags: what was believed about an endpoint on a
- * day, and why.
+/* controlplane/admin/flags.c - GET flags: what was believed about an endpoint, or
+ * about a provider and its endpoints, on a day, and why.
  *
  * The answer is read from the revisions: each object as it was after the last
  * revision of that moment, which is the "before" of the next change of it, or
@@ -7,6 +7,7 @@
  * "distillable" is the model's.
  */
 #include "controlplane/admin/call.h"
+#include "controlplane/admin/cell.h"
 #include "controlplane/admin/filter.h"
 #include "controlplane/admin/routes.h"
 
@@ -63,12 +64,59 @@ static const char sql[] =
     " FROM seen s, endpoint e, held h WHERE e.object IS NOT NULL GROUP BY s.at, s.revision, "
     "e.object";
 
+/* A provider ($1) and the endpoints that it had, each as its last change until
+ * then left it.  A claim without an endpoint is the provider's. */
+static const char provider_sql[] =
+    "WITH seen AS (SELECT at, (at AT TIME ZONE 'UTC')::date AS day,"
+    "   coalesce((SELECT max(revision) FROM revisions r WHERE r.at <= m.at), 0) AS revision"
+    "  FROM (SELECT coalesce($2::timestamptz, now()) AS at) m),"
+    " provider AS (SELECT c.after AS object FROM audit_changes c, seen s"
+    "  WHERE c.kind = 'providers' AND c.name = $1 AND c.revision <= s.revision"
+    "  ORDER BY c.revision DESC LIMIT 1),"
+    " endpoints AS (SELECT DISTINCT ON (c.name) c.name, c.after AS object"
+    "  FROM audit_changes c, seen s WHERE c.kind = 'endpoints' AND c.revision <= s.revision"
+    "  ORDER BY c.name, c.revision DESC),"
+    " held (endpoint, region, claim, said) AS ("
+    "  SELECT NULL, NULL, x.claim, p.object -> 'data_policy' -> x.claim"
+    "   FROM provider p, (VALUES ('zdr'), ('no_training')) AS x (claim)"
+    "  UNION ALL SELECT e.name, e.object ->> 'region', x.claim, coalesce(e.object -> x.claim,"
+    "    CASE WHEN x.claim <> 'eu_resident' THEN p.object -> 'data_policy' -> x.claim END)"
+    "   FROM endpoints e, provider p,"
+    "    (VALUES ('eu_resident'), ('zdr'), ('no_training')) AS x (claim)"
+    "   WHERE e.object ->> 'provider' = $1)"
+    " SELECT to_char(s.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), s.revision,"
+    "  p.object ->> 'headquarters', (SELECT json_agg(json_build_object("
+    "   'endpoint', h.endpoint, 'region', h.region, 'claim', h.claim,"
+    "   'value', CASE WHEN h.said IS NULL OR (h.said ->> 'expires_on')::date < s.day"
+    "     THEN 'unknown' ELSE h.said ->> 'value' END,"
+    "   'said', h.said -> 'value',"
+    "   'is_expired', coalesce((h.said ->> 'expires_on')::date < s.day, false),"
+    "   'evidence', h.said -> 'evidence', 'attested_by', h.said -> 'attested_by',"
+    "   'attested_on', h.said -> 'attested_on', 'expires_on', h.said -> 'expires_on')"
+    "   ORDER BY h.endpoint NULLS FIRST, h.claim) FROM held h)::text"
+    " FROM seen s, provider p WHERE p.object IS NOT NULL";
+
+static int reply(struct cp_call *call, const struct cp_rows *rows, bool is_endpoint)
+{
+    struct sb_json json;
+
+    cp_call_json(call, 200, &json);
+    sb_json_open_object(&json);
+    sb_json_add_text(&json, is_endpoint ? "endpoint" : "provider", call->args[0]);
+    cp_cell_add_text(&json, "at", rows, 0, 0);
+    cp_cell_add_number(&json, "revision", rows, 0, 1);
+    cp_cell_add_text(&json, is_endpoint ? "region" : "headquarters", rows, 0, 2);
+    cp_cell_add_raw(&json, "flags", rows, 0, 3);
+    sb_json_close_object(&json);
+    return cp_call_json_end(call, &json);
+}
+
 int cp_serve_flags(struct cp_call *call)
 {
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
     struct cp_param params[] = {CP_P_TEXT(call->args[0]), cp_filter_time(call, "at")};
+    bool is_endpoint = sb_slice_find(call->args[0], '@') < call->args[0].n;
     struct msg_version head;
-    struct sb_json json;
     int rc = cp_call_check(call);
 
     if (rc == SB_OK)
@@ -77,22 +125,12 @@ int cp_serve_flags(struct cp_call *call)
         rc = cp_store_head(call->store, &head);
     if (rc != SB_OK)
         return rc;
-    rc = cp_db_query(cp_store_db(call->store), sql, params, SB_ARRAY_LEN(params), &rows);
+    rc = cp_db_query(cp_store_db(call->store), is_endpoint ? sql : provider_sql, params,
+                     SB_ARRAY_LEN(params), &rows);
     if (rc != SB_OK)
         return cp_stores_failure(call->store, rc, &call->err);
     if (cp_rows_count(rows) == 0)
-        return sb_err_set(&call->err, SB_ENOENT, "there is no endpoint '%.*s' at that time",
-                          SB_SLICE_ARGS(call->args[0]));
-    cp_call_json(call, 200, &json);
-    sb_json_open_object(&json);
-    sb_json_add_text(&json, "endpoint", call->args[0]);
-    sb_json_add_text(&json, "at", cp_rows_bytes(rows, 0, 0));
-    sb_json_add_i64(&json, "revision", cp_rows_i64(rows, 0, 1));
-    if (cp_rows_is_null(rows, 0, 2))
-        sb_json_add_null(&json, "region");
-    else
-        sb_json_add_text(&json, "region", cp_rows_bytes(rows, 0, 2));
-    sb_json_add_raw(&json, "flags", cp_rows_bytes(rows, 0, 3));
-    sb_json_close_object(&json);
-    return cp_call_json_end(call, &json);
+        return sb_err_set(&call->err, SB_ENOENT, "there is no %s '%.*s' at that time",
+                          is_endpoint ? "endpoint" : "provider", SB_SLICE_ARGS(call->args[0]));
+    return reply(call, rows, is_endpoint);
 }

@@ -121,6 +121,7 @@ static void add_responses(struct sb_json *json, const struct cp_route *route,
         [CP_ANSWER_OBJECT] = "Object",
         [CP_ANSWER_LIST] = "List",
         [CP_ANSWER_CHANGE] = "Change",
+        [CP_ANSWER_REPORT] = "Object",
     };
 
     sb_json_add_object(json, "responses");
@@ -132,6 +133,10 @@ static void add_responses(struct sb_json *json, const struct cp_route *route,
         sb_json_close_object(json);
     } else {
         add_media(json, "application/json", schemas[route->answer], arena);
+        if (route->answer == CP_ANSWER_REPORT) {
+            sb_json_add_object(json, "text/html");
+            sb_json_close_object(json);
+        }
     }
     sb_json_close_object(json);
     sb_json_close_object(json);

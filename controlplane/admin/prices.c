@@ -2,6 +2,7 @@
  * to cost. */
 #include "common/timefmt.h"
 #include "controlplane/admin/call.h"
+#include "controlplane/admin/cell.h"
 #include "controlplane/admin/csv.h"
 #include "controlplane/admin/filter.h"
 #include "controlplane/admin/routes.h"
@@ -19,15 +20,10 @@ static const char sql[] =
     " ORDER BY at DESC, endpoint DESC LIMIT $7";
 enum { N_FILTERS = 4, N_CURSOR = 2 };
 
-static size_t format_time(const struct cp_rows *rows, size_t row, char text[SB_TIME_TEXT_MAX])
-{
-    return sb_time_format((sb_usec)cp_rows_usec(rows, row, COL_AT), 6, text);
-}
-
 static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struct sb_arena *arena)
 {
     char at[SB_TIME_TEXT_MAX];
-    size_t n = format_time(rows, row, at);
+    size_t n = cp_cell_time(rows, row, COL_AT, at);
 
     return sb_arena_printf(arena, "%.*s~%.*s", (int)n, at,
                            SB_SLICE_ARGS(cp_rows_bytes(rows, row, COL_ENDPOINT)));
@@ -35,41 +31,27 @@ static struct sb_slice make_cursor(const struct cp_rows *rows, size_t row, struc
 
 static int read_cursor(struct sb_slice cursor, struct cp_param *params)
 {
-    struct sb_slice at = sb_slice_make(cursor.p, sb_slice_find(cursor, '~'));
-    sb_usec wall;
+    struct sb_slice at = cp_cell_take_part(&cursor);
 
     params[0] = params[1] = CP_P_NULL;
-    if (cursor.n == 0)
+    if (at.n == 0)
         return SB_OK;
-    if (at.n == cursor.n || sb_time_parse(at, &wall) != SB_OK)
+    if (cursor.p == NULL || !cp_cell_read_time(at, &params[0]))
         return SB_EINVAL;
-    params[0] = CP_P_TEXT(at);
-    params[1] = CP_P_TEXT(sb_slice_from(cursor, at.n + 1));
+    params[1] = CP_P_TEXT(cursor);
     return SB_OK;
-}
-
-static void add_object(struct sb_json *json, const char *name, const struct cp_rows *rows,
-                       size_t row, enum column column)
-{
-    if (cp_rows_is_null(rows, row, (int)column))
-        sb_json_add_null(json, name);
-    else
-        sb_json_add_raw(json, name, cp_rows_bytes(rows, row, (int)column));
 }
 
 static void put_json(struct sb_json *json, const struct cp_rows *rows, size_t row)
 {
-    char at[SB_TIME_TEXT_MAX];
-    size_t n = format_time(rows, row, at);
-
     sb_json_open_object(json);
-    sb_json_add_text(json, "at", sb_slice_make(at, n));
-    sb_json_add_text(json, "endpoint", cp_rows_bytes(rows, row, COL_ENDPOINT));
-    sb_json_add_i64(json, "revision", cp_rows_i64(rows, row, COL_REVISION));
-    sb_json_add_text(json, "author", cp_rows_bytes(rows, row, COL_AUTHOR));
-    sb_json_add_text(json, "verdict", cp_rows_bytes(rows, row, COL_VERDICT));
-    add_object(json, "before", rows, row, COL_BEFORE);
-    add_object(json, "after", rows, row, COL_AFTER);
+    cp_cell_add_time(json, "at", rows, row, COL_AT);
+    cp_cell_add_text(json, "endpoint", rows, row, COL_ENDPOINT);
+    cp_cell_add_number(json, "revision", rows, row, COL_REVISION);
+    cp_cell_add_text(json, "author", rows, row, COL_AUTHOR);
+    cp_cell_add_text(json, "verdict", rows, row, COL_VERDICT);
+    cp_cell_add_raw(json, "before", rows, row, COL_BEFORE);
+    cp_cell_add_raw(json, "after", rows, row, COL_AFTER);
     sb_json_close_object(json);
 }
 
@@ -79,17 +61,14 @@ static const char *const titles[] = {"at",      "endpoint", "revision", "author"
 static void put_csv(struct cp_csv *csv, const struct cp_rows *rows, size_t row,
                     struct sb_arena *arena)
 {
-    char at[SB_TIME_TEXT_MAX];
-    size_t n = format_time(rows, row, at);
-
     (void)arena;
-    cp_csv_text(csv, sb_slice_make(at, n));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_ENDPOINT));
-    cp_csv_i64(csv, cp_rows_i64(rows, row, COL_REVISION));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_AUTHOR));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_VERDICT));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_BEFORE));
-    cp_csv_text(csv, cp_rows_bytes(rows, row, COL_AFTER));
+    cp_cell_put_time(csv, rows, row, COL_AT);
+    cp_cell_put_text(csv, rows, row, COL_ENDPOINT);
+    cp_cell_put_number(csv, rows, row, COL_REVISION);
+    cp_cell_put_text(csv, rows, row, COL_AUTHOR);
+    cp_cell_put_text(csv, rows, row, COL_VERDICT);
+    cp_cell_put_text(csv, rows, row, COL_BEFORE);
+    cp_cell_put_text(csv, rows, row, COL_AFTER);
 }
 
 static const struct cp_view view = {

@@ -67,11 +67,17 @@ static const struct cp_route_param audit_requests_params[] = {
     {"generation_id", CP_PARAM_OF_TEXT, "the one request", NULL},
     {"zdr", CP_PARAM_OF_FLAG, "whether zero data retention was demanded", NULL},
     {"residency", CP_PARAM_OF_TEXT, "that was demanded: eu, or a country", NULL},
+    {"no_training", CP_PARAM_OF_FLAG, "whether it was demanded", NULL},
     {"distillable", CP_PARAM_OF_FLAG, "whether it was demanded", NULL},
+    {"left", CP_PARAM_OF_TEXT,
+     "served outside of eu, or of countries (DE,FR), or tried there on the way", NULL},
+    {"evidence", CP_PARAM_OF_TEXT, "that was held for what they demanded: its text", NULL},
+    {"evidence_withdrawn", CP_PARAM_OF_FLAG, "whether that was taken back later", NULL},
     {"min_cost", CP_PARAM_OF_TEXT, "USD at least", NULL},
     {"client", CP_PARAM_OF_TEXT, "address of the client, or a network: 192.0.2.0/24", NULL},
     NO_MORE_PARAMS,
 };
+static const char *const flag_names[] = {"eu_resident", "zdr", "no_training", "distillable", NULL};
 static const char *const role_choices[] = {
 #define X(name, label, has) label,
     CP_ROLE_MAP(X)
@@ -84,6 +90,7 @@ static const struct cp_route_param audit_changes_params[] = {
     {"client", CP_PARAM_OF_TEXT, "address it came from, or a network: 192.0.2.0/24", NULL},
     {"kind", CP_PARAM_OF_TEXT, "of the object", NULL},
     {"name", CP_PARAM_OF_TEXT, "of the object", NULL},
+    {"flag", CP_PARAM_OF_TEXT, "only changes of this claim", flag_names},
     {"revision", CP_PARAM_OF_NUMBER, "the one that changed it", NULL},
     NO_MORE_PARAMS,
 };
@@ -106,6 +113,15 @@ static const struct cp_route_param proof_params[] = {
 static const struct cp_route_param consistency_params[] = {
     {"from", CP_PARAM_OF_NUMBER, "size of the older tree", NULL},
     {"to", CP_PARAM_OF_NUMBER, "size of the newer one", NULL},
+    NO_MORE_PARAMS,
+};
+static const struct cp_route_param report_params[] = {
+    {"claim", CP_PARAM_OF_TEXT,
+     "residency, residency:eu, residency:DE,FR, zdr, no_training or distillable", NULL},
+    {"from", CP_PARAM_OF_TIME, "first day, UTC: 2026-01-31 (default: 30 days before to)", NULL},
+    {"to", CP_PARAM_OF_TIME, "first day after (default: tomorrow)", NULL},
+    {"format", CP_PARAM_OF_TEXT, "html is a page to read and to print", cp_report_formats},
+    {"recount", CP_PARAM_OF_FLAG, "also read every row again, and say what differs", NULL},
     NO_MORE_PARAMS,
 };
 static const char *const probe_kinds[] = {"completion", "embedding", "models", NULL};
@@ -299,7 +315,7 @@ const struct cp_route cp_routes[] = {
      .params = flags_params,
      .answer = CP_ANSWER_OBJECT,
      .id = "get_flags",
-     .summary = "What was believed about an endpoint at some time, and why"},
+     .summary = "What was believed about an endpoint, or a provider, at some time, and why"},
     {.method = "GET",
      .path = V1 "probes",
      .serve = cp_serve_probes,
@@ -389,6 +405,14 @@ const struct cp_route cp_routes[] = {
      .answer = CP_ANSWER_OBJECT,
      .id = "get_consistency",
      .summary = "That the log of one size continues the log of another: the consistency proof"},
+    {.method = "GET",
+     .path = V1 "compliance/report",
+     .serve = cp_serve_report,
+     .needs = CP_MAY_READ_AUDIT,
+     .params = report_params,
+     .answer = CP_ANSWER_REPORT,
+     .id = "compliance_report",
+     .summary = "What was demanded, who served it on what evidence, and each violation"},
     {.method = "GET",
      .path = V1 "audit/actions",
      .serve = cp_serve_audit_actions,

@@ -41,6 +41,7 @@ enum cp_route_answer {
     CP_ANSWER_LIST,   /* {"data", "next_cursor"} */
     CP_ANSWER_CHANGE, /* what a change did */
     CP_ANSWER_TEXT,
+    CP_ANSWER_REPORT, /* some JSON object, or a page */
 };
 
 struct cp_route {
@@ -97,6 +98,9 @@ cp_serve_cb cp_serve_audit_log;
 /* audit_proofs.c */
 cp_serve_cb cp_serve_checkpoints, cp_serve_latest_checkpoint, cp_serve_edge, cp_serve_proof,
     cp_serve_consistency;
+/* report.c */
+cp_serve_cb cp_serve_report;
+extern const char *const cp_report_formats[]; /* NULL at the end */
 /* audit_actions.c */
 cp_serve_cb cp_serve_audit_actions;
 /* tokens.c */

@@ -8,7 +8,15 @@
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/csv.h"
 
-enum { PAGE = 100, STREAMED_PAGE = 500, LINES_MAX = 64 << 20, ARENA_BYTES = 16 * 1024 };
+enum {
+    PAGE = 100,
+    /* Rows of a stream at once: the first ones soon, later ones with less work
+     * for the planner, which looks at every partition anew. */
+    STREAMED_FIRST = 500,
+    STREAMED_MOST = 4000,
+    LINES_MAX = 64 << 20,
+    ARENA_BYTES = 16 * 1024,
+};
 
 enum format { FORMAT_JSON, FORMAT_CSV, FORMAT_NDJSON };
 const char *const cp_view_formats[] = {"json", "csv", "ndjson", NULL};
@@ -21,6 +29,7 @@ struct reading {
     struct cp_param params[CP_VIEW_PARAMS_MAX];
     enum format format;
     uint64_t left; /* rows that are still wanted */
+    uint64_t at_once;
     bool is_over;
     /* The cursor's texts, of the page before and of the next one. */
     struct sb_arena *page_arena;
@@ -126,7 +135,7 @@ static int advance(struct reading *reading, const struct cp_rows *rows)
 
 static int read_on(struct reading *reading, struct sb_buf *out, struct sb_errmsg *err)
 {
-    uint64_t limit = reading->left < STREAMED_PAGE ? reading->left : STREAMED_PAGE;
+    uint64_t limit = reading->left < reading->at_once ? reading->left : reading->at_once;
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
     struct cp_store *store = NULL;
     size_t n;
@@ -139,6 +148,7 @@ static int read_on(struct reading *reading, struct sb_buf *out, struct sb_errmsg
         return rc;
     n = cp_rows_count(rows);
     reading->left -= n;
+    reading->at_once = 2 * limit < STREAMED_MOST ? 2 * limit : STREAMED_MOST;
     reading->is_over = n < limit || reading->left == 0;
     if (n > 0)
         rc = put_lines(reading, rows, out);
@@ -221,6 +231,7 @@ int cp_view_reply(struct cp_call *call, const struct cp_view *view, const struct
     SB_BUG_ON(view->n_filters + view->n_cursor >= CP_VIEW_PARAMS_MAX);
     reading->view = view;
     reading->stores = call->world->stores;
+    reading->at_once = STREAMED_FIRST;
     memcpy(reading->params, filters, view->n_filters * sizeof(*filters));
     reading->format = read_format(call);
     is_page = reading->format == FORMAT_JSON;

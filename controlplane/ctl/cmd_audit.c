@@ -27,6 +27,18 @@ static const struct ctl_field request_fields[] = {
     {"COST $", "cost", CTL_SHOW_DECIMAL, false},
     {"GENERATION", "generation_id", CTL_SHOW_TEXT, true},
 };
+/* What they were served on. */
+static const struct ctl_field evidence_fields[] = {
+    {"RECEIVED (UTC)", "received_at", CTL_SHOW_TIME, false},
+    {"KEY", "key", CTL_SHOW_NAME, false},
+    {"PROVIDER", "provider", CTL_SHOW_TEXT, false},
+    {"ENDPOINT", "endpoint", CTL_SHOW_TEXT, false},
+    {"REGION", "region", CTL_SHOW_TEXT, false},
+    {"EVIDENCE HELD", "evidence", CTL_SHOW_EVIDENCE, true},
+    {"REVISION", "revision", CTL_SHOW_VERSION, false},
+    {"OUTCOME", "outcome", CTL_SHOW_STATE, false},
+    {"GENERATION", "generation_id", CTL_SHOW_TEXT, true},
+};
 static const struct ctl_field change_fields[] = {
     {"REVISION", "revision", CTL_SHOW_VERSION, false},
     {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},
@@ -40,6 +52,18 @@ static const struct ctl_field change_fields[] = {
     {"NOTE", "note", CTL_SHOW_TEXT, true},
 };
 
+/* Of one flag. */
+static const struct ctl_field flag_fields[] = {
+    {"REVISION", "revision", CTL_SHOW_VERSION, false},
+    {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},
+    {"WHO", "author", CTL_SHOW_NAME, false},
+    {"NAME", "name", CTL_SHOW_TEXT, true},
+    {"WAS", "flag.before.value", CTL_SHOW_TEXT, false},
+    {"IS", "flag.after.value", CTL_SHOW_TEXT, false},
+    {"EVIDENCE", "flag.after.evidence", CTL_SHOW_TEXT, true},
+    {"EXPIRES", "flag.after.expires_on", CTL_SHOW_TEXT, false},
+    {"NOTE", "note", CTL_SHOW_TEXT, true},
+};
 static const struct ctl_field action_fields[] = {
     {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},  {"WHO", "author", CTL_SHOW_NAME, false},
     {"AS", "role", CTL_SHOW_TEXT, false},        {"FROM", "address", CTL_SHOW_TEXT, false},
@@ -188,27 +212,35 @@ static int list(struct ctl *ctl, const char *path, struct ctl_query *query,
 
 int ctl_run_audit_query(struct ctl *ctl)
 {
-    static const char *const names[] = {
-        "key", "model",     "provider",    "endpoint", "region", "outcome", "generation-id",
-        "zdr", "residency", "distillable", "min-cost", "client", NULL};
+    static const char *const names[] = {"key",       "model",       "provider",      "endpoint",
+                                        "region",    "outcome",     "generation-id", "zdr",
+                                        "residency", "no-training", "distillable",   "left",
+                                        "evidence",  "min-cost",    "client",        NULL};
     struct ctl_query query = {.ctl = ctl};
     int status = make_query(&query, names);
 
-    return status == CTL_DONE ? list(ctl, "/admin/v1/audit/requests", &query, request_fields,
-                                     SB_ARRAY_LEN(request_fields))
-                              : status;
+    ctl_query_add_switch(&query, "evidence-withdrawn", "evidence_withdrawn");
+    if (status != CTL_DONE)
+        return status;
+    if (ctl_flag(ctl, "evidence") != NULL || ctl_has(ctl, "evidence-withdrawn"))
+        return list(ctl, "/admin/v1/audit/requests", &query, evidence_fields,
+                    SB_ARRAY_LEN(evidence_fields));
+    return list(ctl, "/admin/v1/audit/requests", &query, request_fields,
+                SB_ARRAY_LEN(request_fields));
 }
 
 int ctl_run_audit_changes(struct ctl *ctl)
 {
-    static const char *const names[] = {"author", "role",     "client", "kind",
-                                        "name",   "revision", NULL};
+    static const char *const names[] = {"author", "role", "client",   "kind",
+                                        "name",   "flag", "revision", NULL};
     struct ctl_query query = {.ctl = ctl};
     int status = make_query(&query, names);
 
-    return status == CTL_DONE ? list(ctl, "/admin/v1/audit/changes", &query, change_fields,
-                                     SB_ARRAY_LEN(change_fields))
-                              : status;
+    if (status != CTL_DONE)
+        return status;
+    if (ctl_flag(ctl, "flag") != NULL)
+        return list(ctl, "/admin/v1/audit/changes", &query, flag_fields, SB_ARRAY_LEN(flag_fields));
+    return list(ctl, "/admin/v1/audit/changes", &query, change_fields, SB_ARRAY_LEN(change_fields));
 }
 
 int ctl_run_audit_actions(struct ctl *ctl)

@@ -52,6 +52,29 @@ static void show_flags(struct ctl *ctl, yyjson_val *answer)
     ctl_print_table(ctl, table);
 }
 
+/* Of a provider: its own claims, then those of its endpoints. */
+static void show_provider(struct ctl *ctl, yyjson_val *answer)
+{
+    static const struct ctl_field fields[] = {
+        {"ENDPOINT", "endpoint", CTL_SHOW_NAME, true},
+        {"REGION", "region", CTL_SHOW_TEXT, false},
+        {"CLAIM", "claim", CTL_SHOW_TEXT, false},
+        {"COUNTS AS", "value", CTL_SHOW_STATE, false},
+        {"SAID", "said", CTL_SHOW_TEXT, false},
+        {"EVIDENCE", "evidence", CTL_SHOW_TEXT, true},
+        {"EXPIRES", "expires_on", CTL_SHOW_TEXT, false},
+        {"ATTESTED BY", "attested_by", CTL_SHOW_TEXT, false},
+    };
+    struct sb_slice when = ctl_words(ctl->arena, ctl_member(answer, "at"), CTL_SHOW_TIME, 0);
+    struct sb_slice country = ctl_member_text(answer, "headquarters");
+
+    ctl_print_styled(ctl, CTL_NAME, ctl_member_text(answer, "provider"));
+    ctl_print(ctl, " at %.*s UTC, revision %llu, headquarters %.*s\n\n", SB_SLICE_ARGS(when),
+              (unsigned long long)yyjson_get_uint(ctl_member(answer, "revision")),
+              SB_SLICE_ARGS(country.n > 0 ? country : SB_SLICE_LIT("not known")));
+    ctl_show_list(ctl, ctl_member(answer, "flags"), fields, SB_ARRAY_LEN(fields), "");
+}
+
 int ctl_run_flags(struct ctl *ctl)
 {
     struct ctl_query query = {.ctl = ctl};
@@ -76,6 +99,8 @@ int ctl_run_flags(struct ctl *ctl)
         return status;
     if (ctl->format != CTL_AS_TABLE)
         ctl_print_value(ctl, answer);
+    else if (ctl_member(answer, "provider") != NULL)
+        show_provider(ctl, answer);
     else
         show_flags(ctl, answer);
     return CTL_DONE;

@@ -131,7 +131,11 @@ static const struct ctl_flag audit_query_flags[] = {
     {"generation-id", 0, "ID", "the one request"},
     {"zdr", 0, "true|false", "whether zero data retention was demanded"},
     {"residency", 0, "WHERE", "that was demanded: eu, or a country"},
+    {"no-training", 0, "true|false", "whether it was demanded"},
     {"distillable", 0, "true|false", "whether it was demanded"},
+    {"left", 0, "WHERE", "served or tried outside of: eu, or countries (DE,FR)"},
+    {"evidence", 0, "TEXT", "that was held for what they demanded"},
+    {"evidence-withdrawn", 0, NULL, "only those for which it was taken back later"},
     {"min-cost", 0, "USD", "that it cost at least"},
     {"client", 0, "NETWORK", "that it came from: 192.0.2.7, 10.0.0.0/8"},
     LIST_FLAGS,
@@ -144,6 +148,7 @@ static const struct ctl_flag audit_changes_flags[] = {
     {"client", 0, "NETWORK", "that it came from: 192.0.2.7, 10.0.0.0/8"},
     {"kind", 0, "KIND", "of the object"},
     {"name", 0, "NAME", "of the object"},
+    {"flag", 0, "CLAIM", "only changes of it: eu_resident, zdr, no_training, distillable"},
     {"revision", 0, "N", "that changed it"},
     LIST_FLAGS,
     NO_MORE_FLAGS,
@@ -195,6 +200,14 @@ static const struct ctl_flag prices_flags[] = {
     {"endpoint", 0, "MODEL@TAG", "whose prices"},
     {"verdict", 0, "WORD", "applied, reported or held"},
     LIST_FLAGS,
+    NO_MORE_FLAGS,
+};
+
+static const struct ctl_flag report_flags[] = {
+    {"from", 0, "DAY", "the first one, UTC: 2026-01-31, or 30d (ago); default: 30 days before to"},
+    {"to", 0, "DAY", "the first one after (default: tomorrow)"},
+    {"recount", 0, NULL, "also read every record again, and say what differs"},
+    {"html", 0, "FILE", "write a page that prints well, instead of showing it"},
     NO_MORE_FLAGS,
 };
 
@@ -252,7 +265,8 @@ const struct ctl_command ctl_commands[] = {
     {"tables", "", 0, 0, tables_flags, "what is measured of each endpoint", NULL, ctl_run_tables},
     {"events", "", 0, 0, events_flags, "outages, evidence that ends, prices: newest first", NULL,
      ctl_run_events},
-    {"flags", "MODEL@TAG", 1, 1, flags_flags, "what was believed about an endpoint, and why",
+    {"flags", "MODEL@TAG|PROVIDER", 1, 1, flags_flags,
+     "what was believed about an endpoint or a provider, and why",
      "For each claim: what it counts as in routing, what was said, the evidence, and who changed "
      "it\nlast.  Evidence that had expired by then counts as unknown.\n",
      ctl_run_flags},
@@ -304,6 +318,11 @@ const struct ctl_command ctl_commands[] = {
      "FILE is what GET /v1/generation/{id}/receipt gave, or the head of an answer with a promise.\n"
      "Nobody is asked.  Exit status 1: something is not proven.\n",
      ctl_run_receipt_verify},
+    {"report", "CLAIM", 1, 1, report_flags, "what was demanded, and how it was kept to",
+     "CLAIM is residency:eu, residency:DE,FR, residency (all of them), zdr, no_training or\n"
+     "distillable.  Shows which endpoints served on what evidence, what was refused, and each\n"
+     "violation.  Exit status 1: there are violations, or a recount differs.\n",
+     ctl_run_report},
     {"keyring new", "FILE", 1, 1, no_flags, "make a keyring: keys that seal credentials", NULL,
      ctl_run_keyring_new},
     {"keyring rotate", "FILE", 1, 1, no_flags, "put a new sealing key in front of the others",
@@ -319,4 +338,4 @@ const struct ctl_command ctl_commands[] = {
 };
 const size_t ctl_commands_n = SB_ARRAY_LEN(ctl_commands);
 
-const char *const ctl_commands_planned[] = {"report", NULL};
+const char *const ctl_commands_planned[] = {NULL};

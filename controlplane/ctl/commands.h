@@ -38,6 +38,8 @@ ctl_run_cb ctl_run_audit_query, ctl_run_audit_changes, ctl_run_audit_actions, ct
 ctl_run_cb ctl_run_flags;
 /* cmd_receipt.c */
 ctl_run_cb ctl_run_receipt_verify;
+/* cmd_report.c */
+ctl_run_cb ctl_run_report;
 /* cmd_files.c */
 ctl_run_cb ctl_run_keyring_new, ctl_run_keyring_rotate, ctl_run_buskey_new, ctl_run_log_key_new,
     ctl_run_log_key_show;

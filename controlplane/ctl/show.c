@@ -128,6 +128,21 @@ static struct sb_slice time_words(struct sb_arena *arena, yyjson_val *value, boo
     return sb_arena_dup(arena, sb_slice_make(text, n - 1)); /* all are UTC */
 }
 
+static struct sb_slice evidence_words(struct sb_arena *arena, yyjson_val *list)
+{
+    yyjson_arr_iter iter = yyjson_arr_iter_with(list);
+    struct sb_slice words = SB_SLICE_NONE;
+    yyjson_val *one;
+
+    while ((one = yyjson_arr_iter_next(&iter)) != NULL)
+        words = sb_arena_printf(arena, "%.*s%s%.*s %.*s: %.*s", SB_SLICE_ARGS(words),
+                                words.n > 0 ? "; " : "",
+                                SB_SLICE_ARGS(sb_json_text(yyjson_obj_get(one, "claim"))),
+                                SB_SLICE_ARGS(sb_json_text(yyjson_obj_get(one, "value"))),
+                                SB_SLICE_ARGS(sb_json_text(yyjson_obj_get(one, "evidence"))));
+    return words;
+}
+
 struct sb_slice ctl_words(struct sb_arena *arena, yyjson_val *value, enum ctl_show show,
                           sb_usec now)
 {
@@ -161,6 +176,8 @@ struct sb_slice ctl_words(struct sb_arena *arena, yyjson_val *value, enum ctl_sh
         return time_words(arena, value, show == CTL_SHOW_AGE, now);
     case CTL_SHOW_CLAIM:
         return scalar_words(arena, yyjson_is_obj(value) ? yyjson_obj_get(value, "value") : value);
+    case CTL_SHOW_EVIDENCE:
+        return evidence_words(arena, value);
     case CTL_SHOW_VERSION:
         return scalar_words(arena,
                             yyjson_is_obj(value) ? yyjson_obj_get(value, "revision") : value);
@@ -215,6 +232,7 @@ static enum ctl_style style_of(enum ctl_show show, struct sb_slice words)
     case CTL_SHOW_TIME:
         return CTL_DIM;
     case CTL_SHOW_TEXT:
+    case CTL_SHOW_EVIDENCE:
     case CTL_SHOW_COUNT:
     case CTL_SHOW_LENGTH:
     case CTL_SHOW_BYTES:

@@ -10,22 +10,23 @@ struct ctl;
 struct sb_arena;
 
 enum ctl_show {
-    CTL_SHOW_TEXT,    /* scalars as they are, lists with commas */
-    CTL_SHOW_NAME,    /* as text, in the colour of names */
-    CTL_SHOW_COUNT,   /* 1234567 as 1 234 567 */
-    CTL_SHOW_LENGTH,  /* of a list */
-    CTL_SHOW_BYTES,   /* 1.5 MiB */
-    CTL_SHOW_MSEC,    /* 850 ms, 1.2 s */
-    CTL_SHOW_PERCENT, /* parts of one: 99.95 % */
-    CTL_SHOW_DECIMAL, /* an exact decimal, to the right */
-    CTL_SHOW_RATE,    /* 84.3 */
-    CTL_SHOW_TIME,    /* 2026-01-02 03:04:05 */
-    CTL_SHOW_AGE,     /* of a time: 3 min ago */
-    CTL_SHOW_CLAIM,   /* {value, evidence}: yes, no, unknown */
-    CTL_SHOW_VERSION, /* {epoch, revision}: the revision */
-    CTL_SHOW_STATE,   /* a word that is good, worrying or bad */
-    CTL_SHOW_FLAG,    /* true: yes; false: nothing */
-    CTL_SHOW_NEAR,    /* a date that is to be warned of */
+    CTL_SHOW_TEXT,     /* scalars as they are, lists with commas */
+    CTL_SHOW_NAME,     /* as text, in the colour of names */
+    CTL_SHOW_COUNT,    /* 1234567 as 1 234 567 */
+    CTL_SHOW_LENGTH,   /* of a list */
+    CTL_SHOW_BYTES,    /* 1.5 MiB */
+    CTL_SHOW_MSEC,     /* 850 ms, 1.2 s */
+    CTL_SHOW_PERCENT,  /* parts of one: 99.95 % */
+    CTL_SHOW_DECIMAL,  /* an exact decimal, to the right */
+    CTL_SHOW_RATE,     /* 84.3 */
+    CTL_SHOW_TIME,     /* 2026-01-02 03:04:05 */
+    CTL_SHOW_AGE,      /* of a time: 3 min ago */
+    CTL_SHOW_CLAIM,    /* {value, evidence}: yes, no, unknown */
+    CTL_SHOW_EVIDENCE, /* list of {claim, value, evidence}: "zdr yes: contract" */
+    CTL_SHOW_VERSION,  /* {epoch, revision}: the revision */
+    CTL_SHOW_STATE,    /* a word that is good, worrying or bad */
+    CTL_SHOW_FLAG,     /* true: yes; false: nothing */
+    CTL_SHOW_NEAR,     /* a date that is to be warned of */
 };
 
 struct ctl_field {

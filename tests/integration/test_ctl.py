@@ -244,7 +244,7 @@ def test_requests_are_found_in_the_records(site, control, worker, sim):
     (["status", "--url", "http://", "--token", "t"], "--url 'http://' is no address"),
     (["status", "--url", "https://:80", "--token", "t"], "--url 'https://:80' is no address"),
     (["audit", "prove"], "audit prove wants ID"),
-    (["report", "residency:eu", "--from", "7d"], "'report' is not part of this release; NEWS.md"),
+    (["report", "zdr", "--from", "soon", "--token", "t"], "--from soon is no day: 2026-01-31"),
     ([], "a command is missing; --help shows all"),
 ])
 def test_wrong_usage_is_2_and_says_what_was_meant(words, complaint):

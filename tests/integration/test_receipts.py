@@ -232,6 +232,24 @@ def test_every_part_that_is_changed_is_found(place):
     assert done.returncode == 1 and "is not what was recorded" in done.stdout
 
 
+def test_a_worker_may_digest_only_what_receipts_are_asked_for(site, sim):
+    place = Place(site, sim, "--digests", "receipts")
+    place.certified()
+    body, asked = place.post(headers=ASK)
+    (row,) = wait_until(lambda: place.site.database.rows(
+        "SELECT salt, request_digest, response_digest FROM audit_requests WHERE generation = %s",
+        asked.headers["X-Generation-Id"]), "the record is stored")
+    salt, request, response = (bytes(value) for value in row)
+    assert request.hex() == proof.digest(salt.hex(), body)
+    assert response.hex() == proof.digest(salt.hex(), asked.content)
+    _, silent = place.post()
+    (row,) = wait_until(lambda: place.site.database.rows(
+        "SELECT salt, request_digest, response_digest FROM audit_requests WHERE generation = %s",
+        silent.headers["X-Generation-Id"]), "the record is stored")
+    assert len(row[0]) == 16 and row[1:] == (None, None)
+    assert place.receipt(silent).status_code == 200
+
+
 def test_another_key_proves_nothing(place):
     body, answer = place.post(headers=ASK)
     receipt = place.receipt(answer).json()

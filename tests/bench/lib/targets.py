@@ -220,6 +220,7 @@ class Switchboard(Target):
     PostgreSQL run on the core of the load and are shown beside."""
 
     name = "switchboard"
+    settings = {}  # of all its programs, beyond what deploy/up says
     programs = ("switchboard-worker", "switchboard-control", "switchboardctl")
 
     def missing(self):
@@ -250,7 +251,7 @@ class Switchboard(Target):
         return {"version": 1, "providers": providers, "models": models, "endpoints": endpoints}
 
     def start(self):
-        self.home = self.world.folder / "switchboard"
+        self.home = self.world.folder / self.name
         self.home.mkdir(exist_ok=True)
         port, admin, status = procs.free_ports(3)
         self.port = port
@@ -261,7 +262,7 @@ class Switchboard(Target):
              "--admin-port", str(admin), "--status-port", str(status), "--workers", "1",
              "--catalog", str(catalog), "--no-install", "--no-build"],
             capture_output=True, text=True, timeout=300, check=False,
-            preexec_fn=lambda: os.sched_setaffinity(0, {self.world.load_core}))
+            env={**os.environ, **self.settings}, preexec_fn=lambda: os.sched_setaffinity(0, {self.world.load_core}))
         if done.returncode != 0:
             raise Failure(f"deploy/up failed: {done.stderr.strip()[-600:]}")
         self.key = (self.home / "demo.key").read_text().strip()
@@ -284,7 +285,8 @@ class Switchboard(Target):
         procs.until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), "the worker's end", 60)
         command = (self.home / "pids" / "workers.args").read_text().split()
         self.process = procs.start([*self.prefix, *command], self.world.proxy_core,
-                                   self.home / "log" / "workers.log")
+                                   self.home / "log" / "workers.log",
+                                   env={**os.environ, **self.settings})
         self.supervisor = self.process.pid
         procs.until(lambda: procs.answers(f"http://127.0.0.1:{status}/readyz"),
                     "the worker under valgrind", 120)
@@ -301,20 +303,27 @@ class Switchboard(Target):
 
     def stop(self):
         super().stop()
-        if (self.world.folder / "switchboard").exists():
-            subprocess.run([str(ROOT / "deploy" / "down"), "--home",
-                            str(self.world.folder / "switchboard")], capture_output=True,
-                           timeout=120, check=False)
+        home = self.world.folder / self.name
+        if home.exists():
+            subprocess.run([str(ROOT / "deploy" / "down"), "--home", str(home)],
+                           capture_output=True, timeout=120, check=False)
             self.remove_links()
-            shutil.rmtree(self.world.folder / "switchboard", ignore_errors=True)
+            shutil.rmtree(home, ignore_errors=True)
 
     def remove_links(self):
         """deploy/up puts pg and run elsewhere when it has to, behind links."""
         for name in ("pg", "run"):
-            link = self.world.folder / "switchboard" / name
+            link = self.world.folder / self.name / name
             if link.is_symlink():
                 shutil.rmtree(link.resolve(), ignore_errors=True)
                 link.unlink()
 
 
-ALL = {target.name: target for target in (Direct, Nginx, Haproxy, Switchboard)}
+class WithoutDigests(Switchboard):
+    """The same, but that bodies are digested only where a receipt is asked for."""
+
+    name = "no-digests"
+    settings = {"SWITCHBOARD_DIGESTS": "receipts"}
+
+
+ALL = {target.name: target for target in (Direct, Nginx, Haproxy, Switchboard, WithoutDigests)}

@@ -56,7 +56,7 @@ static int tear_down(void **state)
 static int store(const char *conninfo, uint64_t boot)
 {
     SB_CLEANUP(cp_db_destroy) struct cp_db *db = NULL;
-    const struct cp_db_conf conf = {.conninfo = conninfo, .role = CP_DB_SERVICE_ROLE};
+    const struct cp_db_conf conf = {.conninfo = conninfo, .role = CP_DB_COLLECTOR_ROLE};
     struct cp_ingest_batch batch = {
         .worker = SB_SLICE_LIT("w"), .boot = boot, .first = 1, .bulk = sb_buf_slice(&bulk)};
     int rc = cp_db_new(&conf, &db, NULL);
