@@ -31,7 +31,7 @@
 enum cp_span { CP_SPAN_NOW, CP_SPAN_HALF_HOUR, CP_SPAN_DAY, CP_SPANS };
 
 enum {
-    CP_SLOT_FEW = 512, /* attempts */
+    CP_SLOT_FEW = 512,         /* attempts */
     CP_SLOT = 10000,           /* ms; the newest of a series is open for so long */
     CP_SPAN_NOW_LIFE = 300000, /* ms; the others: 30 minutes, 24 hours, and their slot begun */
 };
