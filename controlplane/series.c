@@ -184,7 +184,7 @@ static void close_slot(struct cp_series *series, const struct cp_series_at *at)
 
 void cp_series_roll(struct cp_series *series, const struct cp_series_at *at, bool flush)
 {
-    if (series->open != NULL && series->open->number != at->now / CP_SLOT)
+    if (series->open != NULL && (flush || series->open->number != at->now / CP_SLOT))
         close_slot(series, at);
     /* An open slot that began in it still belongs to it. */
     if (series->minute != NULL &&
@@ -268,19 +268,25 @@ int cp_series_sum(const struct cp_series *series, enum cp_span span, sb_msec now
     return rc;
 }
 
+static bool has_values(const struct cp_sums *sums, uint64_t least)
+{
+    return sums->first_token.count >= least && sums->throughput.count >= least;
+}
+
 int cp_series_recent(const struct cp_series *series, sb_msec now, uint64_t least,
                      struct cp_sums *sums)
 {
+    const struct cp_open_slot *open = open_slot(series, CP_SPAN_NOW, now);
     int rc = SB_OK;
 
     cp_sums_reset(sums);
-    if (series->open != NULL && now / CP_SLOT - series->open->number < CP_RECENT_SLOTS)
-        rc = cp_sums_add(sums, &series->open->sums);
+    if (open != NULL)
+        rc = cp_sums_add(sums, &open->sums);
     for (const struct cp_slot *slot = series->newest[CP_SPAN_NOW];
-         rc == SB_OK && slot != NULL && sums->attempts < least &&
-         now / CP_SLOT - slot->number < CP_RECENT_SLOTS;
+         rc == SB_OK && slot != NULL && !has_values(sums, least) &&
+         is_young(CP_SPAN_NOW, slot->number, now);
          slot = slot->older)
-        rc = cp_sums_add_packed(sums, packed(slot));
+        rc = cp_sums_top_up(sums, packed(slot), least);
     return rc;
 }
 
