@@ -371,8 +371,9 @@ def test_who_changed_a_flag_and_when(site, gateway):
     changes = control.get("audit/changes", params={"name": name, "flag": "zdr"})["data"]
     assert [(one["flag"]["before"], one["flag"]["after"]["value"], one["note"])
             for one in changes] == [(None, "no", "by mail")]
-    shown = site.ctl("audit", "changes", "--name", name, "--flag", "zdr", control=control).stdout
-    assert "by mail" in shown and "they told us" in shown
+    done = site.ctl("audit", "changes", "--name", name, "--flag", "zdr", control=control)
+    assert "by mail" in done.stdout and "they told us" in done.stdout
+    assert "zdr of its provider counts" in done.stderr.replace("\n", " ")
     change_zdr(control, "rhein", claim("unknown", None), "expired contract")
     changes = control.get("audit/changes", params={"kind": "provider", "name": "rhein",
                                                    "flag": "zdr"})["data"]
