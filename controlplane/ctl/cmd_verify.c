@@ -243,6 +243,10 @@ static void show(const struct run *run, const struct ctl_verified *result)
     if (result->erased > 0)
         add_line(ctl, "erased", "the salts of %s records, as the log itself says",
                  grouped(ctl, result->erased));
+    if (result->older > 0)
+        add_line(ctl, "older",
+                 "%s records from before the first one of the log: nothing proves them",
+                 grouped(ctl, result->older));
     if (run->findings->total == 0) {
         ctl_print_styled(ctl, CTL_GOOD,
                          sb_slice_of("nothing was removed, changed, inserted or reordered"));
@@ -266,6 +270,7 @@ static void put_json(const struct run *run, const struct ctl_verified *result, s
     sb_json_add_u64(json, "checkpoints", result->checkpoints);
     sb_json_add_u64(json, "dropped", result->dropped);
     sb_json_add_u64(json, "erased", result->erased);
+    sb_json_add_u64(json, "older", result->older);
     sb_json_add_u64(json, "findings_total", run->findings->total);
     sb_json_add_array(json, "findings");
     for (size_t i = 0; i < run->findings->n; i++) {

@@ -331,6 +331,20 @@ def test_a_row_without_a_leaf_is_named(full, database):
     assert "gen-forged" in result["findings"][0]["text"]
 
 
+def test_no_table_can_excuse_a_row_without_a_leaf(full, database):
+    """When the log began is what the log itself says, not the migrations."""
+    database.rows("UPDATE migrations SET applied_at = now() + interval '1 day'")
+    database.rows(COPY.format("NULL"))
+    assert [one["kind"] for one in full.verify()["findings"]] == ["inserted"]
+    database.rows("UPDATE audit_requests SET leaf = -5 WHERE generation = 'gen-forged'")
+    assert [one["kind"] for one in full.verify()["findings"]] == ["inserted"]
+    # From before the first record: the log says nothing of it, and verify does not hide it.
+    database.rows("UPDATE audit_requests SET leaf = NULL, received_at = received_at - interval"
+                  " '1 day' WHERE generation = 'gen-forged'")
+    result = full.verify()
+    assert result["ok"] and result["older"] == 1
+
+
 def test_a_row_that_was_squeezed_in_is_named(full, database):
     """All that follow move up by one."""
     leaf, last = leaf_of(database, "gen-1-40"), full.size() - 1
