@@ -270,6 +270,14 @@ void sb_hash_salted(const uint8_t salt[SB_SALT_BYTES], const struct sb_slice *pa
     sb_hash_final(&state, ret_hash);
 }
 
+void sb_hash_named(const uint8_t salt[SB_SALT_BYTES], const char *name, struct sb_slice value,
+                   uint8_t ret_hash[SB_HASH_BYTES])
+{
+    const struct sb_slice parts[] = {sb_slice_make(name, strlen(name) + 1), value};
+
+    sb_hash_salted(salt, parts, SB_ARRAY_LEN(parts), ret_hash);
+}
+
 uint64_t sb_hash_short(const uint8_t key[SB_SHORT_KEY_BYTES], struct sb_slice bytes)
 {
     unsigned char hash[crypto_shorthash_BYTES];

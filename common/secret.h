@@ -71,6 +71,10 @@ void sb_hash_final(struct sb_hash_state *state, uint8_t ret_hash[SB_HASH_BYTES])
 void sb_hash_init_salted(struct sb_hash_state *state, const uint8_t salt[SB_SALT_BYTES]);
 void sb_hash_salted(const uint8_t salt[SB_SALT_BYTES], const struct sb_slice *parts, size_t n,
                     uint8_t ret_hash[SB_HASH_BYTES]);
+/* Of a value under a name ("user"): the name, with its NUL, so that equal values
+ * of two names differ, and the value. */
+void sb_hash_named(const uint8_t salt[SB_SALT_BYTES], const char *name, struct sb_slice value,
+                   uint8_t ret_hash[SB_HASH_BYTES]);
 /* From a supply of this thread's that the kernel fills: many salts, one call. */
 void sb_random_salt(uint8_t ret_salt[SB_SALT_BYTES]);
 

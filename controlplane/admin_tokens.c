@@ -132,9 +132,8 @@ int cp_token_find(struct cp_store *store, struct sb_slice secret, struct sb_aren
 
 /* --- actions ---------------------------------------------------------------------- */
 
-/* Inside of the transaction that does it. */
-static int record(struct cp_db *db, const char *action, const struct cp_actor *by,
-                  struct sb_slice subject, struct sb_slice detail)
+int cp_action_record(struct cp_db *db, const char *action, const struct cp_actor *by,
+                     struct sb_slice subject, struct sb_slice detail)
 {
     return cp_db_exec(db,
                       "INSERT INTO admin_actions (action, author, role, address, subject, detail)"
@@ -225,7 +224,7 @@ static int make(struct cp_db *db, void *ctx)
 
     if (rc != SB_OK)
         return rc;
-    return record(db, "token_created", making->by, wish->name, cp_rows_bytes(rows, 0, 0));
+    return cp_action_record(db, "token_created", making->by, wish->name, cp_rows_bytes(rows, 0, 0));
 }
 
 int cp_token_create(struct cp_store *store, const struct cp_token_wish *wish,
@@ -273,7 +272,8 @@ static int revoke(struct cp_db *db, void *ctx)
                    CP_PARAMS(CP_P_TEXT(revoking->name), CP_P_TEXT(revoking->by->name)), &changed);
 
     if (rc == SB_OK && changed == 1)
-        return record(db, "token_revoked", revoking->by, revoking->name, SB_SLICE_LIT("{}"));
+        return cp_action_record(db, "token_revoked", revoking->by, revoking->name,
+                                SB_SLICE_LIT("{}"));
     if (rc == SB_OK)
         rc = cp_db_query(db, "SELECT revoked_by FROM admin_tokens WHERE name = $1",
                          CP_PARAMS(CP_P_TEXT(revoking->name)), &rows);

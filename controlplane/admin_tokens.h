@@ -22,6 +22,7 @@
 #include "common/slice.h"
 #include "controlplane/roles.h"
 
+struct cp_db;
 struct cp_page;
 struct cp_store;
 struct sb_buf;
@@ -75,6 +76,10 @@ int cp_token_revoke(struct cp_store *store, struct sb_slice name, const struct c
 int cp_token_list(struct cp_store *store, struct cp_page *page, struct sb_buf *out) SB_MUSTCHECK;
 int cp_token_get(struct cp_store *store, struct sb_slice name, struct sb_buf *out) SB_MUSTCHECK;
 
+/* Writes down what was done, in the transaction that does it.  action: one of
+ * those of the table; detail: a JSON object. */
+int cp_action_record(struct cp_db *db, const char *action, const struct cp_actor *by,
+                     struct sb_slice subject, struct sb_slice detail) SB_MUSTCHECK;
 /* Writes down that a valid token was refused.  what: "PUT /admin/v1/keys/a";
  * why: the text that was answered.  The same again within
  * CP_ACTION_AGAIN_SECONDS is not repeated, so that a loop fills no table. */

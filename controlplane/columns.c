@@ -32,6 +32,7 @@ static const struct cp_column quarantined[] = {CP_QUARANTINED_COLUMNS(COLUMN)};
 static const struct cp_column change[] = {CP_CHANGE_COLUMNS(COLUMN)};
 static const struct cp_column dropped[] = {CP_DROPPED_COLUMNS(COLUMN)};
 static const struct cp_column erased[] = {CP_ERASED_COLUMNS(COLUMN)};
+static const struct cp_column action[] = {CP_ACTION_COLUMNS(COLUMN)};
 
 #define QUARANTINED_ROWS                                                                           \
     "(SELECT at, boot_id, sha256(bytes) AS bytes_sha256, code, leaf, problem, sequence,"           \
@@ -60,6 +61,9 @@ _Static_assert(CP_ENTRY_OBJECTS == 4194304, "as above");
 #define ERASED_ROWS                                                                                \
     "(SELECT d.at, d.author, d.id, l.leaf, d.rows"                                                 \
     " FROM log_erasures d LEFT JOIN log_erased l ON l.erasure_id = d.id) AS e"
+#define ACTION_ROWS                                                                                \
+    "(SELECT a.action, a.address, a.at, a.author, a.detail, a.id, l.leaf, a.role, a.subject"       \
+    " FROM admin_actions a LEFT JOIN log_actions l ON l.action_id = a.id) AS e"
 
 /* The constant ends the list. */
 #define SELECT_FROM(columns, rows) "SELECT " columns(SELECTED) "0 FROM " rows
@@ -113,6 +117,12 @@ static const struct cp_columns tables[CP_ENTRY_KINDS] = {
                          .n = CP_ERASED_N,
                          .leaf = CP_ERASED_leaf,
                          .kind_at = CP_ERASED_leaf},
+    [CP_ENTRY_ACTION] = {.kind = "action",
+                         .select = SELECT_FROM(CP_ACTION_COLUMNS, ACTION_ROWS),
+                         .at = action,
+                         .n = CP_ACTION_N,
+                         .leaf = CP_ACTION_leaf,
+                         .kind_at = CP_ACTION_leaf},
 };
 
 const struct cp_columns *cp_columns_of(enum cp_entry_kind kind)

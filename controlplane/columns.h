@@ -25,6 +25,7 @@ enum cp_entry_kind {
     CP_ENTRY_CHANGE,      /* a revision of the configuration with the objects that it changed */
     CP_ENTRY_DROPPED,     /* a partition that retention dropped */
     CP_ENTRY_ERASED,      /* salts that were destroyed for a person */
+    CP_ENTRY_ACTION,      /* what an administrator did, or was refused, that is no revision */
     CP_ENTRY_KINDS,
 };
 enum cp_column_type {
@@ -171,6 +172,16 @@ enum cp_column_type {
     X(I64, id, IN)                                                                                 \
     X(I64, leaf, BESIDE)                                                                           \
     X(I64, rows, IN)
+#define CP_ACTION_COLUMNS(X)                                                                       \
+    X(TEXT, action, IN)                                                                            \
+    X(INET, address, IN)                                                                           \
+    X(TIME, at, IN)                                                                                \
+    X(TEXT, author, IN)                                                                            \
+    X(JSON, detail, IN)                                                                            \
+    X(I64, id, IN)                                                                                 \
+    X(I64, leaf, BESIDE)                                                                           \
+    X(TEXT, role, IN)                                                                              \
+    X(TEXT, subject, IN)
 
 /* CP_REQUEST_api, ...: where the value of a column is among those of its row. */
 #define X(type, name, where) CP_REQUEST_##name,
@@ -193,6 +204,9 @@ enum cp_dropped_column { CP_DROPPED_COLUMNS(X) CP_DROPPED_N };
 #undef X
 #define X(type, name, where) CP_ERASED_##name,
 enum cp_erased_column { CP_ERASED_COLUMNS(X) CP_ERASED_N };
+#undef X
+#define X(type, name, where) CP_ACTION_##name,
+enum cp_action_column { CP_ACTION_COLUMNS(X) CP_ACTION_N };
 #undef X
 
 /* One value of a row. */

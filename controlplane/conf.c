@@ -82,6 +82,12 @@ static const struct sb_conf_item items[] = {
      "Audit log", "where they are posted to, signed as events are", NULL},
     {"checkpoint-database", SB_CONF_STRING, AT(checkpoint_database), 1, 4000, NULL, SB_CONF_SECRET,
      "Audit log", "a second PostgreSQL that keeps them in a table log_checkpoints", NULL},
+    {"export-dir", SB_CONF_STRING, AT(export_dir), 1, 4000, NULL, 0, "Audit log",
+     "directory that each day of the log is written to when it is over, as a file that proves "
+     "itself",
+     NULL},
+    {"export-before-drop", SB_CONF_BOOL, AT(export_before_drop), 0, 0, "false", 0, "Audit log",
+     "keep a day beyond audit-keep until it was exported", NULL},
 
     {"probe-interval", SB_CONF_MSEC, AT(probe_interval), 0, DAY, "3m", 0, "Probes",
      "probe endpoints of which nothing was heard for so long; 0 probes none", NULL},
@@ -158,6 +164,14 @@ static int check(void *target, struct sb_errmsg *err)
         return sb_err_set(err, SB_EINVAL,
                           "checkpoints want a log-key that signs them: switchboardctl log-key new "
                           "FILE makes one");
+    if (conf->export_dir != NULL && conf->log_key == NULL)
+        return sb_err_set(err, SB_EINVAL,
+                          "export-dir wants a log-key: a file without signatures proves nothing; "
+                          "switchboardctl log-key new FILE makes one");
+    if (conf->export_before_drop && conf->export_dir == NULL)
+        return sb_err_set(err, SB_EINVAL,
+                          "export-before-drop wants an export-dir: without exports nothing would "
+                          "ever be dropped");
     if (is_secure != (conf->bus_clients != NULL))
         return sb_err_set(err, SB_EINVAL,
                           "bus-key and bus-clients belong together: this daemon's own key pair and "

@@ -33,6 +33,8 @@ struct cp_conf {
     sb_msec checkpoint_interval;
     int64_t checkpoint_records; /* 0: the interval alone counts */
     const char *checkpoint_file, *checkpoint_url, *checkpoint_database;
+    const char *export_dir; /* NULL: days are not exported */
+    bool export_before_drop;
     /* probes */
     sb_msec probe_interval;      /* 0: none */
     const char *probe_budget;    /* USD */

@@ -14,6 +14,7 @@
 #include "controlplane/collector.h"
 #include "controlplane/conf.h"
 #include "controlplane/db.h"
+#include "controlplane/exporter.h"
 #include "controlplane/herald.h"
 #include "controlplane/hub.h"
 #include "controlplane/leader.h"
@@ -47,6 +48,7 @@ struct cp_daemon {
     struct cp_herald *herald;
     struct sb_note_signer *log_key; /* NULL: nothing is signed */
     struct cp_notary *notary;
+    struct cp_exporter *exporter; /* NULL: nothing is exported */
     struct cp_webhook *witness_webhook;
     struct cp_witness *witnesses[CP_WITNESS_KINDS];
     struct cp_publisher *publisher;
@@ -314,6 +316,21 @@ static int start_notary(struct cp_daemon *daemon, struct sb_errmsg *err)
     return rc;
 }
 
+static int start_exporter(struct cp_daemon *daemon, struct sb_errmsg *err)
+{
+    const struct cp_exporter_conf exporter = {.conninfo = collector_conninfo(daemon->conf),
+                                              .name = daemon->name,
+                                              .dir = daemon->conf->export_dir};
+    int rc;
+
+    if (exporter.dir == NULL)
+        return SB_OK;
+    rc = cp_exporter_start(&exporter, &daemon->exporter, err);
+    if (rc == SB_OK)
+        attach(cp_leader_mailbox(daemon->leader), cp_exporter_mailbox(daemon->exporter));
+    return rc;
+}
+
 static int start_locator(struct cp_daemon *daemon, struct sb_errmsg *err)
 {
     const struct cp_locator_conf locator = {.conninfo = daemon->conf->database,
@@ -335,7 +352,8 @@ static int start_upkeep(struct cp_daemon *daemon, struct sb_errmsg *err)
     const struct cp_upkeep_conf upkeep = {.owner_conninfo = daemon->conf->owner_database,
                                           .name = daemon->name,
                                           .audit_keep = daemon->conf->audit_keep,
-                                          .telemetry_keep = daemon->conf->telemetry_keep};
+                                          .telemetry_keep = daemon->conf->telemetry_keep,
+                                          .exported_only = daemon->conf->export_before_drop};
 
     return upkeep.owner_conninfo == NULL ? SB_OK : cp_upkeep_start(&upkeep, &daemon->upkeep, err);
 }
@@ -358,6 +376,8 @@ int cp_daemon_start(const struct cp_conf *conf, struct cp_daemon **ret, struct s
         rc = start_probes(daemon, err);
     if (rc == SB_OK)
         rc = start_notary(daemon, err);
+    if (rc == SB_OK)
+        rc = start_exporter(daemon, err);
     if (rc == SB_OK)
         rc = start_locator(daemon, err);
     if (rc == SB_OK)
@@ -428,6 +448,7 @@ void cp_daemon_stop(struct cp_daemon **daemonp)
     cp_upkeep_stop(&daemon->upkeep);
     /* First the lead, so that another daemon has it while we clear up. */
     cp_leader_stop(&daemon->leader);
+    cp_exporter_stop(&daemon->exporter);
     cp_notary_stop(&daemon->notary);
     for (int i = 0; i < CP_WITNESS_KINDS; i++)
         cp_witness_stop(&daemon->witnesses[i]);

@@ -60,7 +60,7 @@ static int code_of(const char *state)
         {"40001", SB_EAGAIN},    {"40P01", SB_EAGAIN},    {"23505", SB_EEXIST},
         {"22", SB_EINVAL},       {"23", SB_EINVAL},       {"42501", SB_EACCES},
         {"55P03", SB_ETIMEDOUT}, {"57014", SB_ETIMEDOUT}, {"53", SB_ENOSPC},
-        {"57P", SB_ECONNRESET},  {"08", SB_ECONNRESET},
+        {"57P", SB_ECONNRESET},  {"08", SB_ECONNRESET},   {"55000", SB_ECONFLICT},
     };
 
     for (size_t i = 0; i < SB_ARRAY_LEN(map); i++)

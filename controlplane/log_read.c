@@ -146,6 +146,7 @@ static const char *const strays[CP_ENTRY_KINDS] = {
                         " (SELECT max(c.revision) FROM log_changes c)) LIMIT $2",
     [CP_ENTRY_DROPPED] = " WHERE " BEYOND " LIMIT $2",
     [CP_ENTRY_ERASED] = " WHERE " BEYOND " LIMIT $2",
+    [CP_ENTRY_ACTION] = " WHERE " BEYOND " LIMIT $2",
 };
 #undef BEYOND
 #undef RECORDS

@@ -176,7 +176,7 @@ int cp_partitions_make(struct cp_db *owner, int32_t first_day, unsigned days, st
 }
 
 int cp_partitions_drop(struct cp_db *owner, enum cp_history history, int32_t day,
-                       unsigned *ret_dropped, struct sb_errmsg *err)
+                       bool exported_only, unsigned *ret_dropped, struct sb_errmsg *err)
 {
     char text[SB_DATE_TEXT_MAX];
     unsigned dropped = 0;
@@ -188,8 +188,10 @@ int cp_partitions_drop(struct cp_db *owner, enum cp_history history, int32_t day
 
         if (partitioned[t].history != history)
             continue;
-        rc = cp_db_query(owner, "SELECT drop_partitions($1, $2::date)",
-                         CP_PARAMS(CP_P_STR(partitioned[t].table), CP_P_STR(text)), &rows);
+        rc = cp_db_query(
+            owner, "SELECT drop_partitions($1, $2::date, $3)",
+            CP_PARAMS(CP_P_STR(partitioned[t].table), CP_P_STR(text), CP_P_BOOL(exported_only)),
+            &rows);
         if (rc != SB_OK)
             return explain(owner, "dropping partitions", err);
         dropped += (unsigned)cp_rows_i64(rows, 0, 0);

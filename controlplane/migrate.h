@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/attr.h"
@@ -28,6 +29,9 @@ int cp_partitions_make(struct cp_db *owner, int32_t first_day, unsigned days,
                        struct sb_errmsg *err) SB_MUSTCHECK;
 /* What is kept for a time of its own. */
 enum cp_history { CP_HISTORY_AUDIT, CP_HISTORY_TELEMETRY };
-/* Drops the partitions of days before day, and counts them. */
+/* Drops the partitions of days before day, and counts them.  Audit records of a
+ * day that is under a legal hold stay; exported_only: and of one that is not
+ * exported as a whole. */
 int cp_partitions_drop(struct cp_db *owner, enum cp_history history, int32_t day,
-                       unsigned *ret_dropped, struct sb_errmsg *err) SB_MUSTCHECK;
+                       bool exported_only, unsigned *ret_dropped,
+                       struct sb_errmsg *err) SB_MUSTCHECK;

@@ -25,6 +25,8 @@ static const struct {
      "INSERT INTO log_dropped (drop_id, leaf) VALUES ($1, $2)"},
     {CP_ENTRY_ERASED, CP_ERASED_id, " WHERE leaf IS NULL ORDER BY id LIMIT 64",
      "INSERT INTO log_erased (erasure_id, leaf) VALUES ($1, $2)"},
+    {CP_ENTRY_ACTION, CP_ACTION_id, " WHERE leaf IS NULL ORDER BY id LIMIT 64",
+     "INSERT INTO log_actions (action_id, leaf) VALUES ($1, $2)"},
 };
 _Static_assert(CP_PENDING_MAX == 64, "as above");
 
@@ -35,7 +37,9 @@ int cp_pending_look(struct cp_db *db, bool *ret_waits)
                               " OR EXISTS (SELECT FROM log_drops d WHERE NOT EXISTS"
                               "            (SELECT FROM log_dropped l WHERE l.drop_id = d.id))"
                               " OR EXISTS (SELECT FROM log_erasures d WHERE NOT EXISTS"
-                              "            (SELECT FROM log_erased l WHERE l.erasure_id = d.id))";
+                              "            (SELECT FROM log_erased l WHERE l.erasure_id = d.id))"
+                              " OR EXISTS (SELECT FROM admin_actions a WHERE NOT EXISTS"
+                              "            (SELECT FROM log_actions l WHERE l.action_id = a.id))";
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
     int rc = cp_db_query(db, sql, CP_NO_PARAMS, &rows);
 

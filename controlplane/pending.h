@@ -1,8 +1,8 @@
 /* controlplane/pending.h - entries of the log that no record of a worker makes.
  *
- * Revisions of the configuration, by any daemon, and what retention dropped
- * and erased, by the owner: rows that are written at any time and get a leaf
- * later, by the leader, in one table each beside them.
+ * Revisions of the configuration and what else administrators did, by any
+ * daemon, and what retention dropped and erased, by the owner: rows that are written at any time
+ * and get a leaf later, by the leader, in one table each beside them.
  */
 #pragma once
 

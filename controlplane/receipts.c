@@ -71,6 +71,16 @@ static void add_hex(struct sb_json *json, struct sb_slice bytes)
     sb_json_put_raw(json, sb_slice_make(text, (size_t)(sb_canon_hex(text, bytes) - text)));
 }
 
+/* A person was forgotten: what was hashed cannot be checked any more. */
+static bool is_erased(const struct found *found)
+{
+    const struct cp_value *values = found->values;
+
+    return !values[CP_REQUEST_salt].is_set &&
+           (values[CP_REQUEST_request_digest].is_set || values[CP_REQUEST_response_digest].is_set ||
+            values[CP_REQUEST_user_hash].is_set || values[CP_REQUEST_metadata_hash].is_set);
+}
+
 static int write_receipt(const struct found *found, const struct cp_rows *checkpoint,
                          struct sb_slice entry, const struct sb_merkle_proof *proof,
                          struct sb_buf *out)
@@ -82,6 +92,8 @@ static int write_receipt(const struct found *found, const struct cp_rows *checkp
     sb_json_open_object(&json);
     sb_json_add_text(&json, "checkpoint", cp_rows_bytes(checkpoint, 0, 1));
     sb_json_add_text(&json, "entry", entry);
+    if (is_erased(found))
+        sb_json_add_bool(&json, "erased", true);
     sb_json_add_text(&json, "generation", found->values[CP_REQUEST_generation].bytes);
     sb_json_add_u64(&json, "leaf", found->leaf);
     sb_json_add_array(&json, "proof");

@@ -25,7 +25,9 @@
     X(READ_AUDIT, "read_audit", "read audit records")                                              \
     X(READ_TOKENS, "read_tokens", "see what admin tokens there are")                               \
     X(CHANGE, "change", "change objects of the catalogue")                                         \
-    X(MANAGE_TOKENS, "manage_tokens", "make and revoke admin tokens")
+    X(MANAGE_TOKENS, "manage_tokens", "make and revoke admin tokens")                              \
+    X(MANAGE_RETENTION, "manage_retention",                                                        \
+      "set and lift legal holds, erase what leads to a person")
 
 enum cp_may {
     CP_MAY_NOTHING, /* of a route that forgot to say: nobody has it */
@@ -45,7 +47,8 @@ enum cp_may {
     X(VIEWER, "viewer", CP_HAS_READ)                                                               \
     X(AUDITOR, "auditor", CP_HAS_AUDIT)                                                            \
     X(OPERATOR, "operator", CP_HAS_READ | CP_HAS(READ_HISTORY) | CP_HAS(CHANGE))                   \
-    X(ADMIN, "admin", CP_HAS_AUDIT | CP_HAS(CHANGE) | CP_HAS(MANAGE_TOKENS))
+    X(ADMIN, "admin",                                                                              \
+      CP_HAS_AUDIT | CP_HAS(CHANGE) | CP_HAS(MANAGE_TOKENS) | CP_HAS(MANAGE_RETENTION))
 
 enum cp_role {
 #define X(name, label, has) CP_ROLE_##name,

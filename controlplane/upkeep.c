@@ -24,7 +24,8 @@ struct cp_upkeep {
     struct sb_reactor_timer timer;
 };
 
-static int drop(struct cp_db *db, enum cp_history history, sb_msec keep, struct sb_errmsg *err)
+static int drop(struct cp_db *db, enum cp_history history, sb_msec keep, bool exported_only,
+                struct sb_errmsg *err)
 {
     const sb_msec day = SB_SEC_PER_DAY * 1000;
     int32_t today = sb_day_of(sb_clock_wall(&sb_clock_system));
@@ -33,7 +34,8 @@ static int drop(struct cp_db *db, enum cp_history history, sb_msec keep, struct 
 
     if (keep == 0)
         return SB_OK;
-    rc = cp_partitions_drop(db, history, today - (int32_t)((keep + day - 1) / day), &dropped, err);
+    rc = cp_partitions_drop(db, history, today - (int32_t)((keep + day - 1) / day), exported_only,
+                            &dropped, err);
     if (rc == SB_OK && dropped > 0)
         sb_log_info(STORE, "dropped partitions of days that are too old partitions=%u history=%s",
                     dropped, history == CP_HISTORY_AUDIT ? "audit" : "telemetry");
@@ -51,9 +53,9 @@ static int keep_up(struct cp_upkeep *upkeep, struct sb_errmsg *err)
     if (rc == SB_OK)
         rc = cp_partitions_make(db, today - BEHIND, BEHIND + 1 + CP_UPKEEP_AHEAD, err);
     if (rc == SB_OK)
-        rc = drop(db, CP_HISTORY_AUDIT, upkeep->conf.audit_keep, err);
+        rc = drop(db, CP_HISTORY_AUDIT, upkeep->conf.audit_keep, upkeep->conf.exported_only, err);
     if (rc == SB_OK)
-        rc = drop(db, CP_HISTORY_TELEMETRY, upkeep->conf.telemetry_keep, err);
+        rc = drop(db, CP_HISTORY_TELEMETRY, upkeep->conf.telemetry_keep, false, err);
     return rc;
 }
 

@@ -1,10 +1,13 @@
 /* controlplane/upkeep.h - what only the owner of the schema may do: making the
- * partitions of the days to come, dropping those that are too old.
+ * partitions of the days to come, dropping those that are too old and under
+ * no legal hold.
  *
  * An actor that opens a connection of the owner once an hour, and not longer
  * than it needs.  Any number of daemons may do it.
  */
 #pragma once
+
+#include <stdbool.h>
 
 #include "common/attr.h"
 #include "common/clock.h"
@@ -22,6 +25,7 @@ struct cp_upkeep_conf {
     const char *owner_conninfo; /* borrowed */
     const char *name;
     sb_msec audit_keep, telemetry_keep; /* 0: for ever */
+    bool exported_only;                 /* audit records of days that were not exported stay */
 };
 
 int cp_upkeep_start(const struct cp_upkeep_conf *conf, struct cp_upkeep **ret,

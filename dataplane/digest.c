@@ -34,14 +34,6 @@ void dp_digest_begin(struct dp_request *req)
     req->record.salt = sb_slice_make(req->digest->salt, SB_SALT_BYTES);
 }
 
-static struct sb_slice hash(struct dp_request *req, const struct sb_slice *parts, size_t n)
-{
-    uint8_t *to = sb_arena_alloc_raw(req->arena, SB_HASH_BYTES);
-
-    sb_hash_salted(req->digest->salt, parts, n, to);
-    return sb_slice_make(to, SB_HASH_BYTES);
-}
-
 /* The bodies, too?  A receipt is about them. */
 static bool has_bodies(const struct dp_request *req)
 {
@@ -51,17 +43,21 @@ static bool has_bodies(const struct dp_request *req)
 
 void dp_digest_request(struct dp_request *req)
 {
-    if (has_bodies(req))
-        req->record.request_digest = hash(req, &req->body, 1);
+    uint8_t *to;
+
+    if (!has_bodies(req))
+        return;
+    to = sb_arena_alloc_raw(req->arena, SB_HASH_BYTES);
+    sb_hash_salted(req->digest->salt, &req->body, 1, to);
+    req->record.request_digest = sb_slice_make(to, SB_HASH_BYTES);
 }
 
-/* The name is hashed with its NUL, so that equal values of the two differ. */
-static struct sb_slice hash_member(struct dp_request *req, struct sb_slice name,
-                                   struct sb_slice value)
+static struct sb_slice hash_member(struct dp_request *req, const char *name, struct sb_slice value)
 {
-    const struct sb_slice parts[] = {name, value};
+    uint8_t *to = sb_arena_alloc_raw(req->arena, SB_HASH_BYTES);
 
-    return hash(req, parts, SB_ARRAY_LEN(parts));
+    sb_hash_named(req->digest->salt, name, value, to);
+    return sb_slice_make(to, SB_HASH_BYTES);
 }
 
 void dp_digest_personal(struct dp_request *req)
@@ -75,14 +71,14 @@ void dp_digest_personal(struct dp_request *req)
     if (req->digest == NULL)
         return;
     if (facts->user.n > 0 && sb_splice_get_string(facts->user, req->arena, &text) == SB_OK) {
-        req->record.user_hash = hash_member(req, SB_SLICE_LIT("user\0"), text);
+        req->record.user_hash = hash_member(req, "user", text);
         if (is_plain)
             req->record.user_plain = text;
     }
     if (member != NULL && member->type != SB_SPLICE_NULL &&
         dp_canonical(sb_splice_value(&req->doc, member), MSG_METADATA_MAX, req->arena, &text) ==
             SB_OK) {
-        req->record.metadata_hash = hash_member(req, SB_SLICE_LIT("metadata\0"), text);
+        req->record.metadata_hash = hash_member(req, "metadata", text);
         if (is_plain)
             req->record.metadata_plain = text;
     }

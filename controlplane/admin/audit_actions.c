@@ -117,7 +117,9 @@ static struct cp_param filter_action(struct cp_call *call)
         if (sb_slice_is(value, *one))
             return CP_P_TEXT(value);
     cp_problems_add(&call->problems, SB_SLICE_LIT("action"), 0,
-                    "is token_created, token_revoked or refused, not '%.*s'", SB_SLICE_ARGS(value));
+                    "is token_created, token_revoked, refused, hold_set, hold_lifted or erasure, "
+                    "not '%.*s'",
+                    SB_SLICE_ARGS(value));
     return CP_P_NULL;
 }
 

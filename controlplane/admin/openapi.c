@@ -96,9 +96,13 @@ static void add_media(struct sb_json *json, const char *type, const char *schema
 
 static void add_body(struct sb_json *json, const struct cp_route *route, struct sb_arena *arena)
 {
-    const char *schema = route->body == CP_BODY_DOCUMENT ? "Catalog"
-                         : route->body == CP_BODY_TOKEN  ? "TokenWish"
-                                                         : "Object";
+    static const char *const schemas[] = {
+        [CP_BODY_NONE] = "Object",    [CP_BODY_OBJECT] = "Object",
+        [CP_BODY_PATCH] = "Object",   [CP_BODY_DOCUMENT] = "Catalog",
+        [CP_BODY_REQUEST] = "Object", [CP_BODY_TOKEN] = "TokenWish",
+        [CP_BODY_HOLD] = "HoldWish",  [CP_BODY_ERASURE] = "ErasureWish",
+    };
+    const char *schema = schemas[route->body];
 
     if (route->body == CP_BODY_NONE)
         return;
@@ -354,6 +358,23 @@ static void add_token_schema(struct sb_json *json)
     close_schema(json);
 }
 
+static void add_retention_schemas(struct sb_json *json)
+{
+    open_schema(json, "HoldWish");
+    add_type(json, "name", "string");
+    add_type(json, "from", "string");
+    add_type(json, "to", "string");
+    add_type(json, "note", "string");
+    close_schema(json);
+    open_schema(json, "ErasureWish");
+    add_type(json, "tenant", "string");
+    add_type(json, "user", "string");
+    add_type(json, "from", "string");
+    add_type(json, "to", "string");
+    add_type(json, "dry_run", "boolean");
+    close_schema(json);
+}
+
 static void add_error_schema(struct sb_json *json)
 {
     open_schema(json, "Error");
@@ -398,6 +419,7 @@ static void add_components(struct sb_json *json, struct sb_arena *arena)
     close_schema(json);
     add_change_schema(json);
     add_token_schema(json);
+    add_retention_schemas(json);
     add_error_schema(json);
     sb_json_close_object(json);
     sb_json_close_object(json);

@@ -34,6 +34,8 @@ enum cp_route_body {
     CP_BODY_DOCUMENT, /* a catalogue, JSON or YAML */
     CP_BODY_REQUEST,  /* a client's request body */
     CP_BODY_TOKEN,    /* {"name", "role", "expires_at", "scope"} */
+    CP_BODY_HOLD,     /* {"name", "from", "to", "note"} */
+    CP_BODY_ERASURE,  /* {"tenant", "user", "from", "to", "dry_run"} */
 };
 
 enum cp_route_answer {
@@ -105,6 +107,12 @@ extern const char *const cp_report_formats[]; /* NULL at the end */
 cp_serve_cb cp_serve_audit_actions;
 /* tokens.c */
 cp_serve_cb cp_serve_tokens, cp_serve_token, cp_serve_token_create, cp_serve_token_revoke;
+/* holds.c */
+cp_serve_cb cp_serve_holds, cp_serve_hold, cp_serve_hold_set, cp_serve_hold_lift;
+/* erasures.c */
+cp_serve_cb cp_serve_erasure;
+/* audit_export.c */
+cp_serve_cb cp_serve_audit_export;
 /* status.c */
 cp_serve_cb cp_serve_healthz, cp_serve_readyz, cp_serve_metrics, cp_serve_status;
 /* openapi.c */

@@ -17,8 +17,8 @@ struct ctl;
 struct sb_buf;
 
 enum {
-    CTL_FLAGS_MAX = 24, /* of a command */
-    CTL_OPERANDS_MAX = 4,
+    CTL_FLAGS_MAX = 24,      /* of a command */
+    CTL_OPERANDS_MAX = 4000, /* ten years of exported days */
 };
 
 struct ctl_flag {

@@ -90,28 +90,70 @@ static bool is_checkpoint(struct sb_slice bytes, struct sb_checkpoint *ret)
            sb_checkpoint_parse(note.text, ret, NULL) == SB_OK;
 }
 
-void ctl_checkpoints_read(struct ctl_checkpoints *checkpoints, struct sb_slice text,
-                          const struct sb_note_key *key, struct ctl_findings *findings,
-                          unsigned *ret_torn)
+/* One of the file. */
+static void read_one(struct ctl_checkpoints *checkpoints, struct sb_slice note,
+                     const struct sb_note_key *key, struct ctl_findings *findings, unsigned *torn)
 {
     struct sb_checkpoint checkpoint;
     struct ctl_signed one;
     struct sb_errmsg err;
+    int rc = ctl_checkpoints_add(checkpoints, note, key, findings, &one, &err);
+
+    if (rc == SB_OK)
+        return;
+    if (is_checkpoint(note, &checkpoint))
+        ctl_findings_add_general(findings, CTL_FINDING_OTHER_KEY,
+                                 "a checkpoint of %" PRIu64 " entries is not signed by this "
+                                 "key: %s",
+                                 checkpoint.size, err.text);
+    else
+        (*torn)++;
+}
+
+/* Those next to the part; none: no bytes. */
+struct around {
+    struct sb_slice before, after;
+    uint64_t before_size, after_size;
+};
+
+/* Keeps one that is outside of the part, if it is the next to it so far; false:
+ * it is inside, or no checkpoint at all. */
+static bool keep_outside(struct around *around, const struct ctl_part *part, struct sb_slice note)
+{
+    struct sb_checkpoint checkpoint;
+
+    if ((part->from == 0 && part->to == UINT64_MAX) || !is_checkpoint(note, &checkpoint))
+        return false;
+    if (checkpoint.size <= part->from) {
+        if (around->before.n == 0 || checkpoint.size >= around->before_size) {
+            around->before = note;
+            around->before_size = checkpoint.size;
+        }
+        return true;
+    }
+    if (checkpoint.size < part->to)
+        return false;
+    if (around->after.n == 0 || checkpoint.size <= around->after_size) {
+        around->after = note;
+        around->after_size = checkpoint.size;
+    }
+    return true;
+}
+
+void ctl_checkpoints_read(struct ctl_checkpoints *checkpoints, struct sb_slice text,
+                          const struct sb_note_key *key, const struct ctl_part *part,
+                          struct ctl_findings *findings, unsigned *ret_torn)
+{
+    struct around around = {.before_size = 0};
     struct sb_slice note;
 
     *ret_torn = 0;
-    while (sb_checkpoint_next(&text, &note)) {
-        int rc = ctl_checkpoints_add(checkpoints, note, key, findings, &one, &err);
-
-        if (rc == SB_OK)
-            continue;
-        if (is_checkpoint(note, &checkpoint))
-            ctl_findings_add_general(findings, CTL_FINDING_OTHER_KEY,
-                                     "a checkpoint of %" PRIu64 " entries is not signed by this "
-                                     "key: %s",
-                                     checkpoint.size, err.text);
-        else
-            (*ret_torn)++;
-    }
+    while (sb_checkpoint_next(&text, &note))
+        if (!keep_outside(&around, part, note))
+            read_one(checkpoints, note, key, findings, ret_torn);
+    if (around.before.n > 0)
+        read_one(checkpoints, around.before, key, findings, ret_torn);
+    if (around.after.n > 0)
+        read_one(checkpoints, around.after, key, findings, ret_torn);
     *ret_torn += text.n > 0 ? 1 : 0;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/attr.h"
 #include "common/note.h"
@@ -17,12 +18,19 @@ struct ctl_checkpoints {
 };
 void ctl_checkpoints_release(struct ctl_checkpoints *checkpoints);
 
+/* The part of a log that is asked about.  A signature takes some 60 us to check,
+ * a year of checkpoints minutes, so those are read that matter only: the last one
+ * that is not behind from, the first one that is not before to, and all between. */
+struct ctl_part {
+    uint64_t from, to; /* 0, UINT64_MAX: the whole log */
+};
+
 /* Of a file of notes, one behind the other, those of key's.  What another key
  * signed, and two that contradict one another, are findings; *ret_torn: texts
  * that are no notes, as a crash leaves them. */
 void ctl_checkpoints_read(struct ctl_checkpoints *checkpoints, struct sb_slice text,
-                          const struct sb_note_key *key, struct ctl_findings *findings,
-                          unsigned *ret_torn);
+                          const struct sb_note_key *key, const struct ctl_part *part,
+                          struct ctl_findings *findings, unsigned *ret_torn);
 /* One note from elsewhere.  SB_OK; else as sb_checkpoint_open(). */
 int ctl_checkpoints_add(struct ctl_checkpoints *checkpoints, struct sb_slice note,
                         const struct sb_note_key *key, struct ctl_findings *findings,

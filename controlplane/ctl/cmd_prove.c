@@ -10,9 +10,14 @@
 #include "controlplane/ctl/findings.h"
 #include "controlplane/ctl/proofs.h"
 
+enum { CHECKPOINTS_MAX = INT32_MAX /* bytes of a file: years of them */ };
+
 /* --- trust --------------------------------------------------------------------------- */
 
-static int load_checkpoints(struct ctl *ctl, struct ctl_findings *findings, struct ctl_trust *trust)
+static const struct ctl_part whole = {.to = UINT64_MAX};
+
+static int load_checkpoints(struct ctl *ctl, const struct ctl_part *part,
+                            struct ctl_findings *findings, struct ctl_trust *trust)
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf text = {.data = NULL};
     const char *named = ctl_flag(ctl, "checkpoints");
@@ -22,7 +27,7 @@ static int load_checkpoints(struct ctl *ctl, struct ctl_findings *findings, stru
 
     trust->path =
         named != NULL ? named : sb_arena_printf(ctl->arena, "%s/checkpoints", ctl_home()).p;
-    sb_buf_init(&text, CTL_OUT_MAX);
+    sb_buf_init(&text, CHECKPOINTS_MAX);
     rc = sb_file_read(trust->path, &text, &err);
     if (rc == SB_ENOENT && named == NULL) {
         ctl_note(ctl,
@@ -34,7 +39,8 @@ static int load_checkpoints(struct ctl *ctl, struct ctl_findings *findings, stru
     }
     if (rc != SB_OK)
         return ctl_fail(ctl, "%s", err.text);
-    ctl_checkpoints_read(&trust->checkpoints, sb_buf_slice(&text), &trust->key, findings, &torn);
+    ctl_checkpoints_read(&trust->checkpoints, sb_buf_slice(&text), &trust->key, part, findings,
+                         &torn);
     if (torn > 0)
         ctl_note(ctl,
                  "%s has %u text%s that are no checkpoints; a crash while one was written "
@@ -43,7 +49,7 @@ static int load_checkpoints(struct ctl *ctl, struct ctl_findings *findings, stru
     return CTL_DONE;
 }
 
-int ctl_trust_load(struct ctl *ctl, struct ctl_findings *findings, struct ctl_trust *ret)
+static int load_key(struct ctl *ctl, struct ctl_trust *ret)
 {
     const char *path = ctl_flag(ctl, "log-key");
     struct sb_errmsg err = {.text = ""};
@@ -53,7 +59,24 @@ int ctl_trust_load(struct ctl *ctl, struct ctl_findings *findings, struct ctl_tr
         path = sb_arena_printf(ctl->arena, "%s/log.key.pub", ctl_home()).p;
     if (sb_note_key_load(path, &ret->key, &err) != SB_OK)
         return ctl_fail(ctl, "%s; --log-key FILE names the public key of the log", err.text);
-    return load_checkpoints(ctl, findings, ret);
+    return CTL_DONE;
+}
+
+int ctl_trust_load(struct ctl *ctl, const struct ctl_part *part, struct ctl_findings *findings,
+                   struct ctl_trust *ret)
+{
+    int status = load_key(ctl, ret);
+
+    return status == CTL_DONE ? load_checkpoints(ctl, part, findings, ret) : status;
+}
+
+int ctl_trust_load_key(struct ctl *ctl, struct ctl_findings *findings, struct ctl_trust *ret)
+{
+    int status = load_key(ctl, ret);
+
+    return status == CTL_DONE && ctl_flag(ctl, "checkpoints") != NULL
+               ? load_checkpoints(ctl, &whole, findings, ret)
+               : status;
 }
 
 /* --- hashes -------------------------------------------------------------------------------- */
@@ -193,7 +216,7 @@ int ctl_run_audit_prove(struct ctl *ctl)
     int status;
 
     findings->arena = ctl->arena;
-    status = ctl_trust_load(ctl, findings, &trust);
+    status = ctl_trust_load(ctl, &whole, findings, &trust);
     ctl_query_add(&query, is_number(id) ? "leaf" : "generation_id", id);
     ctl_query_add(&query, "size", ctl_flag(ctl, "size"));
     if (status == CTL_DONE)
@@ -258,7 +281,7 @@ int ctl_run_audit_consistency(struct ctl *ctl)
         return ctl_misuse(ctl, "two sizes of the log are wanted, the smaller one first: audit "
                                "consistency 1000 2000");
     findings->arena = ctl->arena;
-    status = ctl_trust_load(ctl, findings, &trust);
+    status = ctl_trust_load(ctl, &whole, findings, &trust);
     if (status == CTL_DONE)
         status = check_consistency(ctl, &trust, findings, from, to);
     ctl_checkpoints_release(&trust.checkpoints);

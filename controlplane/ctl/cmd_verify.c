@@ -11,9 +11,11 @@
 #include "common/mem.h"
 #include "common/notekey.h"
 #include "common/num.h"
+#include "common/zstd.h"
 #include "controlplane/ctl/checkpoints.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/ctl.h"
+#include "controlplane/ctl/exported.h"
 #include "controlplane/ctl/findings.h"
 #include "controlplane/ctl/proofs.h"
 #include "controlplane/ctl/verify.h"
@@ -289,9 +291,8 @@ static void put_json(const struct run *run, const struct ctl_verified *result, s
     sb_json_close_object(json);
 }
 
-static int tell(const struct run *run)
+static int tell(const struct run *run, struct ctl_verified result)
 {
-    struct ctl_verified result = ctl_verify_result(run->verify);
     SB_CLEANUP(sb_buf_release) struct sb_buf text = {.data = NULL};
     SB_CLEANUP(sb_json_free) yyjson_doc *doc = NULL;
     struct sb_json json;
@@ -358,11 +359,131 @@ static int run_all(struct run *run)
     if (status != CTL_DONE && run->findings->total == 0)
         return status;
     ctl_verify_end(run->verify, run->to);
-    return tell(run);
+    return tell(run, ctl_verify_result(run->verify));
+}
+
+/* --- exported days ---------------------------------------------------------------------------
+ */
+
+static int open_file(struct ctl *ctl, const char *path, int *ret_fd)
+{
+    *ret_fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    return *ret_fd >= 0 ? CTL_DONE : ctl_fail(ctl, "cannot read %s: %s", path, strerror(errno));
+}
+
+/* By their names and what they begin with: the others are what audit/log gave. */
+static int are_exports(struct ctl *ctl, bool *ret)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < ctl->args.n_operands; i++) {
+        char begin[64];
+        ssize_t size;
+        int fd;
+
+        if (strcmp(ctl->args.operands[i], "-") == 0)
+            continue; /* can be read only once */
+        if (open_file(ctl, ctl->args.operands[i], &fd) != CTL_DONE)
+            return CTL_FAILED;
+        size = read(fd, begin, sizeof(begin));
+        (void)close(fd);
+        if (size > 0 && (sb_zstd_is_one(sb_slice_make(begin, (size_t)size)) ||
+                         ctl_exported_is_one(sb_slice_make(begin, (size_t)size))))
+            n++;
+    }
+    *ret = n > 0;
+    return n == 0 || n == ctl->args.n_operands
+               ? CTL_DONE
+               : ctl_misuse(ctl, "these files are not all exported days");
+}
+
+static int on_lines(void *ctx, struct sb_slice lines)
+{
+    return ctl_exported_feed(ctx, lines);
+}
+
+struct input {
+    struct run *run;
+    struct ctl_exported *exported;
+    struct sb_zstd_reader *reader;
+    const char *path;
+};
+
+static int feed_export(struct input *input, struct sb_slice piece, bool is_plain)
+{
+    uint64_t total = input->run->findings->total;
+    int rc =
+        is_plain ? ctl_exported_feed(input->exported, piece) : sb_zstd_read(input->reader, piece);
+
+    if (rc == SB_EPARSE && !is_plain && total == input->run->findings->total)
+        ctl_findings_add_general(input->run->findings, CTL_FINDING_BROKEN,
+                                 "%s is damaged: it cannot be decompressed any further",
+                                 input->path);
+    return rc;
+}
+
+static int read_export(struct input *input)
+{
+    struct ctl *ctl = input->run->ctl;
+    char *bytes = sb_mem_new(PIECE);
+    bool is_first = true, is_plain = false;
+    ssize_t n = 0;
+    int rc = SB_OK, fd, status = open_file(ctl, input->path, &fd);
+
+    while (status == CTL_DONE && rc == SB_OK) {
+        n = read(fd, bytes, PIECE);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            status = ctl_fail(ctl, "cannot read %s: %s", input->path, strerror(errno));
+        if (n <= 0)
+            break;
+        if (is_first)
+            is_plain = !sb_zstd_is_one(sb_slice_make(bytes, (size_t)n));
+        is_first = false;
+        rc = feed_export(input, sb_slice_make(bytes, (size_t)n), is_plain);
+        ctl_progress(ctl, "verifying", 0, 0);
+    }
+    if (rc == SB_OK && !sb_zstd_is_whole(input->reader))
+        ctl_findings_add_general(input->run->findings, CTL_FINDING_BROKEN,
+                                 "%s is damaged: its end was cut off", input->path);
+    if (status == CTL_DONE && rc != SB_OK && rc != SB_EPARSE) /* a finding says that */
+        status = ctl_fail(ctl, "%s: cannot go on: %s", input->path, sb_err_str(rc));
+    if (fd > STDIN_FILENO)
+        (void)close(fd);
+    sb_mem_free(bytes);
+    return status;
+}
+
+static int verify_exports(struct run *run)
+{
+    struct ctl *ctl = run->ctl;
+    struct input input = {.run = run};
+    struct ctl_verified result;
+    int status = ctl_trust_load_key(ctl, run->findings, &run->trust);
+
+    if (status != CTL_DONE)
+        return status;
+    input.exported = ctl_exported_new(&run->trust.key, &run->trust.checkpoints, run->findings);
+    for (unsigned i = 0; status == CTL_DONE && i < ctl->args.n_operands; i++) {
+        input.path = ctl->args.operands[i];
+        input.reader = sb_zstd_reader_new(on_lines, input.exported);
+        ctl_exported_begin(input.exported, input.path);
+        status = read_export(&input);
+        ctl_exported_end(input.exported);
+        sb_zstd_reader_destroy(&input.reader);
+    }
+    ctl_exported_close(input.exported);
+    result = ctl_exported_result(input.exported, &run->from);
+    if (status == CTL_DONE)
+        status = tell(run, result);
+    ctl_exported_destroy(&input.exported);
+    return status;
 }
 
 int ctl_run_audit_verify(struct ctl *ctl)
 {
+    bool is_export = false;
     struct run run = {.ctl = ctl,
                       .findings = sb_arena_alloc(ctl->arena, sizeof(*run.findings)),
                       .edge = {.size = 0}};
@@ -376,9 +497,16 @@ int ctl_run_audit_verify(struct ctl *ctl)
         status = ctl_misuse(ctl, "--from and --to are for the log of the server; files are checked "
                                  "from the first entry to the last");
     if (status == CTL_DONE)
-        status = ctl_trust_load(ctl, run.findings, &run.trust);
-    if (status == CTL_DONE)
-        status = run_all(&run);
+        status = are_exports(ctl, &is_export);
+    if (status == CTL_DONE && is_export) {
+        status = verify_exports(&run);
+    } else if (status == CTL_DONE) {
+        const struct ctl_part part = {.from = run.from, .to = run.to};
+
+        status = ctl_trust_load(ctl, &part, run.findings, &run.trust);
+        if (status == CTL_DONE)
+            status = run_all(&run);
+    }
     ctl_verify_destroy(&run.verify);
     ctl_checkpoints_release(&run.trust.checkpoints);
     return status;

@@ -80,6 +80,24 @@ static const struct ctl_flag audit_prove_flags[] = {
     TRUST_FLAGS,
     NO_MORE_FLAGS,
 };
+static const struct ctl_flag audit_export_flags[] = {
+    {"out", 0, "DIR", "where the file goes (default: here)"},
+    NO_MORE_FLAGS,
+};
+static const struct ctl_flag hold_flags[] = {
+    {"from", 0, "DAY", "the first day that stays: 2026-01-31"},
+    {"to", 0, "DAY", "the last one (default: the first)"},
+    {"note", 0, "TEXT", "why: the case, the order"},
+    NO_MORE_FLAGS,
+};
+static const struct ctl_flag erase_flags[] = {
+    {"tenant", 0, "NAME", "whose user it is"},
+    {"user", 0, "TEXT", "as clients sent it, character for character"},
+    {"from", 0, "TIME", "records not before: 2026-01-31, 2026-01-31T12:00:00Z, or 2h (ago)"},
+    {"to", 0, "TIME", "records before"},
+    {"dry-run", 0, NULL, "count the records, change nothing"},
+    NO_MORE_FLAGS,
+};
 static const struct ctl_flag log_key_flags[] = {
     {"name", 0, "NAME", "of the log, which it signs (default: switchboard/audit)"},
     NO_MORE_FLAGS,
@@ -159,8 +177,8 @@ static const struct ctl_flag audit_actions_flags[] = {
     {"author", 0, "NAME", "who did it, or was refused"},
     {"role", 0, "ROLE", "that the author had"},
     {"client", 0, "NETWORK", "that it came from: 192.0.2.7, 10.0.0.0/8"},
-    {"action", 0, "WORD", "token_created, token_revoked or refused"},
-    {"subject", 0, "TEXT", "the token; of what was refused: method and path"},
+    {"action", 0, "WORD", "token_created, token_revoked, refused, hold_set, ..."},
+    {"subject", 0, "TEXT", "the token, the hold; of what was refused: method and path"},
     LIST_FLAGS,
     NO_MORE_FLAGS,
 };
@@ -302,7 +320,10 @@ const struct ctl_command ctl_commands[] = {
      "with\n"
      "checkpoints that were kept outside of the database.  Trusts the public key and nothing that\n"
      "the server says.  Names what was changed, removed, inserted or reordered by its position,\n"
-     "and workers whose records are not all there.  Exit status 1: there are findings.\n",
+     "and workers whose records are not all there.  Exit status 1: there are findings.\n"
+     "With --from or --to only the signatures of checkpoints there are checked.\n"
+     "Files may also be exported days, in their order: these need the public key and nothing "
+     "else, and\nhave to continue each other.\n",
      ctl_run_audit_verify},
     {"audit prove", "ID", 1, 1, audit_prove_flags, "prove that an entry is in the signed log",
      "ID is a generation id, or the number of an entry.  -o json prints entry, inclusion proof "
@@ -313,7 +334,22 @@ const struct ctl_command ctl_commands[] = {
      "prove that the log of the second size continues that of the first",
      "The roots are those of checkpoints of these sizes.\n", ctl_run_audit_consistency},
     {"audit actions", "", 0, 0, audit_actions_flags,
-     "tokens made and revoked, and what tokens were refused", NULL, ctl_run_audit_actions},
+     "tokens, holds, erasures, and what tokens were refused", NULL, ctl_run_audit_actions},
+    {"audit export", "DAY", 1, 1, audit_export_flags,
+     "write a day of the log as a file that proves itself",
+     "DAY (UTC) is 2026-01-31, and over for ten minutes; the file is DAY.ndjson.zst.  audit "
+     "verify\n"
+     "checks it with the log's public key alone, without a server.\n",
+     ctl_run_audit_export},
+    {"hold set", "NAME", 1, 1, hold_flags, "keep days of the audit, whatever retention says",
+     "Nothing of these days is dropped or erased until the hold is lifted.  A name is used once.\n",
+     ctl_run_hold_set},
+    {"hold list", "", 0, 0, no_flags, "legal holds, lifted ones as well", NULL, ctl_run_hold_list},
+    {"hold lift", "NAME", 1, 1, no_flags, "lift a legal hold", NULL, ctl_run_hold_lift},
+    {"erase", "", 0, 0, erase_flags, "forget a person",
+     "Destroys the salts of the records of a tenant's user, and what was kept plain of them: "
+     "nothing\nleads to the person any more, and the log still verifies.  It cannot be undone.\n",
+     ctl_run_erase},
     {"receipt verify", "FILE", 1, 1, receipt_flags, "check a receipt by the log's public key alone",
      "FILE is what GET /v1/generation/{id}/receipt gave, or the head of an answer with a promise.\n"
      "Nobody is asked.  Exit status 1: something is not proven.\n",

@@ -34,6 +34,9 @@ ctl_run_cb ctl_run_audit_prove, ctl_run_audit_consistency;
 /* cmd_audit.c */
 ctl_run_cb ctl_run_audit_query, ctl_run_audit_changes, ctl_run_audit_actions, ctl_run_events,
     ctl_run_probes, ctl_run_prices;
+/* cmd_retention.c */
+ctl_run_cb ctl_run_hold_set, ctl_run_hold_list, ctl_run_hold_lift, ctl_run_erase,
+    ctl_run_audit_export;
 /* cmd_flags.c */
 ctl_run_cb ctl_run_flags;
 /* cmd_receipt.c */

@@ -20,8 +20,12 @@ struct ctl_trust {
 };
 /* --log-key and --checkpoints, or those of the home.  A file of checkpoints
  * that nobody named may be missing.  CTL_DONE, CTL_FAILED. */
-int ctl_trust_load(struct ctl *ctl, struct ctl_findings *findings,
+int ctl_trust_load(struct ctl *ctl, const struct ctl_part *part, struct ctl_findings *findings,
                    struct ctl_trust *ret) SB_MUSTCHECK;
+/* The key alone; and checkpoints only when --checkpoints names them: what is
+ * verified carries its own. */
+int ctl_trust_load_key(struct ctl *ctl, struct ctl_findings *findings,
+                       struct ctl_trust *ret) SB_MUSTCHECK;
 
 /* The edge of the log when it had size entries; it is checked by whoever has its
  * root. */

@@ -12,6 +12,7 @@
 #include "common/mem.h"
 #include "common/num.h"
 #include "common/timefmt.h"
+#include "controlplane/ctl/absent.h"
 #include "controlplane/ctl/findings.h"
 #include "controlplane/ctl/sequences.h"
 
@@ -20,7 +21,6 @@ enum {
     NAME_MAX_BYTES = 200,
     SEGMENT_MAX = 1 << 22, /* stored hashes kept between two checkpoints, to tell where a row was */
     ODD_MAX = 1 << 16,     /* entries that do not fit, likewise */
-    RANGES_MAX = 1 << 16,
 };
 
 /* An entry that does not fit its stored hash. */
@@ -28,10 +28,6 @@ struct odd {
     uint64_t leaf;
     struct sb_hash hash; /* of the row */
     char name[NAME_MAX_BYTES];
-};
-
-struct range {
-    uint64_t from, to; /* both included */
 };
 
 /* Rows that claim the leaf that is being read. */
@@ -60,9 +56,7 @@ struct ctl_verify {
     struct odd *odd;
     size_t n_odd, odd_size;
     uint64_t odd_total;
-    struct range missing[RANGES_MAX], dropped[RANGES_MAX];
-    size_t n_missing_ranges, n_dropped_ranges;
-    uint64_t n_missing, n_dropped;
+    struct ctl_absent absent;
     int64_t began; /* when the first record was received; INT64_MAX: there is none */
     struct ctl_verified result;
 };
@@ -153,14 +147,6 @@ static void keep_odd(struct ctl_verify *verify)
     verify->n_odd++;
 }
 
-static void add_range(struct range *ranges, size_t *n, uint64_t from, uint64_t to)
-{
-    if (*n > 0 && ranges[*n - 1].to + 1 == from)
-        ranges[*n - 1].to = to;
-    else if (*n < RANGES_MAX)
-        ranges[(*n)++] = (struct range){from, to};
-}
-
 /* --- what an entry says of itself ---------------------------------------------------------- */
 
 static void add_name(char name[NAME_MAX_BYTES], yyjson_val *entry)
@@ -190,7 +176,7 @@ static void look_at_kind(struct ctl_verify *verify, yyjson_val *entry)
 {
     struct ctl_sequence record;
     struct sb_slice kind;
-    uint64_t first, last, rows;
+    uint64_t rows;
 
     if (verify->began == INT64_MAX &&
         sb_json_get_i64(entry, "received_at", &verify->began) != SB_OK)
@@ -198,20 +184,12 @@ static void look_at_kind(struct ctl_verify *verify, yyjson_val *entry)
     if (sb_json_get_text(entry, "worker_id", &record.worker) == SB_OK &&
         sb_json_get_u64(entry, "boot_id", &record.boot) == SB_OK &&
         sb_json_get_u64(entry, "sequence", &record.number) == SB_OK)
-        ctl_sequences_add(verify->sequences, &record, verify->claims.leaf, verify->n_missing,
+        ctl_sequences_add(verify->sequences, &record, verify->claims.leaf, verify->absent.n_missing,
                           verify->findings);
-    if (sb_json_get_text(entry, "kind", &kind) != SB_OK ||
-        sb_json_get_u64(entry, "rows", &rows) != SB_OK)
-        return;
-    if (sb_slice_is(kind, "erased"))
+    ctl_absent_explain(&verify->absent, entry);
+    if (sb_json_get_text(entry, "kind", &kind) == SB_OK && sb_slice_is(kind, "erased") &&
+        sb_json_get_u64(entry, "rows", &rows) == SB_OK)
         verify->result.erased += rows;
-    if (sb_slice_is(kind, "dropped") && sb_json_get_u64(entry, "first_leaf", &first) == SB_OK &&
-        sb_json_get_u64(entry, "last_leaf", &last) == SB_OK && first <= last &&
-        last <= SB_MERKLE_SIZE_MAX && rows <= SB_MERKLE_SIZE_MAX) {
-        verify->n_dropped += rows;
-        if (verify->n_dropped_ranges < RANGES_MAX)
-            verify->dropped[verify->n_dropped_ranges++] = (struct range){first, last};
-    }
 }
 
 /* --- a checkpoint ----------------------------------------------------------------------------- */
@@ -402,10 +380,8 @@ static void close_claims(struct ctl_verify *verify)
                          "the hash of entry %" PRIu64 " (%s) is missing", claims->leaf,
                          claims->name);
     }
-    if (claims->n == 0 && claims->has_hash) {
-        add_range(verify->missing, &verify->n_missing_ranges, claims->leaf, claims->leaf);
-        verify->n_missing++;
-    }
+    if (claims->n == 0 && claims->has_hash)
+        ctl_absent_add(&verify->absent, claims->leaf);
     if (claims->n > 1)
         ctl_findings_add(verify->findings, CTL_FINDING_INSERTED, claims->leaf, claims->leaf,
                          "%" PRIu64 " rows say that they are entry %" PRIu64
@@ -598,59 +574,6 @@ int ctl_verify_feed(struct ctl_verify *verify, struct sb_slice piece)
 /* --- the end
  * ----------------------------------------------------------------------------------------- */
 
-/* How far from `from` on retention is the reason; from: it is not. */
-static uint64_t dropped_up_to(const struct ctl_verify *verify, uint64_t from, uint64_t to)
-{
-    uint64_t end = from;
-    bool is_longer = true;
-
-    while (is_longer && end <= to) {
-        is_longer = false;
-        for (size_t i = 0; i < verify->n_dropped_ranges; i++)
-            if (verify->dropped[i].from <= end && verify->dropped[i].to >= end) {
-                end = verify->dropped[i].to + 1;
-                is_longer = true;
-            }
-    }
-    return end <= to ? end : to + 1;
-}
-
-static void tell_missing(struct ctl_verify *verify, uint64_t from, uint64_t to)
-{
-    if (from == to)
-        ctl_findings_add(verify->findings, CTL_FINDING_MISSING, from, to,
-                         "entry %" PRIu64 " is missing", from);
-    else
-        ctl_findings_add(verify->findings, CTL_FINDING_MISSING, from, to,
-                         "entries %" PRIu64 " to %" PRIu64 " are missing", from, to);
-}
-
-static void tell_all_missing(struct ctl_verify *verify)
-{
-    for (size_t i = 0; i < verify->n_missing_ranges; i++) {
-        uint64_t from = verify->missing[i].from, to = verify->missing[i].to;
-
-        while (from <= to) {
-            uint64_t end = dropped_up_to(verify, from, to), next = from;
-
-            verify->result.dropped += end - from;
-            if (end > from) {
-                from = end;
-                continue;
-            }
-            while (next <= to && dropped_up_to(verify, next, to) == next)
-                next++;
-            tell_missing(verify, from, next - 1);
-            from = next;
-        }
-    }
-    if (verify->result.dropped > verify->n_dropped)
-        ctl_findings_add_general(verify->findings, CTL_FINDING_MISSING,
-                                 "%" PRIu64 " entries are missing where retention dropped %" PRIu64
-                                 " only",
-                                 verify->result.dropped, verify->n_dropped);
-}
-
 void ctl_verify_end(struct ctl_verify *verify, uint64_t to)
 {
     close_claims(verify);
@@ -670,7 +593,7 @@ void ctl_verify_end(struct ctl_verify *verify, uint64_t to)
                          verify->result.next, newest->size);
         break;
     }
-    tell_all_missing(verify);
+    verify->result.dropped = ctl_absent_end(&verify->absent, verify->findings);
     ctl_sequences_end(verify->sequences, verify->is_whole && verify->result.older == 0,
                       verify->findings);
 }

@@ -23,6 +23,7 @@ QUERIES = {
               " USING (revision)",
     "dropped": "SELECT d.*, l.leaf FROM log_drops d JOIN log_dropped l ON l.drop_id = d.id",
     "erased": "SELECT d.*, l.leaf FROM log_erasures d JOIN log_erased l ON l.erasure_id = d.id",
+    "action": "SELECT a.*, l.leaf FROM admin_actions a JOIN log_actions l ON l.action_id = a.id",
 }
 
 

@@ -32,6 +32,7 @@ LIBRARY_OWNER = {  # header -> the only files that may include it
     r"libpq-fe\.h": {"controlplane/db.c"},
     r"microhttpd\.h": {"controlplane/admin/http.c"},
     r"maxminddb\.h": {"controlplane/country_db.c"},
+    r"zstd\.h": {"common/zstd.c"},
     r"yaml\.h": {"controlplane/catalog/yaml.c", "controlplane/ctl/yaml.c"},
 }
 # Who may look into a secret: each line is a place where one can leak.

@@ -299,13 +299,15 @@ static void rows_go_to_the_partition_of_their_day_and_wait_in_the_default_one(vo
     assert_int_equal(cp_db_script(collector, REFUSAL("2001-02-03", "3")), SB_OK);
     assert_int_equal(number(owner, "SELECT count(*) FROM audit_refusals_20010203"), 2);
 
-    assert_int_equal(cp_partitions_drop(owner, CP_HISTORY_AUDIT, day, &dropped, &err), SB_OK);
+    assert_int_equal(cp_partitions_drop(owner, CP_HISTORY_AUDIT, day, false, &dropped, &err),
+                     SB_OK);
     assert_int_equal(dropped, 0);
-    assert_int_equal(cp_partitions_drop(owner, CP_HISTORY_AUDIT, day + 1, &dropped, &err), SB_OK);
+    assert_int_equal(cp_partitions_drop(owner, CP_HISTORY_AUDIT, day + 1, false, &dropped, &err),
+                     SB_OK);
     assert_int_equal(dropped, 3); /* requests, dispatches, refusals */
     assert_int_equal(number(owner, "SELECT count(*) FROM audit_refusals"), 1);
-    assert_int_equal(cp_partitions_drop(owner, CP_HISTORY_TELEMETRY, day + 1, &dropped, &err),
-                     SB_OK);
+    assert_int_equal(
+        cp_partitions_drop(owner, CP_HISTORY_TELEMETRY, day + 1, false, &dropped, &err), SB_OK);
     assert_int_equal(dropped, 2); /* minutes, probes */
 }
 

@@ -174,6 +174,24 @@ static void salts_that_were_destroyed_are_an_entry_also_when_numbers_come_late(v
                        "\"rows\":3}");
 }
 
+static void what_administrators_did_is_an_entry(void **state)
+{
+    struct log_check log;
+
+    (void)state;
+    by_owner("INSERT INTO admin_actions (at, action, author, role, address, subject, detail)"
+             " VALUES ('2026-12-01 00:00:00.000001', 'hold_set', 'eve', 'admin', '192.0.2.7',"
+             " 'case-7', '{\"to\": \"b\", \"from\": \"a\"}')");
+    assert_true(waits());
+    log = append();
+    assert_false(waits());
+    assert_int_equal(log.size, 1);
+    same(log.lines[0], "{\"action\":\"hold_set\",\"address\":\"192.0.2.7\","
+                       "\"at\":1796083200000001,\"author\":\"eve\","
+                       "\"detail\":{\"from\":\"a\",\"to\":\"b\"},\"id\":1,\"kind\":\"action\","
+                       "\"role\":\"admin\",\"subject\":\"case-7\"}");
+}
+
 static void many_are_appended_in_some_transactions(void **state)
 {
     (void)state;
@@ -207,6 +225,7 @@ int main(void)
         TEST(a_revision_of_very_many_objects_is_a_hash_of_them),
         TEST(what_retention_dropped_is_an_entry),
         TEST(salts_that_were_destroyed_are_an_entry_also_when_numbers_come_late),
+        TEST(what_administrators_did_is_an_entry),
         TEST(many_are_appended_in_some_transactions),
         TEST(another_term_appends_nothing),
     };
