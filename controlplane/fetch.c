@@ -9,14 +9,16 @@
 #include <curl/curl.h>
 
 #include "common/check.h"
+#include "common/clock.h"
 #include "common/list.h"
 #include "common/mem.h"
 #include "common/reactor.h"
+#include "common/retry_after.h"
 #include "common/secret.h"
 
 enum {
     EVENTS_PER_TURN = 256,
-    RETRY_AFTER_MAX = 24 * 3600, /* seconds */
+    DATE_MAX = 64, /* bytes of an HTTP date, with its NUL; all have 29 */
 };
 
 struct cp_fetcher {
@@ -157,13 +159,27 @@ static enum msg_outcome outcome_of(const struct cp_fetch *fetch, CURLcode code, 
     }
 }
 
+/* A field of the answer; none: empty.  Until the next call for this handle. */
+static struct sb_slice field_of(CURL *easy, const char *name)
+{
+    struct curl_header *field;
+
+    return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &field) == CURLHE_OK
+               ? sb_slice_of(field->value)
+               : SB_SLICE_NONE;
+}
+
 static uint32_t retry_after_of(CURL *easy)
 {
-    curl_off_t seconds = 0;
+    sb_msec wait = sb_retry_after_ms(field_of(easy, "retry-after-ms"));
+    char date[DATE_MAX] = "";
 
-    if (curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &seconds) != CURLE_OK || seconds <= 0)
-        return 0;
-    return (uint32_t)(seconds < RETRY_AFTER_MAX ? seconds : RETRY_AFTER_MAX) * 1000;
+    if (wait == 0) {
+        (void)sb_slice_copy_text(field_of(easy, "date"), date, sizeof(date));
+        wait = sb_retry_after(field_of(easy, "retry-after"), sb_slice_of(date),
+                              sb_clock_wall(&sb_clock_system));
+    }
+    return (uint32_t)wait;
 }
 
 /* Takes fetch. */

@@ -52,7 +52,7 @@ struct cp_fetch_end {
     uint32_t connect;         /* us until a connection stood, TLS included; 0: never */
     uint32_t ready;           /* us until the request could be sent; 0: never */
     uint32_t took;            /* us in all */
-    uint32_t retry_after;     /* ms; 0: nothing was said */
+    uint32_t retry_after;     /* ms, as common/retry_after.h reads it; 0: nothing was said */
 };
 
 struct cp_fetch_reader {

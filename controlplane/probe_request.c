@@ -78,21 +78,16 @@ const struct cp_probe_dialect *cp_probe_dialect_find(struct sb_slice name)
 bool cp_probe_credential(const struct msg_snapshot *snapshot, uint32_t provider,
                          const struct msg_credential **ret_credential)
 {
-    bool has_own = false;
-
     *ret_credential = NULL;
     for (size_t i = 0; i < snapshot->n_credentials; i++) {
         const struct msg_credential *one = &snapshot->credentials[i];
 
-        if (one->provider != provider)
-            continue;
-        if (one->tenant == MSG_NONE) { /* sorted: the first of the house comes first */
-            *ret_credential = one;
+        if (one->provider == provider && one->tenant == MSG_NONE) {
+            *ret_credential = one; /* sorted: the first of the house */
             return true;
         }
-        has_own = true;
     }
-    return !has_own;
+    return !snapshot->providers[provider].wants_key;
 }
 
 static bool gives(const struct msg_endpoint *endpoint, enum msg_modality modality)

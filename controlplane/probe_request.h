@@ -31,7 +31,7 @@ const struct cp_probe_dialect *cp_probe_dialect_find(struct sb_slice name);
 
 /* The key to probe a provider with.  True: *ret_credential, or NULL for a
  * provider that nobody has a key for, since it wants none.  False: there are
- * tenants' own keys only. */
+ * tenants' own keys only, or the house's is suspended. */
 bool cp_probe_credential(const struct msg_snapshot *snapshot, uint32_t provider,
                          const struct msg_credential **ret_credential);
 

@@ -105,32 +105,32 @@ static int put(struct cp_series *series, enum cp_span span, sb_msec when,
 {
     uint32_t number = (uint32_t)(when / spans[span].width);
     bool make;
-    struct cp_slot **place = place_of(series, span, number, &make), *old = *place, *slot;
+    struct cp_slot **place = place_of(series, span, number, &make), *slot;
+    struct cp_slot *joined = make ? NULL : *place; /* into the new one */
     uint8_t bytes[CP_SUMS_PACKED_MAX];
     struct cp_sums all = {.attempts = 0};
     int rc = SB_OK;
     size_t n;
 
-    if (!make) {
-        rc = cp_sums_add_packed(&all, packed(old));
+    if (joined != NULL) {
+        rc = cp_sums_add_packed(&all, packed(joined));
         if (rc == SB_OK)
             rc = cp_sums_add(&all, sums);
     }
-    n = cp_sums_pack(make ? sums : &all, bytes);
+    n = cp_sums_pack(joined != NULL ? &all : sums, bytes);
     cp_sums_release(&all);
     if (rc == SB_ENOMEM) /* else it says what fits */
         return rc;
     slot = sb_mem_try(sizeof(*slot) + n);
     if (slot == NULL)
         return SB_ENOMEM;
-    slot->number = !make && old->number > number ? old->number : number;
-    slot->first = !make && old->first < number ? old->first : number;
+    slot->number = joined != NULL && joined->number > number ? joined->number : number;
+    slot->first = joined != NULL && joined->first < number ? joined->first : number;
     slot->n = (uint32_t)n;
     memcpy(slot->bytes, bytes, n);
-    slot->older = make ? old : old->older;
+    slot->older = joined != NULL ? joined->older : *place;
     *place = slot;
-    if (!make)
-        sb_mem_free(old);
+    sb_mem_free(joined);
     return rc;
 }
 
@@ -184,7 +184,7 @@ static void close_slot(struct cp_series *series, const struct cp_series_at *at)
 
 void cp_series_roll(struct cp_series *series, const struct cp_series_at *at, bool flush)
 {
-    if (series->open != NULL && series->open->number != at->now / CP_SLOT)
+    if (series->open != NULL && (flush || series->open->number != at->now / CP_SLOT))
         close_slot(series, at);
     /* An open slot that began in it still belongs to it. */
     if (series->minute != NULL &&
@@ -268,19 +268,25 @@ int cp_series_sum(const struct cp_series *series, enum cp_span span, sb_msec now
     return rc;
 }
 
+static bool has_values(const struct cp_sums *sums, uint64_t least)
+{
+    return sums->first_token.count >= least && sums->throughput.count >= least;
+}
+
 int cp_series_recent(const struct cp_series *series, sb_msec now, uint64_t least,
                      struct cp_sums *sums)
 {
+    const struct cp_open_slot *open = open_slot(series, CP_SPAN_NOW, now);
     int rc = SB_OK;
 
     cp_sums_reset(sums);
-    if (series->open != NULL && now / CP_SLOT - series->open->number < CP_RECENT_SLOTS)
-        rc = cp_sums_add(sums, &series->open->sums);
+    if (open != NULL)
+        rc = cp_sums_add(sums, &open->sums);
     for (const struct cp_slot *slot = series->newest[CP_SPAN_NOW];
-         rc == SB_OK && slot != NULL && sums->attempts < least &&
-         now / CP_SLOT - slot->number < CP_RECENT_SLOTS;
+         rc == SB_OK && slot != NULL && !has_values(sums, least) &&
+         is_young(CP_SPAN_NOW, slot->number, now);
          slot = slot->older)
-        rc = cp_sums_add_packed(sums, packed(slot));
+        rc = cp_sums_top_up(sums, packed(slot), least);
     return rc;
 }
 

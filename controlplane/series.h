@@ -31,8 +31,7 @@
 enum cp_span { CP_SPAN_NOW, CP_SPAN_HALF_HOUR, CP_SPAN_DAY, CP_SPANS };
 
 enum {
-    CP_SLOT_FEW = 512, /* attempts */
-    CP_RECENT_SLOTS = 2,
+    CP_SLOT_FEW = 512,         /* attempts */
     CP_SLOT = 10000,           /* ms; the newest of a series is open for so long */
     CP_SPAN_NOW_LIFE = 300000, /* ms; the others: 30 minutes, 24 hours, and their slot begun */
 };
@@ -88,8 +87,8 @@ int cp_series_add(struct cp_series *series, const struct cp_series_at *at,
 int cp_series_load(struct cp_series *series, sb_msec now, sb_msec age, enum cp_span span,
                    const struct cp_sums *sums) SB_MUSTCHECK;
 /* Closes the slot whose time is over, hands on the minute that is over, and
- * forgets what is too old.  flush: hands on the minute as it is, too; what the
- * open slot holds comes later. */
+ * forgets what is too old.  flush: closes the slot and hands on the minute as
+ * they are, too. */
 void cp_series_roll(struct cp_series *series, const struct cp_series_at *at, bool flush);
 /* Whether nothing is left. */
 bool cp_series_is_empty(const struct cp_series *series);
@@ -100,7 +99,8 @@ int cp_series_sum(const struct cp_series *series, enum cp_span span, sb_msec now
 /* The same, of the numbers alone: the sketches stay empty. */
 void cp_series_count(const struct cp_series *series, enum cp_span span, sb_msec now,
                      struct cp_sums *sums);
-/* Adds up the newest slots until they hold so many attempts, of the last
- * CP_RECENT_SLOTS * CP_SLOT at most. */
+/* The newest values of the last five minutes: each sketch is of so many of the
+ * newest slots as hold so many values, of all when these are fewer.  The numbers
+ * mean nothing. */
 int cp_series_recent(const struct cp_series *series, sb_msec now, uint64_t least,
                      struct cp_sums *sums) SB_MUSTCHECK;

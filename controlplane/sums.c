@@ -148,6 +148,7 @@ static void take_counts(const uint8_t **at, uint32_t *counts, uint32_t n)
     }
 }
 
+/* sketch: NULL skips it. */
 static int add_sketch(struct sb_sketch *sketch, const uint8_t **at)
 {
     uint32_t counts[SB_SKETCH_BUCKETS];
@@ -165,7 +166,7 @@ static int add_sketch(struct sb_sketch *sketch, const uint8_t **at)
     from.max = take_float(at);
     from.sum = take_float(at);
     take_counts(at, counts, from.n);
-    return sb_sketch_merge(sketch, &from);
+    return sketch != NULL ? sb_sketch_merge(sketch, &from) : SB_OK;
 }
 
 static void add_numbers(struct cp_sums *sums, const uint8_t **at)
@@ -190,12 +191,17 @@ void cp_sums_add_packed_numbers(struct cp_sums *sums, struct sb_slice packed)
 
 int cp_sums_add_packed(struct cp_sums *sums, struct sb_slice packed)
 {
+    return cp_sums_top_up(sums, packed, UINT64_MAX);
+}
+
+int cp_sums_top_up(struct cp_sums *sums, struct sb_slice packed, uint64_t enough)
+{
     const uint8_t *at = (const uint8_t *)packed.p;
     int rc, other;
 
     add_numbers(sums, &at);
-    rc = add_sketch(&sums->first_token, &at);
-    other = add_sketch(&sums->throughput, &at);
+    rc = add_sketch(sums->first_token.count < enough ? &sums->first_token : NULL, &at);
+    other = add_sketch(sums->throughput.count < enough ? &sums->throughput : NULL, &at);
     SB_BUG_ON(at != (const uint8_t *)packed.p + packed.n);
     return rc != SB_OK ? rc : other;
 }

@@ -39,5 +39,7 @@ enum { CP_SUMS_PACKED_MAX = 7 * 10 + 2 * (40 + 5 * SB_SKETCH_BUCKETS) };
 size_t cp_sums_pack(const struct cp_sums *sums, uint8_t ret_bytes[CP_SUMS_PACKED_MAX]);
 /* Adds what was packed, as cp_sums_add() does.  Only for bytes of our own. */
 int cp_sums_add_packed(struct cp_sums *sums, struct sb_slice packed) SB_MUSTCHECK;
+/* The same, but a sketch that holds enough values already gets no more. */
+int cp_sums_top_up(struct cp_sums *sums, struct sb_slice packed, uint64_t enough) SB_MUSTCHECK;
 /* The same, of the numbers alone. */
 void cp_sums_add_packed_numbers(struct cp_sums *sums, struct sb_slice packed);

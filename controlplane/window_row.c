@@ -43,6 +43,12 @@ const struct sb_sketch *cp_window_either(const struct sb_sketch *traffic,
     return traffic->count > 0 ? traffic : probes;
 }
 
+static bool may_have_made_a_step(const struct cp_sums *traffic)
+{
+    return traffic->first_token.count > CP_STEP_SAMPLES ||
+           traffic->throughput.count > CP_STEP_SAMPLES;
+}
+
 /* The newest values alone when their median has made a step, else all. */
 static const struct sb_sketch *of_this_pace(const struct sb_sketch *all,
                                             const struct sb_sketch *recent)
@@ -94,7 +100,8 @@ int cp_window_row(const struct window *window, sb_msec now, struct scratch *scra
     const struct cp_sums *first = traffic;
     int rc = cp_window_add_up(window, CP_SPAN_NOW, now, scratch);
 
-    if (rc == SB_OK)
+    cp_sums_reset(&scratch->recent);
+    if (rc == SB_OK && may_have_made_a_step(traffic))
         rc = cp_series_recent(&window->traffic, now, CP_STEP_SAMPLES, &scratch->recent);
     if (rc != SB_OK)
         return rc;

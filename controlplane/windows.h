@@ -6,8 +6,10 @@
  * minutes of traffic; where traffic says nothing, of what probes saw.
  *
  * A step of the pace must not hide behind five minutes of another: when the
- * median of the newest 20 s at most is half of that of the window, or twice, and
- * CP_STEP_SAMPLES say so, the percentiles are of those seconds alone.
+ * median of the newest CP_STEP_SAMPLES values, in whole slots, is half of that of the
+ * window, or twice, the percentiles are of those values alone.  They stay so
+ * when all who want another pace have left, until others are heard or they are
+ * five minutes old.
  *
  * Pure: time is the caller's.  now: monotonic milliseconds.  wall:
  * microseconds since 1970, which name the minutes of the history and nothing

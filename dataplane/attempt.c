@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "common/json.h"
 #include "common/mem.h"
+#include "common/retry_after.h"
 #include "dataplane/bill.h"
 #include "dataplane/client.h"
 #include "dataplane/conf.h"
@@ -15,7 +16,6 @@
 #include "dataplane/patience.h"
 #include "dataplane/relay.h"
 #include "dataplane/request.h"
-#include "dataplane/retry_after.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
@@ -323,10 +323,10 @@ static sb_msec retry_after(const struct dp_attempt *a, const char *base)
 {
     struct sb_slice value = sb_http1_value(&a->head, base, SB_SLICE_LIT("retry-after"));
     sb_msec wait =
-        dp_retry_after_ms(sb_http1_value(&a->head, base, SB_SLICE_LIT("retry-after-ms")));
+        sb_retry_after_ms(sb_http1_value(&a->head, base, SB_SLICE_LIT("retry-after-ms")));
 
     if (wait == 0 && value.n > 0)
-        wait = dp_retry_after(value, sb_http1_value(&a->head, base, SB_SLICE_LIT("date")),
+        wait = sb_retry_after(value, sb_http1_value(&a->head, base, SB_SLICE_LIT("date")),
                               sb_clock_wall(a->req->worker->clock));
     return wait == 0 && a->head.status == 429 ? RETRY_AFTER_MSEC : wait;
 }

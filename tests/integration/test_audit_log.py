@@ -1,6 +1,7 @@
 """The audit log: proofs and checkpoints for readers that are not ours, and what who owns the database
 cannot do unseen."""
 import json
+import os
 import re
 
 import pytest
@@ -247,6 +248,18 @@ def test_prove_and_consistency_say_what_they_proved(full):
     done = full.site.ctl("audit", "consistency", sizes[0] - 1, sizes[-1], *words,
                          control=full.control, check=False)
     assert done.returncode == 1 and "no checkpoint of" in done.stderr
+
+
+def test_a_log_that_nobody_has_signed_yet_is_told_from_a_wrong_file(site, control):
+    site.ctl("log-key", "new", site.home.path / "log.key", "--name", "example.com/log")
+    words = ["audit", "verify", "--log-key", site.home.path / "log.key.pub"]
+    done = site.ctl(*words, control=control, check=False,
+                    env={**os.environ, "SWITCHBOARD_HOME": str(site.home.path)})
+    assert done.returncode == 1 and "try again" in done.stderr, done.stderr
+    assert f"neither in {site.home.path}/checkpoints nor in the database" in done.stderr
+    empty = private(site.home.path / "none", "")
+    done = site.ctl(*words, "--checkpoints", empty, site.home.path / "log.ndjson", check=False)
+    assert done.returncode == 1 and f"is {empty} the right file?" in done.stderr, done.stderr
 
 
 def test_a_terminal_gets_colours_and_a_pipe_does_not(full):

@@ -192,11 +192,22 @@ static void a_status_is_an_answer_and_says_when_to_come_again(void **state)
     assert_int_equal(got.end.outcome, MSG_OUTCOME_SUCCESS);
     assert_int_equal(got.end.status, 429);
     assert_int_equal(got.end.retry_after, 7000);
+    server.answer = "HTTP/1.1 429 No\r\nRetry-After: 7\r\nRetry-After-Ms: 6500.5\r\n"
+                    "Content-Length: 0\r\n\r\n";
+    run(&wanted);
+    assert_int_equal(got.end.retry_after, 6501);
+    server.answer = "HTTP/1.1 503 No\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                    "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT\r\nContent-Length: 0\r\n\r\n";
+    run(&wanted);
+    assert_int_equal(got.end.retry_after, 60000);
+    server.answer = "HTTP/1.1 429 No\r\nContent-Length: 0\r\n\r\n";
+    run(&wanted);
+    assert_int_equal(got.end.retry_after, 0);
     /* a redirect is not followed: a key would go along */
     server.answer = "HTTP/1.1 302 No\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
     run(&wanted);
     assert_int_equal(got.end.status, 302);
-    assert_int_equal(server.accepted, 2);
+    assert_int_equal(server.accepted, 5);
 }
 
 static void what_is_too_long_or_enough_is_ended(void **state)

@@ -12,7 +12,7 @@ enum { INTERVAL = 60000 };
 static struct msg_provider providers[] = {
     {.slug = SB_SLICE_INIT("acme"), .dialect = SB_SLICE_INIT("openai")},
     {.slug = SB_SLICE_INIT("exotic"), .dialect = SB_SLICE_INIT("klingon")},
-    {.slug = SB_SLICE_INIT("tenants"), .dialect = SB_SLICE_INIT("openai")},
+    {.slug = SB_SLICE_INIT("tenants"), .dialect = SB_SLICE_INIT("openai"), .wants_key = true},
     {.slug = SB_SLICE_INIT("other"), .dialect = SB_SLICE_INIT("openai")},
 };
 static struct msg_model models[] = {{.id = SB_SLICE_INIT("a/b")}};

@@ -196,7 +196,12 @@ static void the_house_pays_or_nobody(void **state)
                                            {.id = 2, .provider = 0, .tenant = MSG_NONE},
                                            {.id = 3, .provider = 0, .tenant = MSG_NONE},
                                            {.id = 4, .provider = 1, .tenant = 0}};
-    const struct msg_snapshot snapshot = {.credentials = credentials, .n_credentials = 4};
+    struct msg_provider providers[] = {
+        {.wants_key = true}, {.wants_key = true}, {.wants_key = false}, {.wants_key = true}};
+    const struct msg_snapshot snapshot = {.providers = providers,
+                                          .n_providers = SB_ARRAY_LEN(providers),
+                                          .credentials = credentials,
+                                          .n_credentials = SB_ARRAY_LEN(credentials)};
     const struct msg_credential *found = NULL;
 
     (void)state;
@@ -205,6 +210,7 @@ static void the_house_pays_or_nobody(void **state)
     assert_false(cp_probe_credential(&snapshot, 1, &found)); /* a tenant's own only */
     assert_true(cp_probe_credential(&snapshot, 2, &found));  /* wants none */
     assert_null(found);
+    assert_false(cp_probe_credential(&snapshot, 3, &found)); /* suspended: not published */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -168,6 +168,23 @@ static void minutes_are_handed_on_when_they_are_over(void **state)
     assert_int_equal(one->sums.attempts, 5);
 }
 
+static void a_flush_hands_on_what_was_heard_just_now(void **state)
+{
+    (void)state;
+    add(3);
+    roll(true);
+    assert_int_equal(sb_list_count(&minutes), 1);
+    assert_int_equal(container_of(sb_list_first(&minutes), struct cp_minute, link)->sums.attempts,
+                     3);
+    add(2); /* in the same slot */
+    for (int span = 0; span < CP_SPANS; span++)
+        assert_int_equal(attempts((enum cp_span)span), 5);
+    pass(CP_SLOT);
+    roll(true);
+    assert_int_equal(sb_list_count(&minutes), 2);
+    assert_int_equal(attempts(CP_SPAN_DAY), 5);
+}
+
 static void a_clock_that_steps_loses_nothing(void **state)
 {
     uint64_t handed = 0;
@@ -280,6 +297,7 @@ int main(void)
         TEST(each_span_forgets_in_its_own_time),
         TEST(a_quiet_endpoint_has_few_slots_and_a_busy_one_all),
         TEST(minutes_are_handed_on_when_they_are_over),
+        TEST(a_flush_hands_on_what_was_heard_just_now),
         TEST(a_clock_that_steps_loses_nothing),
         TEST(the_stored_past_goes_where_its_age_belongs),
         TEST(a_past_that_comes_backwards_is_few_slots_too),

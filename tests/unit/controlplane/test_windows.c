@@ -367,6 +367,33 @@ static void a_step_of_the_pace_is_not_hidden_by_five_minutes_of_another(void **s
     assert_in_range(row_of(7).throughput[0], 99000, 101000);
 }
 
+static void a_pace_that_nobody_tries_again_stays_what_it_was(void **state)
+{
+    (void)state;
+    run_at(100, 240);
+    run_at(20, 12);
+    assert_in_range(row_of(7).throughput[0], 19800, 20200);
+    /* all who want more have left */
+    for (int i = 0; i < 22; i++) {
+        now += 10000;
+        assert_in_range(row_of(7).throughput[0], 19800, 20200);
+    }
+    run_at(100, 12);
+    assert_in_range(row_of(7).throughput[0], 99000, 101000);
+}
+
+static void failures_do_not_hide_a_step_of_the_pace(void **state)
+{
+    (void)state;
+    run_at(100, 240);
+    for (int i = 0; i < 12; i++) {
+        add(bad(7, 20));
+        run_at(20, 1);
+        now += 4000;
+    }
+    assert_in_range(row_of(7).throughput[0], 19800, 20200);
+}
+
 static void a_few_odd_attempts_are_no_step(void **state)
 {
     (void)state;
@@ -467,7 +494,6 @@ static void what_was_heard_becomes_history_once(void **state)
         stored += attempts_of_minutes(false);
     }
     assert_in_range(stored, sent - 3 * 70, sent);
-    now += CP_SLOT;
     stored += attempts_of_minutes(true);
     assert_int_equal(stored, sent);
     assert_int_equal(attempts_of_minutes(true), 0);
@@ -588,6 +614,8 @@ int main(void)
         TEST(probes_count_where_traffic_says_nothing),
         TEST(a_probe_that_succeeds_ends_an_outage_of_traffic),
         TEST(a_step_of_the_pace_is_not_hidden_by_five_minutes_of_another),
+        TEST(a_pace_that_nobody_tries_again_stays_what_it_was),
+        TEST(failures_do_not_hide_a_step_of_the_pace),
         TEST(a_few_odd_attempts_are_no_step),
         TEST(longer_times_have_an_uptime_of_their_own),
         TEST(half_an_hour_has_percentiles_of_its_own),

@@ -1,4 +1,4 @@
-/* dataplane/retry_after.h - how long a provider asks to be left alone. */
+/* common/retry_after.h - how long an HTTP answer asks its reader to wait. */
 #pragma once
 
 #include "common/clock.h"
@@ -8,8 +8,8 @@
  * understood.  retry_after: the field's value, seconds or an HTTP date; date:
  * that of the answer's Date, by whose clock the other is read, or none; wall:
  * our clock, for answers without one. */
-sb_msec dp_retry_after(struct sb_slice retry_after, struct sb_slice date, sb_usec wall);
+sb_msec sb_retry_after(struct sb_slice retry_after, struct sb_slice date, sb_usec wall);
 
 /* The same of retry-after-ms, which some providers send beside it and which is
  * the finer one: decimal milliseconds, a fraction rounded up. */
-sb_msec dp_retry_after_ms(struct sb_slice retry_after_ms);
+sb_msec sb_retry_after_ms(struct sb_slice retry_after_ms);

@@ -1,5 +1,5 @@
-/* tests/unit/dataplane/test_retry_after.c */
-#include "dataplane/retry_after.h"
+/* tests/unit/common/test_retry_after.c */
+#include "common/retry_after.h"
 
 #include "tests/lib/test.h"
 
@@ -9,7 +9,7 @@
 
 static sb_msec wait_of(const char *retry_after, const char *date)
 {
-    return dp_retry_after(sb_slice_of(retry_after), sb_slice_of(date), WALL);
+    return sb_retry_after(sb_slice_of(retry_after), sb_slice_of(date), WALL);
 }
 
 static void seconds_are_taken_up_to_five_minutes(void **state)
@@ -47,7 +47,7 @@ static void what_says_nothing_is_none(void **state)
 
 static sb_msec ms_of(const char *text)
 {
-    return dp_retry_after_ms(sb_slice_of(text));
+    return sb_retry_after_ms(sb_slice_of(text));
 }
 
 static void milliseconds_are_taken_up_to_five_minutes_a_fraction_rounded_up(void **state)

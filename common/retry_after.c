@@ -1,5 +1,5 @@
-/* dataplane/retry_after.c */
-#include "dataplane/retry_after.h"
+/* common/retry_after.c */
+#include "common/retry_after.h"
 
 #include "common/err.h"
 #include "common/timefmt.h"
@@ -27,7 +27,7 @@ static sb_msec of_seconds(struct sb_slice digits)
     return seconds * 1000 < MOST ? seconds * 1000 : MOST;
 }
 
-sb_msec dp_retry_after_ms(struct sb_slice retry_after_ms)
+sb_msec sb_retry_after_ms(struct sb_slice retry_after_ms)
 {
     size_t point = sb_slice_find(retry_after_ms, '.');
     sb_msec whole = of_digits(sb_slice_make(retry_after_ms.p, point));
@@ -43,7 +43,7 @@ sb_msec dp_retry_after_ms(struct sb_slice retry_after_ms)
     return whole < MOST && of_digits(fraction) > 0 ? whole + 1 : whole;
 }
 
-sb_msec dp_retry_after(struct sb_slice retry_after, struct sb_slice date, sb_usec wall)
+sb_msec sb_retry_after(struct sb_slice retry_after, struct sb_slice date, sb_usec wall)
 {
     sb_usec until, now;
 
