@@ -313,19 +313,20 @@ static int tell(const struct run *run)
 /* --- the command
  * ------------------------------------------------------------------------------------ */
 
-/* A daemon that has just begun has signed none, which is no reason to look for another file; some of
- * another key are one. */
+/* A daemon that has just begun has signed none, which is no reason to look for another file; some
+ * of another key are one. */
 static int tell_none(const struct run *run, bool is_offline)
 {
     if (is_offline || run->findings->total > 0)
         return ctl_fail(run->ctl, "there is no checkpoint to verify with; is %s the right file?",
                         run->trust.path);
-    return ctl_fail(run->ctl,
-                    "there is no checkpoint to verify with, neither in %s nor in the database. A "
-                    "control daemon with a --log-key signs the first one after its "
-                    "--checkpoint-interval (10 s unless set otherwise): try again then. Where there "
-                    "were some already, they were removed",
-                    run->trust.path);
+    return ctl_fail(
+        run->ctl,
+        "there is no checkpoint to verify with, neither in %s nor in the database. A "
+        "control daemon with a --log-key signs the first one after its "
+        "--checkpoint-interval (10 s unless set otherwise): try again then. Where there "
+        "were some already, they were removed",
+        run->trust.path);
 }
 
 static int run_all(struct run *run)
