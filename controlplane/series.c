@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/check.h"
 #include "common/err.h"
 #include "common/mem.h"
 
@@ -111,6 +112,7 @@ static int put(struct cp_series *series, enum cp_span span, sb_msec when,
     int rc = SB_OK;
     size_t n;
 
+    SB_BUG_ON(!make && old == NULL);
     if (!make) {
         rc = cp_sums_add_packed(&all, packed(old));
         if (rc == SB_OK)
