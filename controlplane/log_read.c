@@ -130,24 +130,25 @@ int cp_log_read(struct cp_db *db, uint64_t from, uint64_t to, cp_log_entry_cb *f
     return rc;
 }
 
-/* Records got leaves from the migration on that made room for them; revisions
- * from the first one on, in their order.  What waits for its leaf is no stray. */
-#define SINCE                                                                                      \
-    "(SELECT applied_at FROM migrations WHERE name LIKE '%\\_log' ORDER BY number LIMIT 1)"
+/* What has no leaf may be older than the log: who verifies tells that by what the
+ * log itself says, since no table of this database can be believed.  The newest
+ * come first, so that old ones hide nothing.  Revisions have leaves from the first
+ * one on, in their order; what waits for its leaf is no stray. */
+#define RECORDS(time)                                                                              \
+    " WHERE leaf IS NULL OR leaf < 0 OR leaf >= $1::bigint ORDER BY " time " DESC LIMIT $2"
+#define BEYOND "leaf < 0 OR leaf >= $1::bigint"
 static const char *const strays[CP_ENTRY_KINDS] = {
-    [CP_ENTRY_REQUEST] =
-        " WHERE leaf >= $1::bigint OR (leaf IS NULL AND received_at > " SINCE ") LIMIT $2",
-    [CP_ENTRY_DISPATCH] =
-        " WHERE leaf >= $1::bigint OR (leaf IS NULL AND received_at > " SINCE ") LIMIT $2",
-    [CP_ENTRY_REFUSALS] =
-        " WHERE leaf >= $1::bigint OR (leaf IS NULL AND received_at > " SINCE ") LIMIT $2",
-    [CP_ENTRY_QUARANTINED] =
-        " WHERE leaf >= $1::bigint OR (leaf IS NULL AND at > " SINCE ") LIMIT $2",
-    [CP_ENTRY_CHANGE] = " WHERE leaf >= $1::bigint OR (leaf IS NULL AND revision <"
+    [CP_ENTRY_REQUEST] = RECORDS("received_at"),
+    [CP_ENTRY_DISPATCH] = RECORDS("received_at"),
+    [CP_ENTRY_REFUSALS] = RECORDS("received_at"),
+    [CP_ENTRY_QUARANTINED] = RECORDS("at"),
+    [CP_ENTRY_CHANGE] = " WHERE " BEYOND " OR (leaf IS NULL AND revision <"
                         " (SELECT max(c.revision) FROM log_changes c)) LIMIT $2",
-    [CP_ENTRY_DROPPED] = " WHERE leaf >= $1::bigint LIMIT $2",
-    [CP_ENTRY_ERASED] = " WHERE leaf >= $1::bigint LIMIT $2",
+    [CP_ENTRY_DROPPED] = " WHERE " BEYOND " LIMIT $2",
+    [CP_ENTRY_ERASED] = " WHERE " BEYOND " LIMIT $2",
 };
+#undef BEYOND
+#undef RECORDS
 
 static int give_strays(enum cp_entry_kind kind, const struct cp_rows *rows, cp_log_entry_cb *fn,
                        void *ctx)

@@ -36,8 +36,9 @@ typedef int cp_log_entry_cb(void *ctx, const struct cp_log_entry *entry);
 int cp_log_read(struct cp_db *db, uint64_t from, uint64_t to, cp_log_entry_cb *fn, void *ctx,
                 struct sb_errmsg *err) SB_MUSTCHECK;
 /* Rows that are in no tree of size leaves: whose leaf is beyond it, or that
- * have none though they came when all rows got one.  At most CP_LOG_STRAYS of
- * each kind; likewise in one snapshot, that of size. */
+ * have none.  Records of the latter sort may be from before the log: the reader
+ * compares with its first record.  At most CP_LOG_STRAYS of each kind, of
+ * records the newest; likewise in one snapshot, that of size. */
 int cp_log_read_strays(struct cp_db *db, uint64_t size, cp_log_entry_cb *fn, void *ctx,
                        struct sb_errmsg *err) SB_MUSTCHECK;
 /* The leaf of a request: that of its record.  SB_ENOENT. */

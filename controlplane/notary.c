@@ -165,21 +165,42 @@ static int prove(struct cp_notary *notary, const struct sb_merkle_edge *edge,
 struct signing {
     struct cp_notary *notary;
     uint64_t size;
+    const struct sb_hash *root;
     struct sb_slice note;
 };
+
+/* Another leader may have signed the same size.  SB_EHASH: somebody else put a
+ * row there, which would keep ours from those who wait for it. */
+static int check_row(struct cp_db *db, const struct signing *signing)
+{
+    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
+    struct sb_checkpoint there;
+    int rc = cp_db_query(db, "SELECT text FROM log_checkpoints WHERE size = $1",
+                         CP_PARAMS(CP_P_I64(signing->size)), &rows);
+
+    if (rc != SB_OK)
+        return rc;
+    return cp_rows_count(rows) == 1 &&
+                   sb_checkpoint_open(cp_rows_bytes(rows, 0, 0),
+                                      sb_note_signer_key(signing->notary->conf.signer), &there,
+                                      NULL) == SB_OK &&
+                   there.size == signing->size && sb_hash_equal(&there.root, signing->root)
+               ? SB_OK
+               : SB_EHASH;
+}
 
 static int store(struct cp_db *db, void *ctx)
 {
     const struct signing *signing = ctx;
+    uint64_t stored = 0;
     int rc = cp_term_check(db, signing->notary->term);
 
-    /* Another leader may have signed the same size. */
-    return rc == SB_OK
-               ? cp_db_exec(db,
-                            "INSERT INTO log_checkpoints (size, text) VALUES ($1, $2)"
-                            " ON CONFLICT (size) DO NOTHING",
-                            CP_PARAMS(CP_P_I64(signing->size), CP_P_TEXT(signing->note)), NULL)
-               : rc;
+    if (rc == SB_OK)
+        rc = cp_db_exec(db,
+                        "INSERT INTO log_checkpoints (size, text) VALUES ($1, $2)"
+                        " ON CONFLICT (size) DO NOTHING",
+                        CP_PARAMS(CP_P_I64(signing->size), CP_P_TEXT(signing->note)), &stored);
+    return rc == SB_OK && stored == 0 ? check_row(db, signing) : rc;
 }
 
 static int sign(struct cp_notary *notary, uint64_t size, const struct sb_hash *root,
@@ -187,7 +208,7 @@ static int sign(struct cp_notary *notary, uint64_t size, const struct sb_hash *r
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf note = {.data = NULL};
     struct sb_checkpoint checkpoint = {.size = size, .root = *root};
-    struct signing signing = {.notary = notary, .size = size};
+    struct signing signing = {.notary = notary, .size = size, .root = root};
     int rc;
 
     sb_buf_init(&note, SB_CHECKPOINT_MAX);
@@ -196,6 +217,11 @@ static int sign(struct cp_notary *notary, uint64_t size, const struct sb_hash *r
         return sb_err_set(err, rc, "cannot sign a checkpoint");
     signing.note = sb_buf_slice(&note);
     rc = cp_db_transact(notary->db, CP_READ_COMMITTED, store, &signing);
+    if (rc == SB_EHASH)
+        return sb_err_set(err, rc,
+                          "the place of the checkpoint of %" PRIu64
+                          " entries is taken, by a row of log_checkpoints that we did not sign",
+                          size);
     if (rc != SB_OK)
         return sb_err_set(err, rc, "%s", cp_db_last_error(notary->db)->text.text);
     know(notary, &checkpoint, "this daemon");
@@ -229,6 +255,8 @@ static int look(struct cp_notary *notary, struct sb_errmsg *err)
     if (rc != SB_OK || edge.size == 0 || !is_due(notary, edge.size))
         return rc;
     rc = prove(notary, &edge, &root, err);
+    if (rc == SB_OK && edge.size > notary->known.size)
+        rc = sign(notary, edge.size, &root, err);
     if (rc == SB_EHASH)
         return tell_fork(notary, err->text);
     if (rc != SB_OK)
@@ -237,7 +265,7 @@ static int look(struct cp_notary *notary, struct sb_errmsg *err)
         sb_log_info(NOTARY, "the log continues what is known again size=%" PRIu64, edge.size);
     notary->is_forked = false;
     cp_stat_set(notary->conf.stats, log_forked, 0);
-    return edge.size > notary->known.size ? sign(notary, edge.size, &root, err) : SB_OK;
+    return SB_OK;
 }
 
 /* --- rounds -------------------------------------------------------------------------------- */

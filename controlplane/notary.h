@@ -10,7 +10,8 @@
  * the last checkpoint it knows from outside of the database: what it signed
  * itself, or the last one of its file.  A tree that is not (an old backup, a
  * history that was rewritten) gets no signature: an event `log_forked`, and
- * the same again until the database is the one it was.
+ * the same again until the database is the one it was.  Likewise when a row that
+ * we did not sign is where the checkpoint would go: nobody would get ours.
  */
 #pragma once
 

@@ -52,7 +52,9 @@ static int find_row(struct cp_db *db, struct sb_slice generation, uint64_t tenan
 static int find_checkpoint(struct cp_db *db, uint64_t leaf, bool is_signing,
                            struct cp_rows **ret_rows)
 {
-    static const char sql[] = "SELECT size, text FROM log_checkpoints ORDER BY size DESC LIMIT 1";
+    /* what is beyond the head was never signed */
+    static const char sql[] = "SELECT c.size, c.text FROM log_checkpoints c, log_head h"
+                              " WHERE c.size <= h.size ORDER BY c.size DESC LIMIT 1";
     int rc = cp_db_query(db, sql, CP_NO_PARAMS, ret_rows);
 
     if (rc != SB_OK)

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "common/check.h"
 #include "common/err.h"
 #include "common/mem.h"
 
@@ -106,33 +105,32 @@ static int put(struct cp_series *series, enum cp_span span, sb_msec when,
 {
     uint32_t number = (uint32_t)(when / spans[span].width);
     bool make;
-    struct cp_slot **place = place_of(series, span, number, &make), *old = *place, *slot;
+    struct cp_slot **place = place_of(series, span, number, &make), *slot;
+    struct cp_slot *joined = make ? NULL : *place; /* into the new one */
     uint8_t bytes[CP_SUMS_PACKED_MAX];
     struct cp_sums all = {.attempts = 0};
     int rc = SB_OK;
     size_t n;
 
-    SB_BUG_ON(!make && old == NULL);
-    if (!make) {
-        rc = cp_sums_add_packed(&all, packed(old));
+    if (joined != NULL) {
+        rc = cp_sums_add_packed(&all, packed(joined));
         if (rc == SB_OK)
             rc = cp_sums_add(&all, sums);
     }
-    n = cp_sums_pack(make ? sums : &all, bytes);
+    n = cp_sums_pack(joined != NULL ? &all : sums, bytes);
     cp_sums_release(&all);
     if (rc == SB_ENOMEM) /* else it says what fits */
         return rc;
     slot = sb_mem_try(sizeof(*slot) + n);
     if (slot == NULL)
         return SB_ENOMEM;
-    slot->number = !make && old->number > number ? old->number : number;
-    slot->first = !make && old->first < number ? old->first : number;
+    slot->number = joined != NULL && joined->number > number ? joined->number : number;
+    slot->first = joined != NULL && joined->first < number ? joined->first : number;
     slot->n = (uint32_t)n;
     memcpy(slot->bytes, bytes, n);
-    slot->older = make ? old : old->older;
+    slot->older = joined != NULL ? joined->older : *place;
     *place = slot;
-    if (!make)
-        sb_mem_free(old);
+    sb_mem_free(joined);
     return rc;
 }
 

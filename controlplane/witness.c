@@ -31,7 +31,9 @@ struct cp_witness {
     struct cp_db *db, *other; /* other: the second database */
     bool leading, told;       /* told: that it does not work */
     bool is_placed;
-    uint64_t place; /* size of the newest that was handed over */
+    uint64_t place;   /* size of the newest that was handed over */
+    uint64_t seen;    /* of the last that was read, ours or not, of rounds that belong together */
+    uint64_t foreign; /* the greatest size that was told not to be ours */
     unsigned failures;
 };
 
@@ -73,13 +75,14 @@ static int put_in_file(struct cp_witness *witness, uint64_t size, struct sb_slic
 /* --- a receiver ------------------------------------------------------------------------- */
 
 /* Where it stood, as far as that can be: the row lies in the database that is
- * watched. */
+ * watched.  What is beyond the log's head was never signed. */
 static int place_at_url(struct cp_witness *witness, uint64_t *ret_size, struct sb_errmsg *err)
 {
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
     int64_t newest, place;
     int rc = cp_db_query(witness->db,
-                         "SELECT coalesce((SELECT max(size) FROM log_checkpoints), 0),"
+                         "SELECT coalesce((SELECT max(c.size) FROM log_checkpoints c, log_head h"
+                         " WHERE c.size <= h.size), 0),"
                          " coalesce((SELECT size FROM log_witnesses WHERE name = $1), -1)",
                          CP_PARAMS(CP_P_STR(witness->row)), &rows);
 
@@ -209,17 +212,29 @@ static int connect_db(struct cp_witness *witness, struct sb_errmsg *err)
     return witness->db != NULL ? SB_OK : cp_db_new(&conf, &witness->db, err);
 }
 
+/* What our key did not sign is told once, and passed over without a word about
+ * where we stand: whoever can write such rows must not keep ours from going out. */
 static int hand_over(struct cp_witness *witness, uint64_t size, struct sb_slice note,
                      struct sb_errmsg *err)
 {
     struct sb_checkpoint checkpoint = {.size = 0};
-    int rc = sb_checkpoint_open(note, witness->conf.key, &checkpoint, err);
+    struct sb_errmsg why = {.text = "it is of another size"};
+    int rc = sb_checkpoint_open(note, witness->conf.key, &checkpoint, &why);
 
-    if (rc == SB_OK && checkpoint.size == size)
-        return kinds[witness->conf.kind].put(witness, size, note, err);
-    sb_log_error(
-        NOTARY, "a checkpoint in the database is not ours, keeping it from %s size=%" PRIu64 ": %s",
-        names[witness->conf.kind], size, err->text);
+    if (rc == SB_OK && checkpoint.size == size) {
+        rc = kinds[witness->conf.kind].put(witness, size, note, err);
+        if (rc != SB_OK)
+            return rc;
+        witness->place = size;
+        cp_stat_set(witness->conf.stats, witness_size[witness->conf.kind], (int64_t)size);
+        return SB_OK;
+    }
+    if (size > witness->foreign)
+        sb_log_error(NOTARY,
+                     "a checkpoint in the database is not ours, keeping it from %s size=%" PRIu64
+                     ": %s",
+                     names[witness->conf.kind], size, why.text);
+    witness->foreign = size > witness->foreign ? size : witness->foreign;
     return SB_OK;
 }
 
@@ -234,10 +249,12 @@ static int bring(struct cp_witness *witness, bool *ret_more, struct sb_errmsg *e
     if (rc != SB_OK)
         return rc;
     witness->is_placed = true;
+    if (witness->seen < witness->place)
+        witness->seen = witness->place;
     rc =
         cp_db_query(witness->db,
                     "SELECT size, text FROM log_checkpoints WHERE size > $1 ORDER BY size LIMIT $2",
-                    CP_PARAMS(CP_P_I64(witness->place), CP_P_I64(PER_ROUND)), &rows);
+                    CP_PARAMS(CP_P_I64(witness->seen), CP_P_I64(PER_ROUND)), &rows);
     if (rc != SB_OK)
         return db_failed(witness->db, rc, err);
     for (size_t i = 0; i < cp_rows_count(rows); i++) {
@@ -246,10 +263,11 @@ static int bring(struct cp_witness *witness, bool *ret_more, struct sb_errmsg *e
         rc = hand_over(witness, size, cp_rows_bytes(rows, i, 1), err);
         if (rc != SB_OK)
             return rc;
-        witness->place = size;
-        cp_stat_set(witness->conf.stats, witness_size[witness->conf.kind], (int64_t)size);
+        witness->seen = size;
     }
     *ret_more = cp_rows_count(rows) == PER_ROUND;
+    if (!*ret_more)
+        witness->seen = witness->place; /* ours come in front of those that are not */
     return SB_OK;
 }
 
@@ -284,6 +302,7 @@ static void on_poll(struct sb_reactor_timer *timer)
                      names[witness->conf.kind], sb_err_name(rc), err.text);
     witness->told = true;
     witness->is_placed = false; /* the other side says where it stands */
+    witness->seen = 0;
     poll_in(witness, cp_webhook_backoff(++witness->failures));
 }
 
@@ -294,6 +313,7 @@ static void on_mail(void *ctx, struct sb_mail *mail)
     if (mail->kind == CP_MAIL_LEAD) {
         witness->leading = container_of(mail, struct cp_lead, mail)->leading;
         witness->is_placed = false;
+        witness->seen = 0;
         if (witness->leading)
             poll_in(witness, 0);
     }

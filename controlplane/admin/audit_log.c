@@ -6,7 +6,8 @@
  * in this form exactly, the entry being the bytes that the leaf is the hash of.
  * Without "entry": no row has that leaf; without "hash": it is not stored.  A
  * stream to the head of the log ends with rows that are in no tree:
- * {"stray":{...}} or {"stray":{...},"leaf":9}. */
+ * {"stray":{...},"leaf":9}, or without a leaf {"stray":{...}}: that may be a
+ * record from before the log, if it is older than the first one in it. */
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -282,9 +282,12 @@ static int find_size(struct cp_call *call, uint64_t leaf, uint64_t *size)
     uint64_t head = 0;
     int rc = read_head(call, &head);
 
+    if (rc == SB_OK && leaf >= head)
+        return too_large(call, "leaf", leaf, head);
     if (rc == SB_OK && *size == UINT64_MAX) {
-        rc = query(call, "SELECT max(size) FROM log_checkpoints WHERE size > $1",
-                   CP_PARAMS(CP_P_I64(leaf)), &rows);
+        /* what is beyond the head was never signed */
+        rc = query(call, "SELECT max(size) FROM log_checkpoints WHERE size > $1 AND size <= $2",
+                   CP_PARAMS(CP_P_I64(leaf), CP_P_I64(head)), &rows);
         if (rc == SB_OK && cp_rows_is_null(rows, 0, 0))
             return sb_err_set(&call->err, SB_ENOENT,
                               "no checkpoint has entry %" PRIu64 " yet; ask again in a moment",

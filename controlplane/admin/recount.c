@@ -178,26 +178,29 @@ int cp_recount_step(struct cp_recount *recount, struct cp_db *db)
 
 /* --- what came of it ----------------------------------------------------------------------- */
 
-static const char differences_sql[] = "WITH counted AS (" CP_TALLIES_ROWS(
-    "$5") "),"
-          " stored AS (SELECT * FROM compliance_days WHERE claim = $1::text"
-          "  AND " CP_DEMAND_DAY("day") " AND " CP_DEMAND_OF(
-              "demanded") "),"
-                          " differ AS (SELECT coalesce(c.day, s.day) AS day,"
-                          "   coalesce(c.verdict, s.verdict) AS verdict, coalesce(c.demanded, "
-                          "s.demanded) AS demanded,"
-                          "   coalesce(c.endpoint, s.endpoint) AS endpoint, coalesce(c.region, "
-                          "s.region) AS region,"
-                          "   coalesce(c.evidence, s.evidence) AS evidence,"
-                          "   CASE WHEN c.key IS NULL THEN s.expires_on ELSE c.expires_on END AS "
-                          "expires_on,"
-                          "   coalesce(c.why, s.why) AS why, coalesce(c.requests, 0) AS counted,"
-                          "   coalesce(s.requests, 0) AS stored"
-                          "  FROM counted c FULL JOIN stored s ON (s.day, s.key) = (c.day, c.key)"
-                          "  WHERE (c.requests, c.tokens, c.cost) IS DISTINCT FROM (s.requests, "
-                          "s.tokens, s.cost)"
-                          "  ORDER BY 1, 2, 3, 4 LIMIT 1000)"
-                          " SELECT coalesce(json_agg(differ), '[]')::text FROM differ";
+/* By what is shown, and not by the key that stands for it: texts that somebody
+ * edited are another row. */
+#define TEXTS(row)                                                                                 \
+    "(" row ".day, " row ".claim, " row ".demanded, " row ".endpoint, " row ".provider, " row      \
+    ".region, " row ".evidence, coalesce(" row ".expires_on, 'infinity'), " row ".verdict, " row   \
+    ".why)"
+/* clang-format off */
+static const char differences_sql[] =
+    "WITH counted AS (" CP_TALLIES_ROWS("$5") "),"
+    " stored AS (SELECT * FROM compliance_days WHERE claim = $1::text AND " CP_DEMAND_DAY("day")
+    "  AND " CP_DEMAND_OF("demanded") "),"
+    " differ AS (SELECT coalesce(c.day, s.day) AS day, coalesce(c.verdict, s.verdict) AS verdict,"
+    "   coalesce(c.demanded, s.demanded) AS demanded, coalesce(c.endpoint, s.endpoint) AS endpoint,"
+    "   coalesce(c.region, s.region) AS region, coalesce(c.evidence, s.evidence) AS evidence,"
+    "   CASE WHEN c.key IS NULL THEN s.expires_on ELSE c.expires_on END AS expires_on,"
+    "   coalesce(c.why, s.why) AS why, coalesce(c.requests, 0) AS counted,"
+    "   coalesce(s.requests, 0) AS stored"
+    "  FROM counted c FULL JOIN stored s ON " TEXTS("s") " = " TEXTS("c")
+    "  WHERE (c.requests, c.tokens, c.cost) IS DISTINCT FROM (s.requests, s.tokens, s.cost)"
+    "  ORDER BY 1, 2, 3, 4 LIMIT 1000)"
+    " SELECT coalesce(json_agg(differ), '[]')::text FROM differ";
+/* clang-format on */
+#undef TEXTS
 
 static int find_differences(struct cp_recount *recount, struct cp_db *db, struct cp_rows **ret_rows)
 {
@@ -231,7 +234,45 @@ static void add_counts(const struct cp_recount *recount, struct sb_json *json)
     sb_json_close_object(json);
 }
 
-static int find_violations(struct cp_recount *recount, struct cp_db *db, struct cp_rows **ret_rows)
+#define VIOLATION                                                                                  \
+    "received_at, worker_id, boot_id, sequence, generation, claim, why, demanded, key_name,"       \
+    " endpoint, provider, region, evidence, expires_on"
+
+/* Rows of the stored list that were not counted, and that were and are not in it.
+ * Beyond CP_RECOUNT_VIOLATIONS the list of what was counted is not whole: then by
+ * their number alone. */
+static int compare_violations(struct cp_recount *recount, struct cp_db *db, struct sb_slice counted,
+                              uint64_t *ret_n)
+{
+    static const char sql[] = "WITH counted AS (SELECT " VIOLATION " FROM (" CP_TALLIES_VIOLATIONS(
+        "$5") ") v),"
+              " stored AS (SELECT " VIOLATION " FROM compliance_violations WHERE claim = $1::text"
+              "  AND received_at >= (date '1970-01-01' + $2::integer)::timestamp AT TIME ZONE 'UTC'"
+              "  AND received_at < (date '1970-01-01' + $3::integer)::timestamp AT TIME ZONE 'UTC'"
+              "  AND " CP_DEMAND_OF(
+                  "demanded") ")"
+                              " SELECT CASE WHEN $6::bigint > (SELECT count(*) FROM counted)"
+                              "  THEN abs($6 - (SELECT count(*) FROM stored))"
+                              "  ELSE (SELECT count(*) FROM (TABLE counted EXCEPT ALL TABLE "
+                              "stored) a)"
+                              "   + (SELECT count(*) FROM (TABLE stored EXCEPT ALL TABLE counted) "
+                              "b) END";
+    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
+    struct cp_param params[CP_DEMAND_PARAMS + 2];
+    int rc;
+
+    cp_demand_params(&recount->demand, params);
+    params[CP_DEMAND_PARAMS] = CP_P_TEXT(counted);
+    params[CP_DEMAND_PARAMS + 1] = CP_P_I64(recount->tallies.violations);
+    rc = cp_db_query(db, sql, params, CP_DEMAND_PARAMS + 2, &rows);
+    if (rc == SB_OK)
+        *ret_n = (uint64_t)cp_rows_i64(rows, 0, 0);
+    return rc;
+}
+#undef VIOLATION
+
+static int find_violations(struct cp_recount *recount, struct cp_db *db, uint64_t *ret_differ,
+                           struct cp_rows **ret_rows)
 {
     static const char sql[] =
         "SELECT coalesce(json_agg(" CP_DEMAND_VIOLATION " ORDER BY received_at), '[]')::text"
@@ -239,6 +280,8 @@ static int find_violations(struct cp_recount *recount, struct cp_db *db, struct 
     struct sb_slice text = SB_SLICE_NONE;
     int rc = cp_tallies_violations(&recount->tallies, &text);
 
+    if (rc == SB_OK)
+        rc = compare_violations(recount, db, text, ret_differ);
     return rc == SB_OK ? cp_db_query(db, sql, CP_PARAMS(CP_P_TEXT(text)), ret_rows) : rc;
 }
 
@@ -247,10 +290,11 @@ int cp_recount_write(struct cp_recount *recount, struct cp_db *db, struct sb_buf
     SB_CLEANUP(cp_rows_destroy) struct cp_rows *differences = NULL, *violations = NULL;
     struct sb_slice text;
     struct sb_json json;
+    uint64_t differ = 0;
     int rc = find_differences(recount, db, &differences);
 
     if (rc == SB_OK)
-        rc = find_violations(recount, db, &violations);
+        rc = find_violations(recount, db, &differ, &violations);
     if (rc != SB_OK)
         return rc;
     text = cp_rows_bytes(differences, 0, 0);
@@ -258,8 +302,9 @@ int cp_recount_write(struct cp_recount *recount, struct cp_db *db, struct sb_buf
     sb_json_open_object(&json);
     sb_json_add_u64(&json, "rows", recount->rows);
     add_counts(recount, &json);
-    sb_json_add_bool(&json, "matches", sb_slice_is(text, "[]"));
+    sb_json_add_bool(&json, "matches", sb_slice_is(text, "[]") && differ == 0);
     sb_json_add_raw(&json, "differences", text);
+    sb_json_add_u64(&json, "violations_differ", differ);
     sb_json_add_raw(&json, "violations", cp_rows_bytes(violations, 0, 0));
     sb_json_close_object(&json);
     return sb_json_end(&json);

@@ -34,6 +34,8 @@ void cp_recount_release(struct cp_recount *recount);
 /* Reads some thousand rows: SB_OK, or SB_EEOF when there are no more.  Codes of
  * controlplane/db.h. */
 int cp_recount_step(struct cp_recount *recount, struct cp_db *db) SB_MUSTCHECK;
-/* Appends {"rows", "counts", "matches", "differences", "violations"}.  At the
- * end, once. */
+/* Appends {"rows", "counts", "matches", "differences", "violations_differ",
+ * "violations"}: the last are those that were found, the one before says how
+ * many of them are not in compliance_violations, or there and not found.  At
+ * the end, once. */
 int cp_recount_write(struct cp_recount *recount, struct cp_db *db, struct sb_buf *out) SB_MUSTCHECK;

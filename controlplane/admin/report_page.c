@@ -349,8 +349,14 @@ static void put_recount(struct page *page, yyjson_val *recount)
                       : " demanded this. <strong>The count differs from the one that was kept when "
                         "they were stored:</strong> records were changed, added or removed since, "
                         "or dropped with their day.</p>\n");
-    if (!matches)
-        PUT_TABLE(page, yyjson_obj_get(recount, "differences"), columns);
+    if (matches)
+        return;
+    PUT_TABLE(page, yyjson_obj_get(recount, "differences"), columns);
+    if (yyjson_get_uint(yyjson_obj_get(recount, "violations_differ")) == 0)
+        return;
+    put(page, "<p>The list of violations that is kept differs from what the records say in ");
+    put_count(page, yyjson_obj_get(recount, "violations_differ"));
+    put(page, ".</p>\n");
 }
 
 static void put_foot(struct page *page)

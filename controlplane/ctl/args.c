@@ -408,9 +408,10 @@ int ctl_args_help(const struct ctl_table_of_commands *table, const struct ctl_co
 
     if (command == NULL)
         return help_all(table, page);
-    rc = sb_buf_printf(page, "usage: switchboardctl %s%s%s [options]\n\n%c%s.\n", command->name,
+    rc = sb_buf_printf(page, "usage: switchboardctl %s%s%s [options]\n\n%c%s%s\n", command->name,
                        *command->operands != '\0' ? " " : "", command->operands,
-                       command->summary[0] & ~0x20, command->summary + 1);
+                       command->summary[0] & ~0x20, command->summary + 1,
+                       command->summary[strlen(command->summary) - 1] == '?' ? "" : ".");
     if (rc == SB_OK && command->more != NULL)
         rc = sb_buf_printf(page, "\n%s", command->more);
     if (rc == SB_OK && command->flags[0].name != NULL) {

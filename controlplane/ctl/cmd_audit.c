@@ -229,6 +229,20 @@ int ctl_run_audit_query(struct ctl *ctl)
                 SB_ARRAY_LEN(request_fields));
 }
 
+/* Of an endpoint that says nothing itself, what its provider says counts. */
+static void note_providers(struct ctl *ctl)
+{
+    struct sb_slice flag = sb_slice_of(ctl_flag(ctl, "flag"));
+    const char *name = ctl_flag(ctl, "name");
+
+    if (name != NULL && strchr(name, '@') != NULL &&
+        (sb_slice_is(flag, "zdr") || sb_slice_is(flag, "no_training")))
+        ctl_note(ctl,
+                 "These are changes of the endpoint itself; where it says nothing, %.*s of its "
+                 "provider counts, whose changes --name PROVIDER shows.",
+                 SB_SLICE_ARGS(flag));
+}
+
 int ctl_run_audit_changes(struct ctl *ctl)
 {
     static const char *const names[] = {"author", "role", "client",   "kind",
@@ -238,8 +252,10 @@ int ctl_run_audit_changes(struct ctl *ctl)
 
     if (status != CTL_DONE)
         return status;
-    if (ctl_flag(ctl, "flag") != NULL)
+    if (ctl_flag(ctl, "flag") != NULL) {
+        note_providers(ctl);
         return list(ctl, "/admin/v1/audit/changes", &query, flag_fields, SB_ARRAY_LEN(flag_fields));
+    }
     return list(ctl, "/admin/v1/audit/changes", &query, change_fields, SB_ARRAY_LEN(change_fields));
 }
 

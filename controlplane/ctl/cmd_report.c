@@ -104,6 +104,8 @@ static void show_counts(struct ctl *ctl, yyjson_val *report)
 
 static void show_recount(struct ctl *ctl, yyjson_val *report)
 {
+    uint64_t listed = yyjson_get_uint(ctl_member(report, "recount.violations_differ"));
+
     if (!yyjson_is_obj(ctl_member(report, "recount")))
         return;
     ctl_print(ctl, "\n");
@@ -115,6 +117,11 @@ static void show_recount(struct ctl *ctl, yyjson_val *report)
     ctl_print_styled(ctl, CTL_BAD, SB_SLICE_LIT("Recounted, and it differs"));
     ctl_print(ctl, ": records were changed, added, removed or dropped since.\n");
     SHOW_PART(ctl, report, "recount.differences", difference_fields);
+    if (listed > 0)
+        ctl_print(ctl,
+                  "\nThe list of violations that is kept differs in %" PRIu64
+                  " from what the records say.\n",
+                  listed);
     SHOW_PART(ctl, report, "recount.violations", violation_fields);
 }
 

@@ -243,6 +243,10 @@ static void show(const struct run *run, const struct ctl_verified *result)
     if (result->erased > 0)
         add_line(ctl, "erased", "the salts of %s records, as the log itself says",
                  grouped(ctl, result->erased));
+    if (result->older > 0)
+        add_line(ctl, "older",
+                 "%s records from before the first one of the log: nothing proves them",
+                 grouped(ctl, result->older));
     if (run->findings->total == 0) {
         ctl_print_styled(ctl, CTL_GOOD,
                          sb_slice_of("nothing was removed, changed, inserted or reordered"));
@@ -266,6 +270,7 @@ static void put_json(const struct run *run, const struct ctl_verified *result, s
     sb_json_add_u64(json, "checkpoints", result->checkpoints);
     sb_json_add_u64(json, "dropped", result->dropped);
     sb_json_add_u64(json, "erased", result->erased);
+    sb_json_add_u64(json, "older", result->older);
     sb_json_add_u64(json, "findings_total", run->findings->total);
     sb_json_add_array(json, "findings");
     for (size_t i = 0; i < run->findings->n; i++) {
@@ -308,6 +313,21 @@ static int tell(const struct run *run)
 /* --- the command
  * ------------------------------------------------------------------------------------ */
 
+/* A daemon that has just begun has signed none, which is no reason to look for another file; some of
+ * another key are one. */
+static int tell_none(const struct run *run, bool is_offline)
+{
+    if (is_offline || run->findings->total > 0)
+        return ctl_fail(run->ctl, "there is no checkpoint to verify with; is %s the right file?",
+                        run->trust.path);
+    return ctl_fail(run->ctl,
+                    "there is no checkpoint to verify with, neither in %s nor in the database. A "
+                    "control daemon with a --log-key signs the first one after its "
+                    "--checkpoint-interval (10 s unless set otherwise): try again then. Where there "
+                    "were some already, they were removed",
+                    run->trust.path);
+}
+
 static int run_all(struct run *run)
 {
     struct ctl *ctl = run->ctl;
@@ -318,8 +338,7 @@ static int run_all(struct run *run)
     if (!is_offline)
         status = learn_newest(run);
     if (status == CTL_DONE && run->trust.checkpoints.n == 0)
-        return ctl_fail(ctl, "there is no checkpoint to verify with; is %s the right file?",
-                        run->trust.path);
+        return tell_none(run, is_offline);
     if (status == CTL_DONE && !is_offline && run->from > 0)
         status = find_start(run);
     if (status != CTL_DONE)

@@ -133,7 +133,11 @@ void ctl_sequences_add(struct ctl_sequences *sequences, const struct ctl_sequenc
     bool is_new;
     struct boot *boot = find(sequences, record, &is_new);
 
-    if (!is_new && record->number <= boot->number) {
+    if (is_new) {
+        boot->leaf = leaf;
+        if (record->number > 1 && n_missing == 0)
+            open_gap(boot, 1, record->number - 1, leaf);
+    } else if (record->number <= boot->number) {
         if (!close_gap(boot, record->number) && n_missing == boot->n_missing)
             ctl_findings_add(findings, CTL_FINDING_REPEATED, leaf, leaf,
                              "record %" PRIu64 " of worker %.100s (boot %" PRIu64
@@ -149,7 +153,8 @@ void ctl_sequences_add(struct ctl_sequences *sequences, const struct ctl_sequenc
     boot->n_missing = n_missing;
 }
 
-void ctl_sequences_end(struct ctl_sequences *sequences, struct ctl_findings *findings)
+void ctl_sequences_end(struct ctl_sequences *sequences, bool has_beginnings,
+                       struct ctl_findings *findings)
 {
     struct boot *boot, *next;
 
@@ -158,6 +163,8 @@ void ctl_sequences_end(struct ctl_sequences *sequences, struct ctl_findings *fin
         for (const struct gap *gap = boot->gaps; gap != NULL; gap = gap->next) {
             uint64_t number;
 
+            if (gap->from == 1 && !has_beginnings)
+                continue;
             memcpy(&number, boot->key, sizeof(number));
             if (gap->from == gap->to)
                 ctl_findings_add(findings, CTL_FINDING_GAP, gap->leaf_before, gap->leaf_at,

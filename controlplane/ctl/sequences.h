@@ -1,10 +1,11 @@
 /* controlplane/ctl/sequences.h - whether all records of each worker are there.
  *
- * A worker numbers the records of a boot without holes.  What is not in the
+ * A worker numbers the records of a boot without holes, from 1 on.  What is not in the
  * log between two of them is a gap; numbers that came late close it.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/slice.h"
@@ -24,5 +25,8 @@ struct ctl_sequence {
 };
 void ctl_sequences_add(struct ctl_sequences *sequences, const struct ctl_sequence *record,
                        uint64_t leaf, uint64_t n_missing, struct ctl_findings *findings);
-/* Tells the gaps that nothing closed. */
-void ctl_sequences_end(struct ctl_sequences *sequences, struct ctl_findings *findings);
+/* Tells the gaps that nothing closed.  has_beginnings: each boot began in the
+ * log, so that what is missing in front of its first record is a gap, too,
+ * unless entries were missing before. */
+void ctl_sequences_end(struct ctl_sequences *sequences, bool has_beginnings,
+                       struct ctl_findings *findings);

@@ -52,6 +52,7 @@ struct ctl_verify {
     struct claims claims;
     struct sb_merkle_edge stored, own; /* own: of the rows' hashes, since is_split */
     bool is_split;
+    bool is_whole;  /* it began with the first entry */
     bool is_broken; /* the tree cannot be grown any more */
     uint64_t segment_from;
     struct sb_hash *segment; /* stored hashes since segment_from */
@@ -62,6 +63,7 @@ struct ctl_verify {
     struct range missing[RANGES_MAX], dropped[RANGES_MAX];
     size_t n_missing_ranges, n_dropped_ranges;
     uint64_t n_missing, n_dropped;
+    int64_t began; /* when the first record was received; INT64_MAX: there is none */
     struct ctl_verified result;
 };
 
@@ -76,6 +78,8 @@ struct ctl_verify *ctl_verify_new(const struct sb_merkle_edge *start,
     verify->findings = findings;
     verify->sequences = ctl_sequences_new();
     verify->stored = *start;
+    verify->is_whole = start->size == 0;
+    verify->began = INT64_MAX;
     verify->segment_from = verify->result.next = verify->result.proved = start->size;
     sb_buf_init(&verify->partial, LINE_MAX_BYTES);
     return verify;
@@ -188,6 +192,9 @@ static void look_at_kind(struct ctl_verify *verify, yyjson_val *entry)
     struct sb_slice kind;
     uint64_t first, last, rows;
 
+    if (verify->began == INT64_MAX &&
+        sb_json_get_i64(entry, "received_at", &verify->began) != SB_OK)
+        verify->began = INT64_MAX;
     if (sb_json_get_text(entry, "worker_id", &record.worker) == SB_OK &&
         sb_json_get_u64(entry, "boot_id", &record.boot) == SB_OK &&
         sb_json_get_u64(entry, "sequence", &record.number) == SB_OK)
@@ -479,17 +486,34 @@ static bool take_hash(struct sb_slice *line, struct sb_hash *ret)
     return true;
 }
 
+/* A record that has no leaf, and was there before the log, says its time. */
+static bool is_older(const struct ctl_verify *verify, yyjson_val *entry)
+{
+    int64_t time;
+
+    return (sb_json_get_i64(entry, "received_at", &time) == SB_OK ||
+            (yyjson_obj_get(entry, "bytes_sha256") != NULL &&
+             sb_json_get_i64(entry, "at", &time) == SB_OK)) &&
+           time < verify->began;
+}
+
 static void tell_stray(struct ctl_verify *verify, struct sb_slice line)
 {
     SB_CLEANUP(sb_json_free) yyjson_doc *doc = NULL;
     char name[NAME_MAX_BYTES] = "no entry that can be read";
-    uint64_t leaf;
+    yyjson_val *root = NULL, *entry = NULL;
+    int64_t leaf;
 
-    if (sb_json_read(line, LINE_MAX_BYTES, &doc, NULL) == SB_OK)
-        add_name(name, yyjson_obj_get(yyjson_doc_get_root(doc), "stray"));
-    if (doc != NULL && sb_json_get_u64(yyjson_doc_get_root(doc), "leaf", &leaf) == SB_OK)
-        ctl_findings_add(verify->findings, CTL_FINDING_INSERTED, leaf, leaf,
-                         "a row says that it is entry %" PRIu64 ", behind the end of the log: it "
+    if (sb_json_read(line, LINE_MAX_BYTES, &doc, NULL) == SB_OK) {
+        root = yyjson_doc_get_root(doc);
+        entry = yyjson_obj_get(root, "stray");
+        add_name(name, entry);
+    }
+    if (yyjson_obj_get(root, "leaf") == NULL && is_older(verify, entry))
+        verify->result.older++;
+    else if (sb_json_get_i64(root, "leaf", &leaf) == SB_OK && leaf >= 0)
+        ctl_findings_add(verify->findings, CTL_FINDING_INSERTED, (uint64_t)leaf, (uint64_t)leaf,
+                         "a row says that it is entry %" PRId64 ", behind the end of the log: it "
                          "was inserted (%s)",
                          leaf, name);
     else
@@ -647,5 +671,6 @@ void ctl_verify_end(struct ctl_verify *verify, uint64_t to)
         break;
     }
     tell_all_missing(verify);
-    ctl_sequences_end(verify->sequences, verify->findings);
+    ctl_sequences_end(verify->sequences, verify->is_whole && verify->result.older == 0,
+                      verify->findings);
 }

@@ -30,7 +30,9 @@ def postgres():
 
 @pytest.fixture
 def database(postgres):
-    return postgres.database()
+    one = postgres.database()
+    yield one
+    one.close()  # the server lets in a hundred, and each test keeps one
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The audit log: proofs and checkpoints for readers that are not ours, and what who owns the database
 cannot do unseen."""
 import json
+import os
 import re
 
 import pytest
@@ -249,6 +250,18 @@ def test_prove_and_consistency_say_what_they_proved(full):
     assert done.returncode == 1 and "no checkpoint of" in done.stderr
 
 
+def test_a_log_that_nobody_has_signed_yet_is_told_from_a_wrong_file(site, control):
+    site.ctl("log-key", "new", site.home.path / "log.key", "--name", "example.com/log")
+    words = ["audit", "verify", "--log-key", site.home.path / "log.key.pub"]
+    done = site.ctl(*words, control=control, check=False,
+                    env={**os.environ, "SWITCHBOARD_HOME": str(site.home.path)})
+    assert done.returncode == 1 and "try again" in done.stderr, done.stderr
+    assert f"neither in {site.home.path}/checkpoints nor in the database" in done.stderr
+    empty = private(site.home.path / "none", "")
+    done = site.ctl(*words, "--checkpoints", empty, site.home.path / "log.ndjson", check=False)
+    assert done.returncode == 1 and f"is {empty} the right file?" in done.stderr, done.stderr
+
+
 def test_a_terminal_gets_colours_and_a_pipe_does_not(full):
     words = ["audit", "verify", "--checkpoints", full.file, "--log-key", f"{full.key_file}.pub"]
     assert "\x1b" not in full.site.ctl(*words, control=full.control).stdout
@@ -329,6 +342,20 @@ def test_a_row_without_a_leaf_is_named(full, database):
     result = full.verify()
     assert [one["kind"] for one in result["findings"]] == ["inserted"]
     assert "gen-forged" in result["findings"][0]["text"]
+
+
+def test_no_table_can_excuse_a_row_without_a_leaf(full, database):
+    """When the log began is what the log itself says, not the migrations."""
+    database.rows("UPDATE migrations SET applied_at = now() + interval '1 day'")
+    database.rows(COPY.format("NULL"))
+    assert [one["kind"] for one in full.verify()["findings"]] == ["inserted"]
+    database.rows("UPDATE audit_requests SET leaf = -5 WHERE generation = 'gen-forged'")
+    assert [one["kind"] for one in full.verify()["findings"]] == ["inserted"]
+    # From before the first record: the log says nothing of it, and verify does not hide it.
+    database.rows("UPDATE audit_requests SET leaf = NULL, received_at = received_at - interval"
+                  " '1 day' WHERE generation = 'gen-forged'")
+    result = full.verify()
+    assert result["ok"] and result["older"] == 1
 
 
 def test_a_row_that_was_squeezed_in_is_named(full, database):

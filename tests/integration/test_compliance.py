@@ -223,6 +223,27 @@ def test_a_recount_tells_what_was_changed_since(control, database, report):
             ) == (0, [(0, 5)])
 
 
+@pytest.mark.parametrize("edit", [
+    "UPDATE compliance_days SET verdict = 'served', why = '' WHERE verdict = 'violation'",
+    "UPDATE compliance_days SET evidence = 'a contract' WHERE verdict = 'served'",
+    "UPDATE compliance_days SET endpoint = 'a/m@other' WHERE verdict = 'served'",
+    "DELETE FROM compliance_violations",
+    "UPDATE compliance_violations SET generation = 'gen-1'",
+    "INSERT INTO compliance_violations SELECT received_at, worker_id, boot_id, 99, generation, claim,"
+    " why, demanded, key_name, endpoint, provider, region, evidence FROM compliance_violations"])
+def test_a_recount_finds_what_was_made_up(control, database, report, edit):
+    """Neither the texts of what is kept, nor the list of violations, can be edited unseen."""
+    with FakeWorker(control) as worker:
+        worker.hello()
+        worker.batch(1, [served("gen-1"), served("gen-2", evidence=[])])
+    assert report("zdr", recount="true")["recount"]["matches"]
+    database.rows(edit)
+    recount = report("zdr", recount="true")["recount"]
+    assert not recount["matches"]
+    assert (recount["violations_differ"] > 0) == ("compliance_violations" in edit)
+    assert counts(recount) == (2, 1, 0, 0, 1)
+
+
 def test_a_recount_reads_more_rows_than_a_page(control, database, report):
     """As from a worker, but faster."""
     with FakeWorker(control) as worker:
@@ -350,8 +371,9 @@ def test_who_changed_a_flag_and_when(site, gateway):
     changes = control.get("audit/changes", params={"name": name, "flag": "zdr"})["data"]
     assert [(one["flag"]["before"], one["flag"]["after"]["value"], one["note"])
             for one in changes] == [(None, "no", "by mail")]
-    shown = site.ctl("audit", "changes", "--name", name, "--flag", "zdr", control=control).stdout
-    assert "by mail" in shown and "they told us" in shown
+    done = site.ctl("audit", "changes", "--name", name, "--flag", "zdr", control=control)
+    assert "by mail" in done.stdout and "they told us" in done.stdout
+    assert "zdr of its provider counts" in done.stderr.replace("\n", " ")
     change_zdr(control, "rhein", claim("unknown", None), "expired contract")
     changes = control.get("audit/changes", params={"kind": "provider", "name": "rhein",
                                                    "flag": "zdr"})["data"]
@@ -405,6 +427,15 @@ def test_which_requests_used_evidence_that_was_withdrawn(site, gateway, database
     assert len(control.get("audit/requests", params={"evidence": "where rhein is"})["data"]) == 1
     shown = site.ctl("audit", "query", "--evidence-withdrawn", control=control).stdout
     assert used in shown and "contract with rhein" in shown
+    # Evidence that was replaced, before what it was given for was taken back, is withdrawn, too.
+    change_zdr(control, "rhein", claim("yes", "first"), "again")
+    traffic.wait_revision(gateway.worker, control.get("flags/rhein")["revision"])
+    first = gateway.ask(provider={"zdr": True, "only": ["rhein"]}).headers["X-Generation-Id"]
+    gateway.wait_stored(database)
+    change_zdr(control, "rhein", claim("yes", "second"), "replaced")
+    assert withdrawn() == [used]
+    change_zdr(control, "rhein", claim("unknown", None), "taken back")
+    assert withdrawn() == [first, used]
 
 
 # --- long lists ------------------------------------------------------------------------------------

@@ -282,6 +282,37 @@ static void what_another_key_signed_is_kept_from_witnesses(void **state)
     expect_in_file(2, 30);
 }
 
+static void what_nobody_signed_does_not_hide_what_comes(void **state)
+{
+    (void)state;
+    assert_int_equal(cp_db_script(db,
+                                  "INSERT INTO log_checkpoints (size, text)"
+                                  " SELECT 1000000 + n, 'forged' FROM generate_series(1, 250) n"),
+                     SB_OK);
+    insert_checkpoint(signer, 10);
+    start_witness(CP_WITNESS_FILE, path);
+    expect_in_file(1, 10);
+    insert_checkpoint(signer, 20);
+    expect_in_file(2, 20);
+}
+
+static void a_place_that_somebody_took_is_a_fork(void **state)
+{
+    (void)state;
+    assert_int_equal(cp_db_script(db, "INSERT INTO log_checkpoints (size, text)"
+                                      " VALUES (300, 'forged')"),
+                     SB_OK);
+    start_notary(NULL, 100, 0);
+    log_fixture_append(&tree, db, 300, 1);
+    expect(forks, 1);
+    expect("SELECT count(*) FROM events WHERE kind = 'log_forked'"
+           " AND text LIKE '%the checkpoint of 300 entries is taken%'",
+           1);
+    log_fixture_append(&tree, db, 5, 1);
+    expect(newest, 305);
+    (void)checkpoint_of(305);
+}
+
 static void a_file_of_another_key_is_not_continued(void **state)
 {
     SB_CLEANUP(sb_note_signer_destroy) struct sb_note_signer *other = NULL;
@@ -357,6 +388,8 @@ int main(void)
         TEST(the_file_knows_what_the_database_forgot),
         TEST(the_file_gets_what_it_missed),
         TEST(what_another_key_signed_is_kept_from_witnesses),
+        TEST(what_nobody_signed_does_not_hide_what_comes),
+        TEST(a_place_that_somebody_took_is_a_fork),
         TEST(a_file_of_another_key_is_not_continued),
         TEST(a_second_database_gets_what_it_missed),
     };

@@ -341,6 +341,34 @@ static void gaps_in_a_sequence_are_named(void **state)
     expect(0, CTL_FINDING_REPEATED, 70, 70);
 }
 
+/* Its first four records never came; one of them comes late. */
+static void a_boot_that_begins_late_is_named(void **state)
+{
+    const struct sb_merkle_edge start = {.size = 0};
+
+    (void)state;
+    for (size_t i = 60; i < ENTRIES; i++) {
+        (void)snprintf(lines[i].entry, sizeof(lines[i].entry),
+                       "{\"boot_id\":8,\"kind\":\"request\",\"sequence\":%zu,\"worker_id\":\"w\"}",
+                       i == 62  ? 4
+                       : i < 62 ? i - 55
+                                : i - 56);
+        sb_merkle_leaf(sb_slice_of(lines[i].entry), &lines[i].hash);
+    }
+    n_checkpoints = 0;
+    verify_all();
+    assert_int_equal(findings->total, 1);
+    expect(0, CTL_FINDING_GAP, 60, 60);
+    assert_non_null(strstr(findings->list[0].text, "records 1 to 3 of worker w (boot 8)"));
+    /* where there are records from before the log, it may have begun there */
+    findings->n = findings->total = 0;
+    assert_int_equal(
+        verify_from(&start,
+                    "{\"stray\":{\"kind\":\"request\",\"received_at\":1789999999999999}}\n"),
+        SB_OK);
+    assert_int_equal(findings->total, 0);
+}
+
 static void rows_in_no_tree_are_named(void **state)
 {
     const struct sb_merkle_edge start = {.size = 0};
@@ -354,6 +382,35 @@ static void rows_in_no_tree_are_named(void **state)
     assert_int_equal(findings->total, 2);
     expect(0, CTL_FINDING_INSERTED, 500, 500);
     assert_non_null(strstr(findings->list[1].text, "gen-b"));
+}
+
+/* Records began at 1790000000000000; what else has no leaf was put there. */
+static void records_from_before_the_log_are_counted(void **state)
+{
+    const struct sb_merkle_edge start = {.size = 0};
+
+    (void)state;
+    assert_int_equal(verify_from(&start,
+                                 "{\"stray\":{\"generation\":\"gen-a\",\"kind\":\"request\","
+                                 "\"received_at\":1789999999999999}}\n"
+                                 "{\"stray\":{\"at\":1789999999999999,\"bytes_sha256\":\"00\","
+                                 "\"kind\":\"quarantined\"}}\n"),
+                     SB_OK);
+    assert_int_equal(findings->total, 0);
+    assert_int_equal(result.older, 2);
+    assert_int_equal(
+        verify_from(&start,
+                    "{\"stray\":{\"generation\":\"gen-b\",\"kind\":\"request\","
+                    "\"received_at\":1790000000000000}}\n"
+                    "{\"stray\":{\"generation\":\"gen-c\",\"kind\":\"request\","
+                    "\"received_at\":1789999999999999},\"leaf\":18446744073709551611}\n"
+                    "{\"stray\":{\"at\":1789999999999999,\"kind\":\"change\",\"revision\":3}}\n"),
+        SB_OK);
+    assert_int_equal(result.older, 0);
+    assert_int_equal(findings->total, 3);
+    assert_non_null(strstr(findings->list[0].text, "gen-b"));
+    assert_non_null(strstr(findings->list[1].text, "gen-c"));
+    assert_non_null(strstr(findings->list[2].text, "revision 3"));
 }
 
 static void what_is_no_log_is_refused(void **state)
@@ -399,7 +456,9 @@ int main(void)
         TEST(what_is_not_signed_yet_is_checked_by_its_hashes),
         TEST(what_retention_dropped_is_allowed_to_be_gone),
         TEST(gaps_in_a_sequence_are_named),
+        TEST(a_boot_that_begins_late_is_named),
         TEST(rows_in_no_tree_are_named),
+        TEST(records_from_before_the_log_are_counted),
         TEST(what_is_no_log_is_refused),
     };
 
