@@ -247,8 +247,9 @@ static void show(const struct run *run, const struct ctl_verified *result)
                  grouped(ctl, result->erased));
     if (result->older > 0)
         add_line(ctl, "older",
-                 "%s records from before the first one of the log: nothing proves them",
-                 grouped(ctl, result->older));
+                 "%s record%s from before the first one of the log: nothing proves %s",
+                 grouped(ctl, result->older), result->older == 1 ? "" : "s",
+                 result->older == 1 ? "it" : "them");
     if (run->findings->total == 0) {
         ctl_print_styled(ctl, CTL_GOOD,
                          sb_slice_of("nothing was removed, changed, inserted or reordered"));

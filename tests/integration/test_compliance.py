@@ -234,7 +234,7 @@ def test_a_recount_tells_what_was_changed_since(control, database, report):
 def test_a_recount_finds_what_was_made_up(control, database, report, edit):
     """Neither the texts of what is kept, nor the list of violations, can be edited unseen."""
     with FakeWorker(control) as worker:
-        worker.hello()
+        worker.hello_until_leader()
         worker.batch(1, [served("gen-1"), served("gen-2", evidence=[])])
     assert report("zdr", recount="true")["recount"]["matches"]
     database.rows(edit)

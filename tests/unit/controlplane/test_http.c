@@ -387,7 +387,8 @@ static void a_stop_waits_for_what_is_being_served(void **state)
     assert_false(can_dial(port));
 }
 
-/* A proxy that takes the other length would see a request in the body. */
+/* A proxy that takes the other length would see a request in the body.  libmicrohttpd 1 refuses a
+ * length beside a coding itself, in its own words and before it asks us. */
 static void two_lengths_are_refused_and_end_the_connection(void **state)
 {
     static const char *const lengths[] = {
@@ -396,6 +397,7 @@ static void two_lengths_are_refused_and_end_the_connection(void **state)
         "Content-Length: 15\r\nContent-Length: 15\r\n",
         "Content-Length: 15\r\nContent-Length: 0\r\n",
     };
+    unsigned refused = 0;
 
     (void)state;
     for (unsigned i = 0; i < SB_ARRAY_LEN(lengths); i++) {
@@ -409,8 +411,11 @@ static void two_lengths_are_refused_and_end_the_connection(void **state)
         heard = ask(text);
         assert_true(begins(heard, "HTTP/1.1 400 "));
         assert_non_null(strstr(heard, "Connection: close\r\n"));
-        assert_true(ends(heard, "two lengths"));
-        assert_int_equal(world.refused, i + 1);
+        assert_null(strstr(heard, "smuggled"));
+        refused += ends(heard, "two lengths");
+        assert_int_equal(world.refused, refused);
+        if (strstr(lengths[i], "chunked") == NULL)
+            assert_true(ends(heard, "two lengths"));
     }
 }
 

@@ -199,7 +199,8 @@ static void long_evidence_is_digested(void **state)
     write_promise(&record);
     assert_true(sb_buf_len(&out) < 4096);
     assert_int_equal(msg_promise_open(sb_buf_slice(&out), &json, &promise, NULL), SB_OK);
-    assert_non_null(strstr(sb_buf_slice(&json).p, "\"evidence_digest\":\""));
+    assert_int_equal(sb_buf_append_byte(&json, '\0'), SB_OK);
+    assert_non_null(strstr(json.data, "\"evidence_digest\":\""));
 }
 
 static void every_change_of_a_promise_shows(void **state)
