@@ -132,6 +132,8 @@ static void a_receipt_waits_for_a_checkpoint_that_covers_it(void **state)
     assert_int_equal(ask_receipt(2, "gen-1"), 501); /* nobody signs here, nor ever did */
     assert_int_equal(cp_db_script(db, "INSERT INTO log_checkpoints (size, text) VALUES (7, 'x')"),
                      SB_OK);
+    assert_int_equal(ask_receipt(2, "gen-1"), 501); /* beyond the head: never signed */
+    assert_int_equal(cp_db_script(db, "UPDATE log_head SET size = 8"), SB_OK);
     assert_int_equal(ask_receipt(2, "gen-1"), 202);
     assert_int_equal(cp_db_script(db, "INSERT INTO log_checkpoints (size, text) VALUES (8, 'x')"),
                      SB_OK);
