@@ -258,7 +258,8 @@ def test_a_log_that_nobody_has_signed_yet_is_told_from_a_wrong_file(site, contro
     assert done.returncode == 1 and "try again" in done.stderr, done.stderr
     assert f"neither in {site.home.path}/checkpoints nor in the database" in done.stderr
     empty = private(site.home.path / "none", "")
-    done = site.ctl(*words, "--checkpoints", empty, site.home.path / "log.ndjson", check=False)
+    log = private(site.home.path / "log.ndjson", "")
+    done = site.ctl(*words, "--checkpoints", empty, log, check=False)
     assert done.returncode == 1 and f"is {empty} the right file?" in done.stderr, done.stderr
 
 
