@@ -123,7 +123,7 @@ static int read_file(struct cp_country_db *db, int fd, MMDB_s *ret_file, struct 
 int cp_country_db_reload(struct cp_country_db *db, struct sb_errmsg *err)
 {
     int fd = open(db->path, O_RDONLY | O_CLOEXEC), rc;
-    MMDB_s file;
+    MMDB_s file = {.file_size = 0};
     uint64_t built;
 
     if (fd < 0)

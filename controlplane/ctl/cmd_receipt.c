@@ -155,7 +155,7 @@ static int print_json(struct ctl *ctl, const struct ctl_receipt *receipt,
     struct sb_json json;
     int rc;
 
-    sb_buf_init(&text, 2 * CTL_RECEIPT_MAX);
+    sb_buf_init(&text, (size_t)2 * CTL_RECEIPT_MAX);
     sb_json_init(&json, &text);
     sb_json_open_object(&json);
     sb_json_add_bool(&json, "proven", receipt->is_proven);
@@ -177,7 +177,7 @@ static int print_json(struct ctl *ctl, const struct ctl_receipt *receipt,
     sb_json_close_object(&json);
     rc = sb_json_end(&json);
     if (rc == SB_OK)
-        rc = sb_json_read(sb_buf_slice(&text), 2 * CTL_RECEIPT_MAX, &doc, &err);
+        rc = sb_json_read(sb_buf_slice(&text), (size_t)2 * CTL_RECEIPT_MAX, &doc, &err);
     if (rc != SB_OK)
         return ctl_fail(ctl, "the result cannot be shown: %s", sb_err_name(rc));
     ctl_print_value(ctl, yyjson_doc_get_root(doc));
