@@ -14,6 +14,7 @@
 #include "common/mailbox.h"
 #include "common/mem.h"
 #include "common/reactor.h"
+#include "common/sha256.h"
 
 struct sb_actor {
     const struct sb_actor_ops *ops;
@@ -85,6 +86,9 @@ static void body(zsock_t *pipe, void *ctx)
     }
     sb_mailbox_close(actor->box);
     sb_reactor_destroy(&actor->reactor);
+    /* By hand: the thread is nobody's to join, and may outlive the process's end
+     * by the moment in which OpenSSL would do it. */
+    sb_sha256_end_thread();
     atomic_store(&actor->is_ended, true);
 }
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "common/check.h"
@@ -55,4 +56,14 @@ void sb_sha256_parts(const struct sb_slice *parts, size_t n, uint8_t ret_hash[SB
 void sb_sha256(struct sb_slice bytes, uint8_t ret_hash[SB_SHA256_BYTES])
 {
     sb_sha256_parts(&bytes, 1, ret_hash);
+}
+
+void sb_sha256_end_thread(void)
+{
+    if (context != NULL) {
+        SB_BUG_ON(pthread_setspecific(key, NULL) != 0);
+        EVP_MD_CTX_free(context);
+        context = NULL;
+    }
+    OPENSSL_thread_stop();
 }

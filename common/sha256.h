@@ -16,5 +16,9 @@
 enum { SB_SHA256_BYTES = 32 };
 
 void sb_sha256(struct sb_slice bytes, uint8_t ret_hash[SB_SHA256_BYTES]);
+/* Gives back what libcrypto keeps for this thread.  The last thing that a thread
+ * calls which nobody joins: by itself libcrypto does it when the thread is gone,
+ * and the process may be gone by then. */
+void sb_sha256_end_thread(void);
 /* Of n parts, one after the other.  ret_hash may lie in a part. */
 void sb_sha256_parts(const struct sb_slice *parts, size_t n, uint8_t ret_hash[SB_SHA256_BYTES]);

@@ -300,6 +300,16 @@ static void look_outside(struct ctl_exported *exported)
 
 /* --- an entry --------------------------------------------------------------------------------- */
 
+/* Those at the front of text, which ends anywhere. */
+static struct sb_slice digits_of(struct sb_slice text)
+{
+    size_t n = 0;
+
+    while (n < text.n && text.p[n] >= '0' && text.p[n] <= '9')
+        n++;
+    return sb_slice_make(text.p, n);
+}
+
 /* What a record's worker, boot and number are, without reading all of it: its
  * members are sorted, "worker_id" is the last, and none of ours that could be
  * taken for the others stands before them. */
@@ -323,13 +333,13 @@ static bool find_record(struct sb_slice line, struct ctl_sequence *ret)
     if (found == NULL)
         return false;
     line = sb_slice_from(line, (size_t)(found - line.p) + boot.n);
-    if (!sb_num_read_u64(sb_slice_make(line.p, strspn(line.p, "0123456789")), &ret->boot))
+    if (!sb_num_read_u64(digits_of(line), &ret->boot))
         return false;
     found = memmem(line.p, line.n, sequence.p, sequence.n);
     if (found == NULL)
         return false;
     line = sb_slice_from(line, (size_t)(found - line.p) + sequence.n);
-    return sb_num_read_u64(sb_slice_make(line.p, strspn(line.p, "0123456789")), &ret->number);
+    return sb_num_read_u64(digits_of(line), &ret->number);
 }
 
 /* false: it is no JSON object at all. */

@@ -9,6 +9,7 @@
 #include "common/canon.h"
 #include "common/checkpoint.h"
 #include "common/json.h"
+#include "common/mem.h"
 #include "common/notekey.h"
 #include "controlplane/ctl/checkpoints.h"
 #include "controlplane/ctl/findings.h"
@@ -138,6 +139,7 @@ static int feed(const char *name)
     SB_CLEANUP(sb_buf_release) struct sb_buf text = {.limit = LINES * TEXT};
     uint64_t seed = 3;
     int rc = SB_OK;
+    char *piece;
 
     for (size_t i = 0; i < n_lines; i++)
         assert_int_equal(sb_buf_printf(&text, "%s\n", lines[i]), SB_OK);
@@ -146,7 +148,10 @@ static int feed(const char *name)
         size_t n = 1 + random_below(&seed, 300);
 
         n = n < sb_buf_len(&text) ? n : sb_buf_len(&text);
-        rc = ctl_exported_feed(exported, sb_slice_make(sb_buf_slice(&text).p, n));
+        piece = sb_mem_new(n); /* of its own, so that nobody reads behind it */
+        memcpy(piece, sb_buf_slice(&text).p, n);
+        rc = ctl_exported_feed(exported, sb_slice_make(piece, n));
+        sb_mem_free(piece);
         sb_buf_consume(&text, n);
     }
     ctl_exported_end(exported);
