@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/check.h"
 #include "common/checkpoint.h"
 #include "common/json.h"
 #include "common/mem.h"
@@ -463,6 +464,7 @@ int ctl_exported_feed(struct ctl_exported *exported, struct sb_slice piece)
             rc = sb_buf_append(&exported->partial, line);
             line = sb_buf_slice(&exported->partial);
         }
+        SB_BUG_ON(line.p == NULL); /* what holds bytes has a place for them */
         if (rc == SB_OK)
             rc = take_line(exported, line);
         sb_buf_reset(&exported->partial);
