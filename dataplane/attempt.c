@@ -555,11 +555,9 @@ static void send_rest(struct dp_attempt *a)
         return;
     if (rc == SB_OK)
         take_sent(&a->rest, n);
-    else
-        a->rest.n = 0;
     if (a->rest.n == 0 && a->req->state == DP_REQ_RELAY)
         dp_request_drop_body(a->req);
-    if (rc != SB_OK) /* it may have answered before it read all: 413, 401 */
+    if (rc != SB_OK) /* it may have answered before it read all: 413, 401; not to be used again */
         on_readable(a);
 }
 
