@@ -1,6 +1,7 @@
 """What the daemon appends to the log, recomputed from the columns by an implementation that shares
 nothing with it; also when daemons and PostgreSQL are killed while batches come."""
 import copy
+import itertools
 import os
 import signal
 import threading
@@ -102,18 +103,20 @@ class Sender(threading.Thread):
             self.failure = failure
 
     def _send(self, records):
-        for attempt in range(1000):
-            with FakeWorker(self.pair[attempt % 2], boot=7) as worker:
-                worker.dealer.rcvtimeo = 1000
-                try:
-                    if worker.hello().kind == "WELCOME":
-                        worker.batch(self.sent + 1, records, wait=False)
-                        if worker.receive("BATCH_OK").last == self.sent + len(records):
-                            self.sent += len(records)
-                            return
-                except Exception:  # pylint: disable=broad-except; nobody answered
-                    continue
-        raise RuntimeError("nobody stores the batch")
+        whom = itertools.cycle(self.pair)
+        wait_until(lambda: self._stored_by(next(whom), records), "somebody stores the batch")
+        self.sent += len(records)
+
+    def _stored_by(self, control, records):
+        with FakeWorker(control, boot=7) as worker:
+            worker.dealer.rcvtimeo = 1000
+            try:
+                if worker.hello().kind != "WELCOME":
+                    return False
+                worker.batch(self.sent + 1, records, wait=False)
+                return worker.receive("BATCH_OK").last == self.sent + len(records)
+            except Exception:  # pylint: disable=broad-except; nobody answered
+                return False
 
 
 def test_whoever_is_killed_while_batches_come_the_log_is_whole(database, site):
