@@ -10,6 +10,9 @@
  * our clock, for answers without one. */
 sb_msec sb_retry_after(struct sb_slice retry_after, struct sb_slice date, sb_usec wall);
 
+/* What a 429 asks for that does not say. */
+enum { SB_RETRY_AFTER_UNSAID = 5000 /* ms */ };
+
 /* The same of retry-after-ms, which some providers send beside it and which is
  * the finer one: decimal milliseconds, a fraction rounded up. */
 sb_msec sb_retry_after_ms(struct sb_slice retry_after_ms);

@@ -24,14 +24,13 @@
 #include "dataplane/worker.h"
 
 enum {
-    READ_ROUNDS = 8,         /* of the scratch buffer per event */
-    SHORT_READ = 16 * 1024,  /* less than a TLS record: there is hardly more */
-    ERROR_MAX = 256 * 1024,  /* bytes of an error answer that are looked at */
-    EVENT_MAX = 4 << 20,     /* bytes of one event */
-    HELD_MAX = 256 * 1024,   /* chunks before the first content, which adds one event */
-    FIELDS_MAX = 100,        /* of an answer's head */
-    GRACE_MSEC = 1000,       /* after the finish reason, for usage and end mark */
-    RETRY_AFTER_MSEC = 5000, /* of a 429 that does not say */
+    READ_ROUNDS = 8,        /* of the scratch buffer per event */
+    SHORT_READ = 16 * 1024, /* less than a TLS record: there is hardly more */
+    ERROR_MAX = 256 * 1024, /* bytes of an error answer that are looked at */
+    EVENT_MAX = 4 << 20,    /* bytes of one event */
+    HELD_MAX = 256 * 1024,  /* chunks before the first content, which adds one event */
+    FIELDS_MAX = 100,       /* of an answer's head */
+    GRACE_MSEC = 1000,      /* after the finish reason, for usage and end mark */
 };
 
 static void start_dial(struct dp_attempt *a, bool fresh);
@@ -83,6 +82,8 @@ static void settle(struct dp_attempt *a, enum msg_outcome outcome)
                      });
     if (outcome != MSG_OUTCOME_SUCCESS)
         dp_log_attempt(req, note);
+    else if (a->is_stream)
+        dp_paces_learn(worker->paces, note, &a->incoming);
 }
 
 /* Back to IDLE; what the answer said stays to be looked at, and with it the
@@ -91,6 +92,7 @@ static void quiesce(struct dp_attempt *a)
 {
     dp_pool_cancel(a->req->worker->pool, &a->take);
     sb_timer_cancel(&a->limit);
+    dp_pace_end(&a->pace);
     sb_task_cancel(&a->later);
     a->rest.n = 0;
     sb_mem_free(a->fields);
@@ -152,7 +154,7 @@ static enum msg_outcome outcome_of_error(struct dp_attempt *a)
 {
     a->verdict.message = a->incoming.error_message;
     if (a->incoming.error_status == 429) {
-        a->retry_after = RETRY_AFTER_MSEC;
+        a->retry_after = SB_RETRY_AFTER_UNSAID;
         return MSG_OUTCOME_RATE_LIMITED;
     }
     return MSG_OUTCOME_BAD_ANSWER;
@@ -292,6 +294,7 @@ static void keep_pace(struct dp_attempt *a)
 
     if (client != NULL && dp_client_is_full(client)) {
         dp_conn_pause(a->conn);
+        dp_pace_hush(&a->pace);
         sb_timer_cancel(&a->limit);
     } else {
         arm_silence(a);
@@ -310,6 +313,10 @@ static void after_events(struct dp_attempt *a)
             return;
         }
         dp_relay_flush(req);
+        if (SB_UNLIKELY(!a->pace.has_begun))
+            dp_pace_begin(&a->pace, req->worker->paces, &req->attempts[req->n_attempts - 1],
+                          &a->incoming, a->first_token_us - a->started_us,
+                          sb_loop_now(req->worker->loop));
         keep_pace(a);
     } else if (a->incoming.is_done) {
         fail(a, MSG_OUTCOME_BAD_ANSWER);
@@ -328,7 +335,7 @@ static sb_msec retry_after(const struct dp_attempt *a, const char *base)
     if (wait == 0 && value.n > 0)
         wait = sb_retry_after(value, sb_http1_value(&a->head, base, SB_SLICE_LIT("date")),
                               sb_clock_wall(a->req->worker->clock));
-    return wait == 0 && a->head.status == 429 ? RETRY_AFTER_MSEC : wait;
+    return wait == 0 && a->head.status == 429 ? SB_RETRY_AFTER_UNSAID : wait;
 }
 
 /* false: the attempt has ended. */
@@ -598,15 +605,6 @@ static int put_last_fields(const struct dp_request *req, size_t body_bytes, stru
     return rc == SB_OK ? sb_http1_put_end(head) : rc;
 }
 
-static size_t bytes_of(const struct sb_slice *list, size_t n)
-{
-    size_t bytes = 0;
-
-    for (size_t i = 0; i < n; i++)
-        bytes += list[i].n;
-    return bytes;
-}
-
 /* Puts the request together and sends it.  Here, not before, so that it is sent
  * as soon as the connection stands. */
 static int send_request(struct dp_attempt *a)
@@ -630,8 +628,7 @@ static int send_request(struct dp_attempt *a)
         rc = dp_outlets_head(req->snapshot->extra, a->candidate, req->facts->api, &all.list[0],
                              NULL);
     if (rc == SB_OK)
-        rc =
-            put_last_fields(req, bytes_of(all.list + DP_PIECES_HEAD, all.n - DP_PIECES_HEAD), last);
+        rc = put_last_fields(req, dp_pieces_body(&all), last);
     if (rc != SB_OK)
         return rc;
     all.list[1] = sb_buf_slice(last);
@@ -842,12 +839,14 @@ void dp_attempt_init(struct dp_attempt *a, struct dp_request *req)
     *a = (struct dp_attempt){.req = req};
     sb_timer_init(&a->limit, req->worker->loop, on_limit);
     sb_task_init(&a->later, req->worker->loop, on_later);
+    dp_pace_init(&a->pace, req->worker->loop);
 }
 
 void dp_attempt_release(struct dp_attempt *a)
 {
     dp_attempt_cancel(a, MSG_OUTCOME_INTERNAL);
     sb_timer_release(&a->limit);
+    dp_pace_release(&a->pace);
     sb_task_cancel(&a->later);
     sb_sse_release(&a->sse);
     sb_buf_release(&a->half);

@@ -23,6 +23,7 @@
 #include "common/sse.h"
 #include "dataplane/breaker.h"
 #include "dataplane/dialect.h"
+#include "dataplane/pace.h"
 #include "dataplane/pool.h"
 
 struct dp_candidate;
@@ -65,6 +66,7 @@ struct dp_attempt {
     struct dp_verdict verdict; /* of an error answer */
 
     struct dp_breaker_ticket ticket;
+    struct dp_pace pace;    /* of a stream that is relayed */
     struct sb_timer limit;  /* connect aside: first content, then silence, or the whole */
     sb_msec limit_at;       /* of the first content or the whole; the queue's may come before */
     struct sb_task later;   /* an outcome found where nothing may be called back */

@@ -12,6 +12,15 @@ const struct dp_dialect *dp_dialect_find(struct sb_slice name)
     return NULL;
 }
 
+size_t dp_pieces_body(const struct dp_pieces *pieces)
+{
+    size_t bytes = 0;
+
+    for (size_t i = DP_PIECES_HEAD; i < pieces->n; i++)
+        bytes += pieces->list[i].n;
+    return bytes;
+}
+
 const char *dp_dialect_names(void)
 {
     return "openai";

@@ -41,6 +41,9 @@ struct dp_pieces {
 
 enum { DP_PIECES_HEAD = 2 };
 
+/* Bytes behind the head. */
+size_t dp_pieces_body(const struct dp_pieces *pieces);
+
 /* One answer of a provider on its way to the client. */
 struct dp_incoming {
     /* Set by the caller.  JSON strings are with quotes, escaped. */

@@ -81,6 +81,11 @@ static struct row *row_of(struct dp_telemetry *telemetry, uint64_t endpoint, int
     return row;
 }
 
+static struct row *row_now(struct dp_telemetry *telemetry, uint64_t endpoint)
+{
+    return row_of(telemetry, endpoint, (int64_t)(sb_clock_wall(telemetry->clock) / 1000000));
+}
+
 /* A value out of range says nothing. */
 static void measure(struct sb_sketch *sketch, double value)
 {
@@ -109,8 +114,7 @@ void dp_telemetry_add(struct dp_telemetry *telemetry, const struct dp_telemetry_
 
     if (attempt->credential_kind == MSG_CREDENTIAL_KIND_OWN)
         return;
-    row =
-        row_of(telemetry, attempt->endpoint, (int64_t)(sb_clock_wall(telemetry->clock) / 1000000));
+    row = row_now(telemetry, attempt->endpoint);
     if (row == NULL) {
         telemetry->lost++;
         return;
@@ -134,6 +138,14 @@ void dp_telemetry_add(struct dp_telemetry *telemetry, const struct dp_telemetry_
         sums->cost += entry->cost;
     }
     add_times(row, entry);
+}
+
+void dp_telemetry_pace(struct dp_telemetry *telemetry, uint64_t endpoint, double tokens_per_second)
+{
+    struct row *row = row_now(telemetry, endpoint);
+
+    if (row != NULL)
+        measure(&row->throughput, tokens_per_second);
 }
 
 struct dp_fold *dp_telemetry_take(struct dp_telemetry *telemetry)

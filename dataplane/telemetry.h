@@ -39,6 +39,9 @@ struct dp_telemetry_entry {
 };
 /* Attempts on tenants' own keys are not folded. */
 void dp_telemetry_add(struct dp_telemetry *telemetry, const struct dp_telemetry_entry *entry);
+/* A stream that runs still says its throughput (dataplane/pace.h): a value of
+ * the sketch, of no attempt.  Lost without being counted where there is no room. */
+void dp_telemetry_pace(struct dp_telemetry *telemetry, uint64_t endpoint, double tokens_per_second);
 /* What was folded since the last time; NULL when there is nothing. */
 struct dp_fold *dp_telemetry_take(struct dp_telemetry *telemetry);
 /* Something waits to be taken; ret_urgent: with a fault or a 429 in it. */

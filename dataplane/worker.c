@@ -24,6 +24,7 @@
 #include "dataplane/keymemo.h"
 #include "dataplane/listener.h"
 #include "dataplane/outlet.h"
+#include "dataplane/pace.h"
 #include "dataplane/pool.h"
 #include "dataplane/receipt.h"
 #include "dataplane/refusals.h"
@@ -520,6 +521,7 @@ int dp_worker_new(const struct dp_conf *conf, int listen_fd, int status_fd,
         worker->breakers = dp_breakers_new(worker->clock);
         worker->tables = dp_tables_new();
         worker->telemetry = dp_telemetry_new(worker->clock);
+        worker->paces = dp_paces_new(worker->telemetry);
         worker->refusals = dp_refusals_new();
         worker->receipts = dp_receipts_new();
         sb_timer_init(&worker->open, worker->loop, on_open);
@@ -578,6 +580,7 @@ void dp_worker_destroy(struct dp_worker **worker)
         return;
     if (old->loop != NULL && old->arenas != NULL)
         close_loop(old);
+    dp_paces_destroy(&old->paces);
     dp_telemetry_destroy(&old->telemetry);
     dp_tables_destroy(&old->tables);
     dp_breakers_destroy(&old->breakers);

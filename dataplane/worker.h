@@ -26,6 +26,7 @@ struct dp_courier;
 struct dp_dialer;
 struct dp_breakers;
 struct dp_listener;
+struct dp_paces;
 struct dp_pool;
 struct dp_receipts;
 struct dp_refusals;
@@ -61,6 +62,7 @@ struct dp_worker {
     struct dp_spool *spool;
     struct dp_courier *courier;
     struct dp_telemetry *telemetry;
+    struct dp_paces *paces;       /* what running streams tell the telemetry */
     struct dp_breakers *breakers; /* and cooldowns, by candidate */
     struct dp_receipts *receipts; /* the key that promises them */
     struct sb_keyring *keyring;   /* of the loop's thread only; SIGHUP reads it again */

@@ -127,7 +127,8 @@ struct msg_batch_ok {
     uint64_t last; /* highest sequence committed */
 };
 
-/* One endpoint's attempts that ended in one second at one worker. */
+/* One endpoint's attempts that ended in one second at one worker; and what
+ * streams that still ran said of its throughput, which no number counts. */
 struct msg_beat_row {
     uint64_t endpoint;
     int64_t second; /* unix seconds */

@@ -256,6 +256,28 @@ static void tenants_own_keys_are_not_folded(void **state)
     assert_false(dp_telemetry_has(telemetry, &is_urgent));
 }
 
+static void a_stream_that_runs_says_its_throughput_and_nothing_else(void **state)
+{
+    struct dp_telemetry_entry entry = good(7);
+    struct msg_beat_row row;
+
+    (void)state;
+    dp_telemetry_pace(telemetry, 7, 20);
+    dp_telemetry_pace(telemetry, 7, 20);
+    dp_telemetry_pace(telemetry, 7, -1); /* out of range */
+    row = only_row();
+    assert_int_equal(row.attempts + row.successes + row.faults, 0);
+    assert_int_equal(row.prompt_tokens + row.completion_tokens, 0);
+    assert_int_equal(row.cost, 0);
+    assert_int_equal(row.first_token.n, 0);
+    assert_float_equal(median_of(row.throughput), 20, 0.2);
+    dp_telemetry_pace(telemetry, 7, 20);
+    dp_telemetry_add(telemetry, &entry); /* the same one ends */
+    row = only_row();
+    assert_int_equal(row.attempts, 1);
+    assert_int_equal(row.completion_tokens, 101);
+}
+
 static void is_bounded(void **state)
 {
     struct dp_telemetry_entry entry;
@@ -308,6 +330,7 @@ int main(void)
         TEST(a_whole_answer_says_nothing_of_the_first_token),
         TEST(times_out_of_the_ordinary_do_no_harm),
         TEST(tenants_own_keys_are_not_folded),
+        TEST(a_stream_that_runs_says_its_throughput_and_nothing_else),
         TEST(is_bounded),
         TEST(a_full_fold_fits_a_beat),
     };
