@@ -62,6 +62,22 @@ static const struct sb_sketch *of_this_pace(const struct sb_sketch *all,
     return now * 2 <= then || then * 2 <= now ? recent : all;
 }
 
+/* Puts into recent what may tell of a step: the newest slots, and for the pace
+ * the newest values, once these say the same. */
+static int look_for_a_step(const struct window *window, sb_msec now, struct scratch *scratch)
+{
+    const struct sb_sketch *paces = &scratch->traffic.throughput;
+    int rc = SB_OK;
+
+    cp_sums_reset(&scratch->recent);
+    if (may_have_made_a_step(&scratch->traffic))
+        rc = cp_series_recent(&window->traffic, now, CP_STEP_SAMPLES, &scratch->recent);
+    if (rc == SB_OK && window->paces != NULL && paces->count > CP_NEWEST &&
+        cp_newest_is_step(window->paces, sb_sketch_quantile(paces, 0.5)))
+        rc = cp_newest_fill(window->paces, &scratch->recent.throughput);
+    return rc;
+}
+
 /* Of a span whose sketches are not looked at. */
 static uint32_t wide_uptime(const struct window *window, enum cp_span span, sb_msec now,
                             struct scratch *scratch)
@@ -100,9 +116,8 @@ int cp_window_row(const struct window *window, sb_msec now, struct scratch *scra
     const struct cp_sums *first = traffic;
     int rc = cp_window_add_up(window, CP_SPAN_NOW, now, scratch);
 
-    cp_sums_reset(&scratch->recent);
-    if (rc == SB_OK && may_have_made_a_step(traffic))
-        rc = cp_series_recent(&window->traffic, now, CP_STEP_SAMPLES, &scratch->recent);
+    if (rc == SB_OK)
+        rc = look_for_a_step(window, now, scratch);
     if (rc != SB_OK)
         return rc;
     if (traffic->attempts == 0)

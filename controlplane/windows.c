@@ -42,6 +42,7 @@ static void forget(struct cp_windows *windows, struct window *window)
     if (window->probes != NULL)
         cp_series_release(window->probes);
     sb_mem_free(window->probes);
+    sb_mem_free(window->paces);
     sb_mem_free(window);
 }
 
@@ -192,11 +193,22 @@ static int add_probe(struct window *window, const struct cp_sums *sums, sb_msec 
     return rc;
 }
 
+static int add_traffic(struct cp_windows *windows, struct window *window, sb_msec now, sb_usec wall)
+{
+    const struct cp_sums *sums = &windows->heard;
+    struct cp_series_at at = place_of(windows, window, now, wall);
+
+    if (window->paces == NULL && sums->throughput.count > 0)
+        window->paces = sb_mem_try(sizeof(*window->paces));
+    if (window->paces != NULL)
+        cp_newest_add(window->paces, &sums->throughput);
+    return cp_series_add(&window->traffic, &at, sums);
+}
+
 int cp_windows_add(struct cp_windows *windows, enum cp_sample_source source,
                    const struct msg_beat_row *row, sb_msec now, sb_usec wall)
 {
     struct window *window;
-    struct cp_series_at at;
     int unread, rc = find_or_make(windows, row->endpoint, &window);
 
     if (rc != SB_OK)
@@ -207,12 +219,8 @@ int cp_windows_add(struct cp_windows *windows, enum cp_sample_source source,
     note_change(windows, window, cp_outage_hear(&window->outage, row->successes, row->faults, now),
                 now);
     cool_down(windows, window, row->retry_after, now);
-    if (source == CP_SAMPLE_PROBE) {
-        rc = add_probe(window, &windows->heard, now, wall);
-    } else {
-        at = place_of(windows, window, now, wall);
-        rc = cp_series_add(&window->traffic, &at, &windows->heard);
-    }
+    rc = source == CP_SAMPLE_PROBE ? add_probe(window, &windows->heard, now, wall)
+                                   : add_traffic(windows, window, now, wall);
     return rc != SB_OK ? rc : unread;
 }
 

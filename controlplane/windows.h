@@ -5,9 +5,12 @@
  * (controlplane/outage.h).  A row of the tables is made of the last five
  * minutes of traffic; where traffic says nothing, of what probes saw.
  *
- * A step of the pace must not hide behind five minutes of another: when the
- * median of the newest CP_STEP_SAMPLES values, in whole slots, is half of that of the
- * window, or twice, the percentiles are of those values alone.  They stay so
+ * A step must not hide behind five minutes of another pace: when the median of
+ * the newest CP_STEP_SAMPLES values, in whole slots, is half of that of the
+ * window, or twice, the percentiles are of those values alone; throughput's
+ * also, at once, when nearly all of the very newest are so (controlplane/newest.h).
+ * Traffic's throughput has values of streams that still run, which are no
+ * attempts (dataplane/pace.h).  They stay so
  * when all who want another pace have left, until others are heard or they are
  * five minutes old.
  *

@@ -84,7 +84,7 @@ static int put_window(struct sb_json *json, const struct window *window, sb_msec
         sb_json_add_null(json, "outage_ms");
     sb_json_add_u64(json, "mean_completion_tokens", row.mean_completion);
     sb_json_add_array(json, "sources");
-    if (scratch->traffic.attempts > 0)
+    if (scratch->traffic.attempts > 0 || scratch->traffic.throughput.count > 0)
         sb_json_put_text(json, SB_SLICE_LIT("traffic"));
     if (scratch->probes.attempts > 0)
         sb_json_put_text(json, SB_SLICE_LIT("probes"));

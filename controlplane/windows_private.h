@@ -8,6 +8,7 @@
 
 #include "common/mem.h"
 #include "common/sketch.h"
+#include "controlplane/newest.h"
 #include "controlplane/outage.h"
 #include "controlplane/windows.h"
 
@@ -30,6 +31,7 @@ struct window {
     bool is_published, verdict_changed;
     struct cp_series traffic;
     struct cp_series *probes; /* NULL: none */
+    struct cp_newest *paces;  /* of traffic, tokens per second; NULL: none */
     UT_hash_handle hh;
 };
 

@@ -367,6 +367,42 @@ static void a_step_of_the_pace_is_not_hidden_by_five_minutes_of_another(void **s
     assert_in_range(row_of(7).throughput[0], 99000, 101000);
 }
 
+static void a_step_is_known_before_its_slot_is_over(void **state)
+{
+    (void)state;
+    run_at(100, 248);
+    run_at(20, 5); /* fewer than what the slot has of the pace before */
+    assert_in_range(row_of(7).throughput[0], 19800, 20200);
+}
+
+/* Two streams a second say how fast they are. */
+static void streams_run_at(double pace, int seconds)
+{
+    struct msg_beat_row row = {.endpoint = 7};
+    struct sb_buf bytes;
+    struct sb_sketch sketch;
+
+    sb_sketch_init(&sketch);
+    sb_buf_init(&bytes, MSG_SKETCH_MAX);
+    assert_int_equal(sb_sketch_add(&sketch, pace, 2), SB_OK);
+    assert_int_equal(msg_sketch_encode(&sketch, &bytes), SB_OK);
+    row.throughput = sb_buf_slice(&bytes);
+    for (; seconds > 0; seconds--, now += 1000)
+        add(row);
+    sb_sketch_release(&sketch);
+    sb_buf_release(&bytes);
+}
+
+static void streams_that_run_make_a_step_and_are_no_attempts(void **state)
+{
+    (void)state;
+    run_at(100, 250);
+    streams_run_at(20, 8);
+    assert_in_range(row_of(7).throughput[0], 19800, 20200);
+    assert_int_equal(row_of(7).samples, 3 * 250);
+    assert_int_equal(row_of(7).uptime, 1000000);
+}
+
 static void a_pace_that_nobody_tries_again_stays_what_it_was(void **state)
 {
     (void)state;
@@ -399,7 +435,7 @@ static void a_few_odd_attempts_are_no_step(void **state)
     (void)state;
     run_at(100, 250);
     now += 60000;
-    run_at(20, 6); /* 18 attempts after a pause */
+    run_at(20, 4); /* 12 attempts after a pause */
     assert_in_range(row_of(7).throughput[0], 99000, 101000);
 }
 
@@ -616,6 +652,8 @@ int main(void)
         TEST(a_step_of_the_pace_is_not_hidden_by_five_minutes_of_another),
         TEST(a_pace_that_nobody_tries_again_stays_what_it_was),
         TEST(failures_do_not_hide_a_step_of_the_pace),
+        TEST(a_step_is_known_before_its_slot_is_over),
+        TEST(streams_that_run_make_a_step_and_are_no_attempts),
         TEST(a_few_odd_attempts_are_no_step),
         TEST(longer_times_have_an_uptime_of_their_own),
         TEST(half_an_hour_has_percentiles_of_its_own),
