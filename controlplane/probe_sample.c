@@ -3,6 +3,7 @@
 
 #include "common/arena.h"
 #include "common/buf.h"
+#include "common/retry_after.h"
 #include "common/sketch.h"
 #include "common/timefmt.h"
 #include "controlplane/fetch.h"
@@ -85,6 +86,14 @@ static double usual_throughput(const struct cp_probe *probe)
     return USUAL_TOKENS / (probe->first_token / 1e6 + (USUAL_TOKENS - 1) / pace);
 }
 
+/* How long a 429 asks to be left alone; one that does not say, as workers have it. */
+static uint32_t rest_of(const struct cp_probe *probe)
+{
+    if (probe->outcome != MSG_OUTCOME_RATE_LIMITED)
+        return 0;
+    return probe->retry_after > 0 ? probe->retry_after : SB_RETRY_AFTER_UNSAID;
+}
+
 struct cp_samples *cp_probe_sample(const struct cp_probe *probe, int64_t second)
 {
     struct cp_samples *samples = cp_samples_new(CP_SAMPLE_PROBE);
@@ -100,7 +109,7 @@ struct cp_samples *cp_probe_sample(const struct cp_probe *probe, int64_t second)
         .prompt_tokens = probe->usage.prompt_tokens,
         .completion_tokens = probe->usage.completion_tokens,
         .cost = probe->cost,
-        .retry_after = probe->outcome == MSG_OUTCOME_RATE_LIMITED ? probe->retry_after : 0,
+        .retry_after = rest_of(probe),
     };
     if (probe->first_token > 0)
         row->first_token = sketch_of(probe->first_token / 1000.0, samples->arena);

@@ -20,5 +20,6 @@ void cp_probe_conclude(struct cp_probe *probe, const struct cp_fetch_end *end,
                        const struct msg_tariff *tariff);
 
 /* The same as a sample for the tables.  second: unix time.  Throughput is what
- * an answer of 256 tokens would have, the wait for the first one included. */
+ * an answer of 256 tokens would have, the wait for the first one included.  A 429
+ * without Retry-After cools its endpoint like a request's. */
 struct cp_samples *cp_probe_sample(const struct cp_probe *probe, int64_t second);

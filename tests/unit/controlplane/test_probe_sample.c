@@ -2,6 +2,7 @@
 #include "controlplane/probe_sample.h"
 
 #include "common/err.h"
+#include "common/retry_after.h"
 #include "controlplane/fetch.h"
 #include "controlplane/mail.h"
 #include "controlplane/probe_answer.h"
@@ -178,6 +179,10 @@ static void faults_and_limits_are_told_apart(void **state)
     assert_int_equal(samples->rows[0].faults + samples->rows[0].successes, 0);
     assert_int_equal(samples->rows[0].retry_after, 5000);
     assert_int_equal(samples->rows[0].first_token.n + samples->rows[0].throughput.n, 0);
+    cp_mail_free(&samples->mail);
+    probe.retry_after = 0;
+    samples = cp_probe_sample(&probe, 1);
+    assert_int_equal(samples->rows[0].retry_after, SB_RETRY_AFTER_UNSAID);
     cp_mail_free(&samples->mail);
     probe.outcome = MSG_OUTCOME_TLS_FAILED;
     samples = cp_probe_sample(&probe, 1);
