@@ -5,7 +5,6 @@
 
 #include "common/arena.h"
 #include "common/log.h"
-#include "common/timefmt.h"
 #include "controlplane/events.h"
 #include "controlplane/store.h"
 #include "controlplane/term.h"
@@ -59,6 +58,7 @@ struct acting {
     const struct cp_located *worst;
     char address[SB_ADDRESS_TEXT_MAX], country[MSG_COUNTRY_CODE];
     struct cp_event event;
+    struct sb_slice anew; /* tells it once more; empty: it does not */
 };
 
 static int refute(struct acting *acting, struct sb_errmsg *err)
@@ -96,18 +96,19 @@ static int record(struct cp_db *db, void *ctx)
     int64_t id = 0;
     int rc = cp_event_record(db, &acting->event, &id);
 
+    if (rc == SB_OK && id == 0 && acting->anew.n > 0) {
+        acting->event.once = acting->anew;
+        rc = cp_event_record(db, &acting->event, &id);
+    }
     return rc == SB_OK ? cp_term_check(db, acting->locations->term) : rc;
 }
 
-/* Each time that a claim is changed, else once a day. */
-static struct sb_slice occasion(struct acting *acting, bool is_refuted)
+/* Of the event: what makes it the same as one before. */
+static struct sb_slice occasion(struct acting *acting)
 {
-    char day[SB_DATE_TEXT_MAX];
-
-    if (is_refuted)
-        return sb_arena_printf(acting->arena, "revision %" PRIu64, acting->revision);
-    (void)sb_date_format(sb_day_of(sb_clock_wall(&sb_clock_system)), day);
-    return sb_arena_printf(acting->arena, "%s", day);
+    return sb_arena_printf(acting->arena, "%s/%.*s/%.*s/%s",
+                           cp_event_name(CP_EVENT_ADDRESS_OUTSIDE), SB_SLICE_ARGS(acting->endpoint),
+                           SB_SLICE_ARGS(acting->region), acting->address);
 }
 
 static int tell(struct acting *acting, bool is_refuted)
@@ -132,10 +133,12 @@ static int tell(struct acting *acting, bool is_refuted)
             SB_SLICE_ARGS(acting->region), locations->date, is_refuted ? "true" : "false"),
         .revision = acting->revision,
         .term = locations->term,
-        .once = sb_arena_printf(
-            acting->arena, "%s/%.*s/%.*s", cp_event_name(CP_EVENT_ADDRESS_OUTSIDE),
-            SB_SLICE_ARGS(acting->endpoint), SB_SLICE_ARGS(occasion(acting, is_refuted))),
+        .once = occasion(acting),
     };
+    /* a claim that was made again and is changed again is news */
+    acting->anew = is_refuted ? sb_arena_printf(acting->arena, "%.*s/revision %" PRIu64,
+                                                SB_SLICE_ARGS(acting->event.once), acting->revision)
+                              : SB_SLICE_NONE;
     return cp_db_transact(cp_store_db(acting->store), CP_READ_COMMITTED, record, acting);
 }
 

@@ -46,8 +46,9 @@ struct cp_locations {
     size_t n;
 };
 
-/* Judges all endpoints of the provider, and acts, over store's connection; what
- * stays outside is told once a day.  *ret_refuted counts changed claims.
+/* Judges all endpoints of the provider, and acts, over store's connection.  An
+ * address is told once per endpoint and region that it claims, and each time
+ * that a claim is changed for it.  *ret_refuted counts changed claims.
  * SB_ECONFLICT: the configuration changed meanwhile, look again; else the code
  * of what failed, with its text in err. */
 int cp_location_act(struct cp_store *store, const struct cp_locations *locations,
