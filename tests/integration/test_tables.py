@@ -51,8 +51,8 @@ class Stage:
         for worker in (self.busy, self.idle):
             wait_revision(worker, applied["revision"])
 
-    def traffic(self, threads=4):
-        return Traffic(self.busy, self.key, threads=threads)
+    def traffic(self, threads=4, streams="half"):
+        return Traffic(self.busy, self.key, threads=threads, streams=streams)
 
     def order(self, **body):
         """What the idle worker would do: [{endpoint, health, misses_preference ...}]."""
@@ -141,6 +141,35 @@ def test_a_provider_that_slows_down_loses_requests_with_a_threshold(site, contro
         nitro = stage.order(model=MODEL + ":nitro")
         assert [one["endpoint"] for one in nitro] == ["beta", "acme"]
     clients.check_none_failed()
+
+
+@pytest.mark.parametrize("tokens", (150, 1000))
+def test_long_streams_tell_that_their_provider_has_slowed_down(site, control, tokens):
+    stage = Stage(site, [control], "--tokens", str(tokens), "--tokens-per-s", "100")
+    # Throughput is learned from streams that end, so the first ones are short.
+    for sim in stage.sims:
+        sim.behave(tokens=20)
+    wish = {"provider": {"preferred_min_throughput": 50}}
+    with stage.traffic(threads=8, streams="all") as clients:
+        clients.wait_more(60)
+        wait_until(lambda: [one["misses_preference"] for one in stage.order(**wish)]
+                   == [False, False], "the idle worker knows both as fast")
+        stage.sims[1].behave(tokens=tokens)
+        stage.sims[0].behave(tokens=tokens, tokens_per_s=20)
+        slowed = time.monotonic()
+        order = wait_until(
+            lambda: (lambda order: order if order[-1]["misses_preference"] else None)(
+                stage.order(**wish)), "a worker that never asked it knows of it")
+        print(f"p50 missed {time.monotonic() - slowed:.1f} s after it slowed down")
+        assert [one["endpoint"] for one in order] == ["beta", "acme"]
+        answer = stage.idle.client(stage.key).post("/v1/chat/completions", json={
+            "model": MODEL, "messages": MESSAGES, "max_tokens": 5, **wish})
+        assert answer.headers["X-Switchboard-Endpoint"] == "beta"
+        clients.check_none_failed()
+        # Nobody waits for the end of the answers that are under way.
+        clients.stopping = True
+        for sim in stage.sims:
+            sim.close(which="all", how="close")
 
 
 def test_sort_by_latency_goes_to_the_faster_one(stage):

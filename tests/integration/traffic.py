@@ -83,13 +83,14 @@ def ask(client, request_id="", model=MODEL, stream=False):
 
 
 class Traffic:
-    """A few threads, each a client with a connection that it keeps, streaming every other time."""
+    """A few threads, each a client with a connection that it keeps.  streams: "half" or "all"."""
 
-    def __init__(self, worker, key, threads=4, model=MODEL, most=20000):
+    def __init__(self, worker, key, threads=4, model=MODEL, most=20000, streams="half"):
         self.worker = worker
         self.key = key
         self.model = model
         self.most = most  # requests of one thread
+        self.streams = streams  # of the requests
         self.answered = []  # with 200, whole
         self.refused = []  # with anything else
         self.failed = []  # (request id, exception)
@@ -104,7 +105,8 @@ class Traffic:
                 break
             request_id = f"t{thread}-{n}"
             try:
-                answer = ask(client, request_id, self.model, stream=n % 2 == 1)
+                answer = ask(client, request_id, self.model,
+                             stream=self.streams == "all" or n % 2 == 1)
                 where, what = (self.answered if answer.status == 200 else self.refused), answer
             except (requests.RequestException, AssertionError) as error:
                 where, what = self.failed, (request_id, error)
