@@ -104,6 +104,13 @@ wait_until() {
     done
 }
 
+# Whether somebody listens on a port of this machine.
+taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# ours PORT NAME: that process was started for it, by its arguments
+ours() { pid_of "$2" >/dev/null && grep -qE -- "(:|--port )$1( |\$)" "$home/pids/$2.args" 2>/dev/null; }
+# listens PORT NAME: and has it.  One that cannot have its port has ended.
+listens() { taken "$1" && ours "$1" "$2"; }
+
 # Names of what was started, in the order of the directory.
 started() {
     local file
