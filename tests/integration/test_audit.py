@@ -132,7 +132,7 @@ def test_filters_that_cannot_be_read_are_all_told(api):
         "format": "xml", "cursor": "x~y", "limit": "many", "modell": "x"})
     assert answer.status_code == 400
     problems = {one["path"]: one["problem"] for one in answer.json()["error"]["details"]}
-    assert problems == {"modell": "there is no such parameter"}  # before anything is read
+    assert problems == {"modell": "there is no such parameter; did you mean 'model'?"}  # before anything is read
     answer = api.get("/admin/v1/audit/requests", params={
         "from": "yesterday", "outcome": "sucess", "min_cost": "much", "zdr": "maybe",
         "client": "nobody", "format": "xml", "cursor": "x~y", "limit": "many"})
