@@ -118,6 +118,7 @@ def test_rows_of_one_moment_are_told_apart(requests, database):
     ({"zdr": "true", "to": "2026-01-01T00:00:30Z"}, lambda n: n < 30 and n % 4 == 0),
     ({"zdr": "false", "to": "2026-01-01T00:00:30Z"}, lambda n: n < 30 and n % 4),
     ({"residency": "eu", "to": "2026-01-01T00:00:30Z"}, lambda n: n < 30 and n % 4 == 0),
+    ({"residency": "EU", "to": "2026-01-01T00:00:30Z"}, lambda n: n < 30 and n % 4 == 0),
     ({"distillable": "true"}, lambda n: False),
     ({"min_cost": "0.1230"}, lambda n: n >= 1230),
 ])
