@@ -120,7 +120,7 @@ def test_a_narrow_terminal_gets_shorter_names_and_a_pipe_whole_ones(control, to)
 
 def test_long_lists_fit_a_terminal_and_keep_what_matters(to, control, worker, applied, database):
     database.rows(FILL, ROWS - 1)
-    kept = {("audit", "query"): "GENERATION", ("audit", "changes"): "NAME", ("revisions",): "NOTE",
+    kept = {("audit", "query"): "GEN", ("audit", "changes"): "NAME", ("revisions",): "NOTE",
             ("workers",): "SPOOL"}
     for words, title in kept.items():
         for columns in 80, 100:
