@@ -13,6 +13,7 @@
 #include "common/num.h"
 #include "controlplane/ctl/absent.h"
 #include "controlplane/ctl/checkpoints.h"
+#include "controlplane/ctl/drops.h"
 #include "controlplane/ctl/findings.h"
 #include "controlplane/ctl/sequences.h"
 
@@ -24,6 +25,7 @@ struct ctl_exported {
     struct ctl_findings *findings;
     struct ctl_sequences *sequences;
     struct ctl_absent absent;
+    struct ctl_drops *drops;
     struct ctl_verified result;
     bool has_files;
     uint64_t from;          /* of the first file */
@@ -32,6 +34,7 @@ struct ctl_exported {
     size_t next_outside;
     /* Of the file that is read. */
     const char *name;
+    unsigned file;         /* its number */
     struct sb_buf partial; /* a line whose end has not come */
     uint64_t line;         /* its number, from 1 */
     uint64_t to;
@@ -53,6 +56,7 @@ struct ctl_exported *ctl_exported_new(const struct sb_note_key *key,
     exported->outside = outside;
     exported->findings = findings;
     exported->sequences = ctl_sequences_new();
+    exported->drops = ctl_drops_new();
     sb_buf_init(&exported->partial, LINE_MAX_BYTES);
     return exported;
 }
@@ -65,8 +69,14 @@ void ctl_exported_destroy(struct ctl_exported **exportedp)
     if (exported == NULL)
         return;
     ctl_sequences_destroy(&exported->sequences);
+    ctl_drops_destroy(&exported->drops);
     sb_buf_release(&exported->partial);
     sb_mem_free(exported);
+}
+
+const struct ctl_drops *ctl_exported_drops(const struct ctl_exported *exported)
+{
+    return exported->drops;
 }
 
 struct ctl_verified ctl_exported_result(const struct ctl_exported *exported, uint64_t *ret_from)
@@ -311,16 +321,46 @@ static struct sb_slice digits_of(struct sb_slice text)
     return sb_slice_make(text.p, n);
 }
 
-/* What a record's worker, boot and number are, without reading all of it: its
- * members are sorted, "worker_id" is the last, and none of ours that could be
- * taken for the others stands before them. */
-static bool find_record(struct sb_slice line, struct ctl_sequence *ret)
+/* The number behind the label, the first one from *at on; *at is behind it then. */
+static bool find_number(struct sb_slice *at, struct sb_slice label, uint64_t *ret)
+{
+    const char *found = memmem(at->p, at->n, label.p, label.n);
+
+    if (found == NULL)
+        return false;
+    *at = sb_slice_from(*at, (size_t)(found - at->p) + label.n);
+    return sb_num_read_u64(digits_of(*at), ret);
+}
+
+/* Behind the last one of these labels in text. */
+static struct sb_slice behind_last(struct sb_slice text, struct sb_slice label)
+{
+    struct sb_slice behind = SB_SLICE_NONE;
+    const char *found;
+
+    while ((found = memmem(text.p, text.n, label.p, label.n)) != NULL)
+        behind = text = sb_slice_from(text, (size_t)(found - text.p) + label.n);
+    return behind;
+}
+
+struct record {
+    struct ctl_sequence sequence;
+    bool is_of_table;
+    struct ctl_there there;
+};
+
+/* What a record is, without reading all of it: its members are sorted, "worker_id"
+ * is the last, and none of ours that could be taken for the others stands before them. */
+static bool find_record(struct sb_slice line, struct record *ret)
 {
     static const struct sb_slice worker = SB_SLICE_INIT(",\"worker_id\":\""),
                                  boot = SB_SLICE_INIT("\"boot_id\":"),
+                                 kind = SB_SLICE_INIT(",\"kind\":\""),
+                                 time = SB_SLICE_INIT(",\"received_at\":"),
                                  sequence = SB_SLICE_INIT(",\"sequence\":");
     size_t end = line.n, at;
-    const char *found;
+    struct sb_slice whole, word;
+    uint64_t received_at;
 
     if (end < 3 || line.p[end - 1] != '}' || line.p[end - 2] != '"')
         return false;
@@ -329,46 +369,59 @@ static bool find_record(struct sb_slice line, struct ctl_sequence *ret)
         continue;
     if (at < worker.n || memcmp(line.p + at - worker.n, worker.p, worker.n) != 0)
         return false;
-    ret->worker = sb_slice_make(line.p + at, end - at);
-    found = memmem(line.p, at, boot.p, boot.n);
-    if (found == NULL)
+    ret->sequence.worker = sb_slice_make(line.p + at, end - at);
+    line = sb_slice_make(line.p, at);
+    if (!find_number(&line, boot, &ret->sequence.boot))
         return false;
-    line = sb_slice_from(line, (size_t)(found - line.p) + boot.n);
-    if (!sb_num_read_u64(digits_of(line), &ret->boot))
+    whole = line;
+    if (!find_number(&line, time, &received_at) || received_at > INT64_MAX)
         return false;
-    found = memmem(line.p, line.n, sequence.p, sequence.n);
-    if (found == NULL)
-        return false;
-    line = sb_slice_from(line, (size_t)(found - line.p) + sequence.n);
-    return sb_num_read_u64(digits_of(line), &ret->number);
+    ret->there.received_at = (int64_t)received_at;
+    word = behind_last(sb_slice_make(whole.p, (size_t)(line.p - whole.p)), kind);
+    ret->is_of_table =
+        word.n > 0 &&
+        ctl_history_of_kind(sb_slice_make(word.p, sb_slice_find(word, '"')), &ret->there.table);
+    return find_number(&line, sequence, &ret->sequence.number);
+}
+
+static void take_record(struct ctl_exported *exported, struct record *record)
+{
+    ctl_sequences_add(exported->sequences, &record->sequence, exported->edge.size,
+                      exported->absent.n_missing, exported->findings);
+    record->there.leaf = exported->edge.size;
+    record->there.file = exported->file;
+    if (record->is_of_table)
+        ctl_drops_see_record(exported->drops, &record->there);
 }
 
 /* false: it is no JSON object at all. */
 static bool look_into(struct ctl_exported *exported, struct sb_slice line)
 {
     SB_CLEANUP(sb_json_free) yyjson_doc *doc = NULL;
-    struct ctl_sequence record;
     struct sb_slice kind = SB_SLICE_NONE;
+    struct record record;
     yyjson_val *root;
     uint64_t rows = 0;
 
     if (find_record(line, &record)) {
-        ctl_sequences_add(exported->sequences, &record, exported->edge.size,
-                          exported->absent.n_missing, exported->findings);
+        take_record(exported, &record);
         return true;
     }
     if (sb_json_read(line, LINE_MAX_BYTES, &doc, NULL) != SB_OK ||
         !yyjson_is_obj(yyjson_doc_get_root(doc)))
         return false;
     root = yyjson_doc_get_root(doc);
-    if (sb_json_get_text(root, "worker_id", &record.worker) == SB_OK &&
-        sb_json_get_u64(root, "boot_id", &record.boot) == SB_OK &&
-        sb_json_get_u64(root, "sequence", &record.number) == SB_OK)
-        ctl_sequences_add(exported->sequences, &record, exported->edge.size,
-                          exported->absent.n_missing, exported->findings);
-    ctl_absent_explain(&exported->absent, root);
-    if (sb_json_get_text(root, "kind", &kind) == SB_OK && sb_slice_is(kind, "erased") &&
-        sb_json_get_u64(root, "rows", &rows) == SB_OK)
+    (void)(sb_json_get_text(root, "kind", &kind) == SB_OK);
+    if (sb_json_get_text(root, "worker_id", &record.sequence.worker) == SB_OK &&
+        sb_json_get_u64(root, "boot_id", &record.sequence.boot) == SB_OK &&
+        sb_json_get_u64(root, "sequence", &record.sequence.number) == SB_OK) {
+        record.is_of_table =
+            ctl_history_of_kind(kind, &record.there.table) &&
+            sb_json_get_i64(root, "received_at", &record.there.received_at) == SB_OK;
+        take_record(exported, &record);
+    }
+    ctl_drops_see_entry(exported->drops, root, exported->edge.size);
+    if (sb_slice_is(kind, "erased") && sb_json_get_u64(root, "rows", &rows) == SB_OK)
         exported->result.erased += rows;
     return true;
 }
@@ -414,7 +467,7 @@ static int take_absent(struct ctl_exported *exported, struct sb_slice digits)
                          exported->name, exported->line);
         return SB_OK;
     }
-    ctl_absent_add(&exported->absent, exported->edge.size);
+    ctl_absent_add(&exported->absent, exported->edge.size, exported->file);
     grow(exported, &leaf);
     return SB_OK;
 }
@@ -445,6 +498,7 @@ bool ctl_exported_is_one(struct sb_slice bytes)
 void ctl_exported_begin(struct ctl_exported *exported, const char *name)
 {
     exported->name = name;
+    exported->file++;
     exported->line = exported->to = exported->proved_line = exported->proved_size = 0;
     exported->has_head = exported->is_useless = exported->is_broken = false;
     exported->edge = (struct sb_merkle_edge){.size = 0};
@@ -502,7 +556,9 @@ void ctl_exported_end(struct ctl_exported *exported)
 
 void ctl_exported_close(struct ctl_exported *exported)
 {
-    exported->result.dropped = ctl_absent_end(&exported->absent, exported->findings);
+    ctl_drops_judge(exported->drops, UINT64_MAX); /* a file ends with a checkpoint */
+    exported->result.dropped =
+        ctl_absent_end(&exported->absent, exported->drops, exported->findings);
     /* What is older than the log is not in any file, so a boot may have begun before. */
     ctl_sequences_end(exported->sequences, false, exported->findings);
 }

@@ -17,6 +17,7 @@
     X(HASH_CHANGED, "hash_changed") /* the row is what was signed, the stored hash is not */       \
     X(REWRITTEN, "rewritten")       /* rows and hashes fit, and are not what was signed */         \
     X(SHORTER, "shorter")           /* the log ends before a checkpoint */                         \
+    X(NO_DROP, "no_drop")           /* retention cannot have done what the log says */             \
     X(GAP, "sequence_gap")          /* a worker's records are not all there */                     \
     X(REPEATED, "sequence_repeated")                                                               \
     X(OTHER_KEY, "other_key")                                                                      \

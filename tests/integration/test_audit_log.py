@@ -473,6 +473,26 @@ def test_what_retention_dropped_is_no_finding(log, database):
     assert findings(log.verify(), "missing") == [(leaf, leaf)]
 
 
+def test_a_row_that_was_removed_is_not_dropped_because_somebody_says_so(full, database):
+    """The owner writes what retention would: the log takes it, and a checkpoint covers it."""
+    leaf = leaf_of(database, "gen-1-250")
+    day = database.one("SELECT (received_at AT TIME ZONE 'UTC')::date::text FROM audit_requests"
+                       " WHERE leaf = %s", leaf)
+    database.rows("DELETE FROM audit_requests WHERE leaf = %s", leaf)
+    database.rows("INSERT INTO log_drops (at, history, day, first_leaf, last_leaf, rows) VALUES"
+                  " (now() + interval '40 days', 'audit_requests', %s, %s, %s, 1)", day, leaf, leaf)
+    wait_until(lambda: database.one("SELECT count(*) FROM log_dropped") == 1, "that is in the log")
+    full.wait_signed()
+    result = full.verify()
+    assert findings(result, "missing") == [(leaf, leaf)]
+    said, = findings(result, "no_drop")
+    assert result["drops"] == [{**result["drops"][0], "table": "audit_requests", "day": day, "rows": 1,
+                                "from": leaf, "to": leaf, "entry": said[0]}]
+    shown = full.site.ctl("audit", "verify", "--checkpoints", full.file, "--log-key",
+                          f"{full.key_file}.pub", control=full.control, check=False).stdout
+    assert re.search(rf"audit_requests +{day} +1 ", shown), shown
+
+
 def test_a_gap_in_what_a_worker_sent_is_named(log):
     log.fill(10)
     log.fill(10, first=15)  # as after a restore of the database: 11 to 14 were acknowledged
