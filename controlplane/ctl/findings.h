@@ -11,6 +11,7 @@
 /* X(NAME, "name"): the name is for programs. */
 #define CTL_FINDING_MAP(X)                                                                         \
     X(CHANGED, "changed")           /* the row is not what was signed */                           \
+    X(PLAIN, "plain_changed")       /* the row is, what is kept plain beside it is not */          \
     X(MOVED, "moved")               /* it is what was signed elsewhere */                          \
     X(MISSING, "missing")           /* there is no row */                                          \
     X(INSERTED, "inserted")         /* a row that was never signed */                              \

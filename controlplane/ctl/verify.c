@@ -20,6 +20,7 @@
 enum {
     LINE_MAX_BYTES = 16 << 20,
     NAME_MAX_BYTES = 200,
+    UNFIT_MAX = 40,
     SEGMENT_MAX = 1 << 22, /* stored hashes kept between two checkpoints, to tell where a row was */
     ODD_MAX = 1 << 16,     /* entries that do not fit, likewise */
 };
@@ -528,10 +529,20 @@ static int break_off(struct ctl_verify *verify, struct sb_slice line)
     return SB_EPARSE;
 }
 
+static void tell_unfit(struct ctl_verify *verify, struct sb_slice what)
+{
+    uint64_t leaf = verify->claims.leaf;
+
+    ctl_findings_add(verify->findings, CTL_FINDING_PLAIN, leaf, leaf,
+                     "entry %" PRIu64 ": what is kept plain beside it (%.*s) is not what its hash "
+                     "was made of: it, or its salt, was changed",
+                     leaf, SB_SLICE_ARGS(what));
+}
+
 static int take_line(struct ctl_verify *verify, struct sb_slice line)
 {
     struct claims *claims = &verify->claims;
-    struct sb_slice rest = line, entry = SB_SLICE_NONE;
+    struct sb_slice rest = line, entry = SB_SLICE_NONE, unfit = SB_SLICE_NONE;
     struct sb_hash hash;
     bool has_hash = false;
     uint64_t leaf = 0;
@@ -550,6 +561,12 @@ static int take_line(struct ctl_verify *verify, struct sb_slice line)
         if (!take_hash(&rest, &hash) || !take_text(&rest, SB_SLICE_LIT("\"")))
             return break_off(verify, line);
     }
+    if (take_text(&rest, SB_SLICE_LIT(",\"unfit\":\""))) {
+        unfit = sb_slice_make(rest.p, sb_slice_find(rest, '"'));
+        rest = sb_slice_from(rest, unfit.n);
+        if (unfit.n > UNFIT_MAX || !take_text(&rest, SB_SLICE_LIT("\"")))
+            return break_off(verify, line);
+    }
     if (take_text(&rest, SB_SLICE_LIT(",\"entry\":"))) {
         if (rest.n < 2)
             return break_off(verify, line);
@@ -566,6 +583,8 @@ static int take_line(struct ctl_verify *verify, struct sb_slice line)
         if (has_hash)
             claims->stored = hash;
     }
+    if (unfit.n > 0)
+        tell_unfit(verify, unfit);
     if (entry.n > 0)
         add_claim(verify, entry);
     return SB_OK;

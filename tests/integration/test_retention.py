@@ -481,6 +481,24 @@ def test_a_person_is_forgotten_and_the_log_verifies(served, database):
     assert receipt.json()["erased"] is True and "salt" not in receipt.json()
 
 
+def test_plain_data_that_was_changed_is_named(served, database):
+    generation = served.ask("jo \u00e4 \"x\"", "plain")
+    other = served.ask("somebody", "plain")
+    served.wait_signed()
+    assert served.verify()["ok"]
+    leaf, = database.rows("SELECT leaf FROM audit_requests WHERE generation = %s", generation)[0]
+    for change in ("user_plain = 'eve'", "salt = NULL", "salt = sha256('x')"):
+        before = row(database, generation)
+        database.rows(f"UPDATE audit_requests SET {change} WHERE generation = %s", generation)
+        result = served.verify()
+        assert findings(result, "plain_changed") == [(leaf, leaf)] and result["findings_total"] == 1
+        database.rows("UPDATE audit_requests SET salt = %s, user_plain = %s WHERE generation = %s",
+                      before[0], before[2], generation)
+    database.rows("UPDATE audit_requests SET user_plain = 'eve' WHERE generation = %s", other)
+    leaf, = database.rows("SELECT leaf FROM audit_requests WHERE generation = %s", other)[0]
+    assert findings(served.verify(), "plain_changed") == [(leaf, leaf)]
+
+
 def test_under_a_hold_nobody_is_forgotten(served, database):
     site = served.site
     mine = served.ask("jo")

@@ -14,6 +14,7 @@ enum { ENTRIES = 100 };
 
 struct line {
     bool is_gone, has_no_hash;
+    const char *unfit; /* or NULL */
     char entry[400];
     struct sb_hash hash; /* as stored */
     uint64_t leaf;
@@ -82,6 +83,8 @@ static void put_line(struct sb_buf *out, const struct line *line)
             assert_int_equal(sb_buf_printf(out, "%02x", line->hash.bytes[i]), SB_OK);
         assert_int_equal(sb_buf_append_text(out, "\""), SB_OK);
     }
+    if (line->unfit != NULL)
+        assert_int_equal(sb_buf_printf(out, ",\"unfit\":\"%s\"", line->unfit), SB_OK);
     if (!line->is_gone)
         assert_int_equal(sb_buf_printf(out, ",\"entry\":%s", line->entry), SB_OK);
     assert_int_equal(sb_buf_append_text(out, "}\n"), SB_OK);
@@ -191,6 +194,17 @@ static void every_single_loss_is_named(void **state)
     assert_int_equal(findings->total, 2);
     expect(0, CTL_FINDING_MISSING, 20, 39);
     expect(1, CTL_FINDING_MISSING, 41, 59);
+}
+
+static void plain_data_that_is_not_what_was_hashed_is_named(void **state)
+{
+    (void)state;
+    lines[30].unfit = "user,metadata";
+    verify_all();
+    assert_int_equal(findings->total, 1);
+    expect(0, CTL_FINDING_PLAIN, 30, 30);
+    assert_non_null(strstr(findings->list[0].text, "(user,metadata)"));
+    assert_int_equal(result.proved, ENTRIES);
 }
 
 static void swapped_entries_are_named(void **state)
@@ -473,6 +487,7 @@ static void what_is_no_log_is_refused(void **state)
         "{\"leaf\":-1}\n",
         "{\"leaf\":100,\"hash\":\"00\"}\n",
         "{\"leaf\":100,\"entry\":}\n",
+        "{\"leaf\":100,\"unfit\":\"user}\n",
         "{\"leaf\":100} \n",
         "<html>\n",
     };
@@ -498,6 +513,7 @@ int main(void)
         TEST(it_may_begin_at_any_checkpoint),
         TEST(every_single_change_is_named),
         TEST(every_single_loss_is_named),
+        TEST(plain_data_that_is_not_what_was_hashed_is_named),
         TEST(swapped_entries_are_named),
         TEST(what_was_squeezed_in_moves_the_others),
         TEST(two_rows_of_one_leaf_are_named_and_the_right_one_counts),
