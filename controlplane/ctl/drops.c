@@ -17,6 +17,7 @@
 #include <uthash.h>
 
 enum { ARENA = 4096 };
+#define USEC_PER_DAY (INT64_C(1000000) * SB_SEC_PER_DAY)
 
 static const struct {
     struct sb_slice kind;
@@ -49,7 +50,7 @@ struct hold {
     const char *name;
     int32_t from, to; /* days, both included */
     uint64_t leaf;
-    bool is_lifted;
+    int64_t at, lifted_at; /* microseconds since 1970 UTC; INT64_MAX: it was not lifted */
 };
 
 /* Beside each drop. */
@@ -62,6 +63,8 @@ struct ctl_drops {
     struct sb_arena *arena; /* of days, holds and texts */
     struct day *days, *recent[CTL_HISTORIES];
     struct hold *holds;
+    int64_t newest;      /* time of an entry that the database dated, and is no drop */
+    int64_t newest_drop; /* likewise, of drops */
     struct ctl_drop *list;
     struct about *about;
     size_t n, size;
@@ -162,7 +165,7 @@ void ctl_drops_see_record(struct ctl_drops *drops, const struct ctl_there *there
 
 /* --- holds ------------------------------------------------------------------------------------ */
 
-static void see_hold(struct ctl_drops *drops, struct sb_slice name, yyjson_val *detail,
+static void see_hold(struct ctl_drops *drops, struct sb_slice name, yyjson_val *detail, int64_t at,
                      uint64_t leaf)
 {
     struct sb_slice from, to;
@@ -174,22 +177,27 @@ static void see_hold(struct ctl_drops *drops, struct sb_slice name, yyjson_val *
         return;
     hold->name = sb_arena_dup(drops->arena, name).p;
     hold->leaf = leaf;
+    hold->at = at;
+    hold->lifted_at = INT64_MAX;
     hold->next = drops->holds;
     drops->holds = hold;
 }
 
-static void lift_hold(struct ctl_drops *drops, struct sb_slice name)
+static void lift_hold(struct ctl_drops *drops, struct sb_slice name, int64_t at)
 {
     for (struct hold *hold = drops->holds; hold != NULL; hold = hold->next)
         if (sb_slice_is(name, hold->name))
-            hold->is_lifted = true;
+            hold->lifted_at = at;
 }
 
-static const struct hold *find_hold(const struct ctl_drops *drops, int32_t day)
+/* By time, not by place: what waits for its place in the log gets it kind by kind, so
+ * that a drop may come before the lifting that allowed it. */
+static const struct hold *find_hold(const struct ctl_drops *drops, const struct ctl_drop *drop)
 {
     const struct hold *hold = drops->holds;
 
-    while (hold != NULL && (hold->is_lifted || day < hold->from || day > hold->to))
+    while (hold != NULL && (drop->day < hold->from || drop->day > hold->to ||
+                            drop->at <= hold->at || drop->at >= hold->lifted_at))
         hold = hold->next;
     return hold;
 }
@@ -220,11 +228,10 @@ static bool read_drop(yyjson_val *entry, struct ctl_drop *ret)
     return !ret->has_entries || (ret->first <= ret->last && ret->last < ret->leaf);
 }
 
-/* Why retention cannot have done that; NULL. */
+/* Why retention cannot have done that, but for holds; NULL. */
 static const char *find_wrong(const struct ctl_drops *drops, const struct ctl_drop *drop,
                               const struct day *day)
 {
-    const struct hold *hold = find_hold(drops, drop->day);
     int32_t today;
 
     if (!day_of_time(drop->at, &today) || drop->day >= today)
@@ -233,10 +240,9 @@ static const char *find_wrong(const struct ctl_drops *drops, const struct ctl_dr
         return sb_arena_printf(drops->arena, "entry %" PRIu64 " says already that all of it was",
                                day->dropped_by)
             .p;
-    if (hold != NULL)
-        return sb_arena_printf(drops->arena, "the legal hold '%.64s' (entry %" PRIu64 ") had it",
-                               hold->name, hold->leaf)
-            .p;
+    /* A time before the hold would be a way round it. */
+    if (drops->newest > drop->at && drops->newest - drop->at > USEC_PER_DAY)
+        return "entries before this one are more than a day younger than it says it is";
     if (day->first != UINT64_MAX && (!drop->has_entries || day->first < drop->first))
         return sb_arena_printf(drops->arena,
                                "entry %" PRIu64 " is of it as well, before the first one that was "
@@ -267,11 +273,24 @@ static void add_drop(struct ctl_drops *drops, const struct ctl_drop *drop, struc
     drops->list[drops->n++] = *drop;
 }
 
+/* An entry of that time comes behind them. */
+static void find_ahead(struct ctl_drops *drops, int64_t at)
+{
+    if (drops->newest_drop <= at || drops->newest_drop - at <= USEC_PER_DAY)
+        return;
+    for (size_t i = 0; i < drops->n; i++)
+        if (drops->list[i].wrong == NULL && drops->list[i].at > at &&
+            drops->list[i].at - at > USEC_PER_DAY)
+            drops->list[i].wrong = "entries behind this one are more than a day older than it "
+                                   "says it is";
+}
+
 void ctl_drops_see_entry(struct ctl_drops *drops, yyjson_val *entry, uint64_t leaf)
 {
     struct ctl_drop drop = {.leaf = leaf};
     struct sb_slice kind, action, subject;
     struct day *day;
+    int64_t at;
 
     if (sb_json_get_text(entry, "kind", &kind) != SB_OK)
         return;
@@ -283,21 +302,37 @@ void ctl_drops_see_entry(struct ctl_drops *drops, yyjson_val *entry, uint64_t le
             day->dropped_by = leaf;
         day->is_dropped = true;
     }
+    if (sb_json_get_i64(entry, "at", &at) != SB_OK)
+        return;
+    find_ahead(drops, at);
+    if (sb_slice_is(kind, "dropped"))
+        drops->newest_drop = at > drops->newest_drop ? at : drops->newest_drop;
+    else
+        drops->newest = at > drops->newest ? at : drops->newest;
     if (!sb_slice_is(kind, "action") || sb_json_get_text(entry, "action", &action) != SB_OK ||
         sb_json_get_text(entry, "subject", &subject) != SB_OK)
         return;
     if (sb_slice_is(action, "hold_set"))
-        see_hold(drops, subject, yyjson_obj_get(entry, "detail"), leaf);
+        see_hold(drops, subject, yyjson_obj_get(entry, "detail"), at, leaf);
     else if (sb_slice_is(action, "hold_lifted"))
-        lift_hold(drops, subject);
+        lift_hold(drops, subject, at);
 }
 
 /* --- what they explain ------------------------------------------------------------------------ */
 
 void ctl_drops_judge(struct ctl_drops *drops, uint64_t proved)
 {
-    for (size_t i = 0; i < drops->n; i++)
-        drops->list[i].is_signed = drops->list[i].leaf < proved;
+    for (size_t i = 0; i < drops->n; i++) {
+        struct ctl_drop *drop = &drops->list[i];
+        const struct hold *hold = find_hold(drops, drop);
+
+        drop->is_signed = drop->leaf < proved;
+        if (drop->wrong == NULL && hold != NULL)
+            drop->wrong =
+                sb_arena_printf(drops->arena, "the legal hold '%.64s' (entry %" PRIu64 ") had it",
+                                hold->name, hold->leaf)
+                    .p;
+    }
 }
 
 /* The last record of its day that is there in the file; UINT64_MAX: none is. */

@@ -129,25 +129,57 @@ static void a_day_is_dropped_once_and_when_it_is_over(void **state)
     expect_wrong(2, "not over");
 }
 
-static void a_day_under_a_hold_is_not_dropped(void **state)
+static void see_action(const char *action, const char *name, int64_t at, uint64_t leaf)
 {
-    static const char set[] = "{\"action\":\"hold_set\",\"detail\":{\"from\":\"2026-09-01\","
-                              "\"to\":\"2026-09-21\"},\"kind\":\"action\",\"subject\":\"%s\"}";
     char entry[300];
 
+    (void)snprintf(entry, sizeof(entry),
+                   "{\"action\":\"%s\",\"at\":%" PRId64 ",\"detail\":{\"from\":\"2026-09-01\","
+                   "\"to\":\"2026-09-21\"},\"kind\":\"action\",\"subject\":\"%s\"}",
+                   action, at, name);
+    see(entry, leaf);
+}
+
+static void a_day_under_a_hold_is_not_dropped(void **state)
+{
     (void)state;
-    (void)snprintf(entry, sizeof(entry), set, "a");
-    see(entry, 1);
-    (void)snprintf(entry, sizeof(entry), set, "b");
-    see(entry, 2);
-    see("{\"action\":\"hold_lifted\",\"kind\":\"action\",\"subject\":\"b\"}", 3);
+    see_action("hold_set", "a", NOON, 1);
+    see_action("hold_set", "b", NOON, 2);
+    see_action("hold_lifted", "b", NOON + 1, 3);
     see_drop(10, 20, 40);
+    see_action("hold_lifted", "a", TOMORROW + 1, 41);
+    ctl_drops_judge(drops, 50);
     expect_wrong(0, "the legal hold 'a' (entry 1) had it");
-    see("{\"action\":\"hold_lifted\",\"kind\":\"action\",\"subject\":\"a\"}", 41);
-    see("{\"at\":1790086400000000,\"day\":\"2026-09-20\",\"history\":\"audit_requests\","
-        "\"kind\":\"dropped\",\"rows\":3}",
-        42);
-    expect_wrong(1, NULL);
+}
+
+/* The database has dropped first, or lifted first: the log's order of the two is no matter. */
+static void a_hold_counts_from_its_time_to_its_lifting(void **state)
+{
+    (void)state;
+    see_action("hold_set", "late", TOMORROW + 1, 1);
+    see_action("hold_set", "lifted", NOON, 2);
+    see_drop(10, 20, 40);
+    see_action("hold_lifted", "lifted", TOMORROW - 1, 41);
+    ctl_drops_judge(drops, 50);
+    expect_wrong(0, NULL);
+}
+
+static void a_drop_is_not_dated_back(void **state)
+{
+    (void)state;
+    see_action("hold_set", "a", TOMORROW + DAY + 1, 1);
+    see_drop(10, 20, 40);
+    ctl_drops_judge(drops, 50);
+    expect_wrong(0, "more than a day younger");
+}
+
+static void a_drop_is_not_dated_ahead(void **state)
+{
+    (void)state;
+    see_drop(10, 20, 40);
+    see_action("hold_set", "a", TOMORROW - DAY - 1, 41);
+    ctl_drops_judge(drops, 50);
+    expect_wrong(0, "more than a day older");
 }
 
 static void what_is_no_drop_is_nothing(void **state)
@@ -180,6 +212,9 @@ int main(void)
         TEST(a_record_before_the_first_one_contradicts),
         TEST(a_day_is_dropped_once_and_when_it_is_over),
         TEST(a_day_under_a_hold_is_not_dropped),
+        TEST(a_hold_counts_from_its_time_to_its_lifting),
+        TEST(a_drop_is_not_dated_back),
+        TEST(a_drop_is_not_dated_ahead),
         TEST(what_is_no_drop_is_nothing),
     };
 
