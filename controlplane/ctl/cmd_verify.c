@@ -293,6 +293,9 @@ static void show(const struct run *run, const struct ctl_verified *result)
     if (result->erased > 0)
         add_line(ctl, "erased", "the salts of %s records, as the log itself says",
                  grouped(ctl, result->erased));
+    if (result->late > 0)
+        add_line(ctl, "late", "%s record%s from before the day of the file",
+                 grouped(ctl, result->late), result->late == 1 ? "" : "s");
     if (result->older > 0)
         add_line(ctl, "older",
                  "%s record%s from before the first one of the log: nothing proves %s",
@@ -344,6 +347,7 @@ static void put_json(const struct run *run, const struct ctl_verified *result, s
     sb_json_add_u64(json, "dropped", result->dropped);
     put_drops(run->ctl, run->drops, json);
     sb_json_add_u64(json, "erased", result->erased);
+    sb_json_add_u64(json, "late", result->late);
     sb_json_add_u64(json, "older", result->older);
     sb_json_add_u64(json, "findings_total", run->findings->total);
     sb_json_add_array(json, "findings");

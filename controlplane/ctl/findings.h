@@ -21,6 +21,7 @@
     X(NO_DROP, "no_drop")           /* retention cannot have done what the log says */             \
     X(GAP, "sequence_gap")          /* a worker's records are not all there */                     \
     X(REPEATED, "sequence_repeated")                                                               \
+    X(OTHER_DAY, "other_day") /* an exported file is not of the day that it says */                \
     X(OTHER_KEY, "other_key")                                                                      \
     X(CONTRADICTION, "contradiction") /* two checkpoints that cannot both be */                    \
     X(BROKEN, "broken")               /* the answer is no log at all */

@@ -3,6 +3,7 @@ cannot do unseen."""
 import json
 import os
 import re
+import time
 
 import pytest
 
@@ -38,13 +39,16 @@ class Log:
 
     # --- filling it ---
 
-    def fill(self, count, batch=50, first=1, boot=1, worker="w-0"):
-        """So many records of a worker's boot, in batches; they are stored when it returns."""
+    def fill(self, count, batch=50, first=1, boot=1, worker="w-0", days=0):
+        """So many records of a worker's boot and so many days ago, in batches; they are stored when
+        it returns."""
+        at_time = int((time.time() - days * 86400) * 1e6)
         with FakeWorker(self.control, worker, boot=boot) as fake:
             fake.hello_until_leader()
             for at in range(first, first + count, batch):
                 n = min(batch, first + count - at)
-                fake.batch(at, [record(generation=f"gen-{boot}-{at + i}") for i in range(n)])
+                fake.batch(at, [record(generation=f"gen-{boot}-{at + i}", received_at=at_time)
+                                for i in range(n)])
 
     def checkpoints(self):
         """[(size, root)] of the file, as an independent reader understands them."""
