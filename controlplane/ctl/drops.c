@@ -389,3 +389,19 @@ const struct ctl_drop *ctl_drops_claim(const struct ctl_drops *drops, uint64_t l
     }
     return NULL;
 }
+
+bool ctl_drops_are_older(const struct ctl_drops *drops, uint64_t from, uint64_t to, int32_t day)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < drops->n; i++) {
+        const struct ctl_drop *drop = &drops->list[i];
+
+        if (!drop->has_entries || drop->first > to || drop->last < from)
+            continue;
+        if (drop->day >= day)
+            return false;
+        any = true;
+    }
+    return any;
+}

@@ -72,3 +72,5 @@ uint64_t ctl_drops_reach(const struct ctl_drops *drops, uint64_t from, uint64_t 
  * NULL; *ret_there: the entry that is still there, or UINT64_MAX. */
 const struct ctl_drop *ctl_drops_claim(const struct ctl_drops *drops, uint64_t leaf,
                                        uint64_t *ret_there);
+/* Whether drops say that they took some of these entries, all of days before that one. */
+bool ctl_drops_are_older(const struct ctl_drops *drops, uint64_t from, uint64_t to, int32_t day);

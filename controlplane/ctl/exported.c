@@ -472,6 +472,7 @@ static bool find_record(struct sb_slice line, struct record *ret)
 
 static void take_record(struct ctl_exported *exported, struct record *record)
 {
+    record->sequence.received_at = record->has_time ? record->there.received_at : -1;
     ctl_sequences_add(exported->sequences, &record->sequence, exported->edge.size,
                       exported->absent.n_missing, exported->findings);
     if (record->has_time)
@@ -655,5 +656,5 @@ void ctl_exported_close(struct ctl_exported *exported)
     exported->result.dropped =
         ctl_absent_end(&exported->absent, exported->drops, exported->findings);
     /* What is older than the log is not in any file, so a boot may have begun before. */
-    ctl_sequences_end(exported->sequences, false, exported->findings);
+    ctl_sequences_end(exported->sequences, exported->drops, false, exported->findings);
 }

@@ -186,13 +186,16 @@ static void look_at_record(struct ctl_verify *verify, yyjson_val *entry, struct 
 {
     struct ctl_there there = {.leaf = verify->claims.leaf};
     struct ctl_sequence record;
+    bool has_time = sb_json_get_i64(entry, "received_at", &there.received_at) == SB_OK &&
+                    there.received_at >= 0;
 
+    record.received_at = has_time ? there.received_at : -1;
     if (sb_json_get_text(entry, "worker_id", &record.worker) == SB_OK &&
         sb_json_get_u64(entry, "boot_id", &record.boot) == SB_OK &&
         sb_json_get_u64(entry, "sequence", &record.number) == SB_OK)
         ctl_sequences_add(verify->sequences, &record, verify->claims.leaf, verify->absent.n_missing,
                           verify->findings);
-    if (sb_json_get_i64(entry, "received_at", &there.received_at) != SB_OK)
+    if (!has_time)
         return;
     if (verify->began == INT64_MAX)
         verify->began = there.received_at;
@@ -638,6 +641,6 @@ void ctl_verify_end(struct ctl_verify *verify, uint64_t to)
     /* Behind what was rewritten nothing is proved, and it is told already. */
     ctl_drops_judge(verify->drops, verify->is_broken ? UINT64_MAX : verify->result.proved);
     verify->result.dropped = ctl_absent_end(&verify->absent, verify->drops, verify->findings);
-    ctl_sequences_end(verify->sequences, verify->is_whole && verify->result.older == 0,
-                      verify->findings);
+    ctl_sequences_end(verify->sequences, verify->drops,
+                      verify->is_whole && verify->result.older == 0, verify->findings);
 }

@@ -360,6 +360,18 @@ static void a_drop_of_one_row_is_none(void **state)
     assert_non_null(strstr(findings->list[0].text, "dropped as a whole, and entry 98 of it"));
 }
 
+/* Of a day on which there were no dispatches, so that nothing of it is there. */
+static void a_row_of_one_day_is_not_dropped_with_another(void **state)
+{
+    (void)state;
+    say_dropped("audit_dispatches", "2026-09-01", "\"first_leaf\":40,\"last_leaf\":40,\"rows\":1");
+    lines[40].is_gone = true;
+    verify_all();
+    assert_int_equal(findings->total, 1);
+    expect(0, CTL_FINDING_NO_DROP, 40, 40);
+    assert_non_null(strstr(findings->list[0].text, "records 41 to 41 of worker w, which came"));
+}
+
 static void a_drop_that_nothing_is_signed_for_explains_nothing(void **state)
 {
     (void)state;
@@ -523,6 +535,7 @@ int main(void)
         TEST(what_is_not_signed_yet_is_checked_by_its_hashes),
         TEST(what_retention_dropped_is_allowed_to_be_gone),
         TEST(a_drop_of_one_row_is_none),
+        TEST(a_row_of_one_day_is_not_dropped_with_another),
         TEST(a_drop_that_nothing_is_signed_for_explains_nothing),
         TEST(gaps_in_a_sequence_are_named),
         TEST(a_boot_that_begins_late_is_named),
