@@ -19,12 +19,21 @@ static bool fits(const struct cp_value *values, const char *name, int plain, int
     return sb_slice_eq(values[hash].bytes, sb_slice_make(is, sizeof(is)));
 }
 
+static bool lost_its_salt(const struct cp_value *values)
+{
+    return !values[CP_REQUEST_salt].is_set &&
+           (values[CP_REQUEST_user_hash].is_set || values[CP_REQUEST_metadata_hash].is_set ||
+            values[CP_REQUEST_request_digest].is_set || values[CP_REQUEST_response_digest].is_set);
+}
+
 const char *cp_plain_unfit(const struct cp_value *values)
 {
     bool user = fits(values, "user", CP_REQUEST_user_plain, CP_REQUEST_user_hash);
     bool metadata = fits(values, "metadata", CP_REQUEST_metadata_plain, CP_REQUEST_metadata_hash);
 
+    if (user && metadata)
+        return lost_its_salt(values) ? "salt" : NULL;
     if (user)
-        return metadata ? NULL : "metadata";
+        return "metadata";
     return metadata ? "user" : "user,metadata";
 }

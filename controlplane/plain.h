@@ -8,7 +8,7 @@
 #include "controlplane/columns.h"
 
 /* What is not what the request's hashes were made of: "user", "metadata" or
- * "user,metadata"; NULL: all fits.  Plain data without a hash or a salt does not
- * fit: a record has all of them or, when it was erased, neither salt nor plain.
- * values: of CP_ENTRY_REQUEST. */
+ * "user,metadata"; "salt": there are hashes, and no salt, as erasing leaves them; NULL: all fits.
+ * Plain data without a hash or a salt does not fit: a record has all of them or, when it was
+ * erased, neither salt nor plain. values: of CP_ENTRY_REQUEST. */
 const char *cp_plain_unfit(const struct cp_value *values);

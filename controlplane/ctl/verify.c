@@ -60,6 +60,7 @@ struct ctl_verify {
     uint64_t odd_total;
     struct ctl_absent absent;
     struct ctl_drops *drops;
+    uint64_t n_saltless, saltless_from, saltless_to; /* requests, the first and the last */
     int64_t began; /* when the first record was received; INT64_MAX: there is none */
     struct ctl_verified result;
 };
@@ -532,10 +533,16 @@ static int break_off(struct ctl_verify *verify, struct sb_slice line)
     return SB_EPARSE;
 }
 
-static void tell_unfit(struct ctl_verify *verify, struct sb_slice what)
+static void take_unfit(struct ctl_verify *verify, struct sb_slice what)
 {
     uint64_t leaf = verify->claims.leaf;
 
+    if (sb_slice_is(what, "salt")) {
+        if (verify->n_saltless++ == 0)
+            verify->saltless_from = leaf;
+        verify->saltless_to = leaf;
+        return;
+    }
     ctl_findings_add(verify->findings, CTL_FINDING_PLAIN, leaf, leaf,
                      "entry %" PRIu64 ": what is kept plain beside it (%.*s) is not what its hash "
                      "was made of: it, or its salt, was changed",
@@ -587,7 +594,7 @@ static int take_line(struct ctl_verify *verify, struct sb_slice line)
             claims->stored = hash;
     }
     if (unfit.n > 0)
-        tell_unfit(verify, unfit);
+        take_unfit(verify, unfit);
     if (entry.n > 0)
         add_claim(verify, entry);
     return SB_OK;
@@ -619,6 +626,18 @@ int ctl_verify_feed(struct ctl_verify *verify, struct sb_slice piece)
 /* --- the end
  * ----------------------------------------------------------------------------------------- */
 
+/* Without the salt a hash proves nothing, so who destroys one leaves the log to say so. */
+static void tell_saltless(struct ctl_verify *verify)
+{
+    if (verify->n_saltless > verify->result.erased)
+        ctl_findings_add(
+            verify->findings, CTL_FINDING_PLAIN, verify->saltless_from, verify->saltless_to,
+            "%" PRIu64 " records from %" PRIu64 " to %" PRIu64 " lost their salts, "
+            "and the log says that %" PRIu64 " were erased (an erasure is in it some "
+            "seconds later): their digests prove nothing any more",
+            verify->n_saltless, verify->saltless_from, verify->saltless_to, verify->result.erased);
+}
+
 void ctl_verify_end(struct ctl_verify *verify, uint64_t to)
 {
     close_claims(verify);
@@ -638,6 +657,8 @@ void ctl_verify_end(struct ctl_verify *verify, uint64_t to)
                          verify->result.next, newest->size);
         break;
     }
+    if (to == UINT64_MAX) /* else the entry that says so may be behind it */
+        tell_saltless(verify);
     /* Behind what was rewritten nothing is proved, and it is told already. */
     ctl_drops_judge(verify->drops, verify->is_broken ? UINT64_MAX : verify->result.proved);
     verify->result.dropped = ctl_absent_end(&verify->absent, verify->drops, verify->findings);

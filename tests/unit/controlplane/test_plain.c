@@ -34,7 +34,9 @@ static void what_was_hashed_fits(void **state)
     values[CP_REQUEST_metadata_plain].is_set = false; /* nobody asked for it */
     assert_null(cp_plain_unfit(values));
     values[CP_REQUEST_user_plain].is_set = values[CP_REQUEST_salt].is_set = false; /* erased */
-    assert_null(cp_plain_unfit(values));
+    assert_string_equal(cp_plain_unfit(values), "salt");
+    values[CP_REQUEST_user_hash].is_set = values[CP_REQUEST_metadata_hash].is_set = false;
+    assert_null(cp_plain_unfit(values)); /* never had one */
 }
 
 static void what_was_changed_does_not(void **state)

@@ -207,6 +207,23 @@ static void plain_data_that_is_not_what_was_hashed_is_named(void **state)
     assert_int_equal(result.proved, ENTRIES);
 }
 
+static void salts_that_nobody_erased_are_missed(void **state)
+{
+    (void)state;
+    lines[30].unfit = lines[40].unfit = lines[41].unfit = "salt";
+    (void)snprintf(lines[99].entry, sizeof(lines[0].entry), "{\"kind\":\"erased\",\"rows\":2}");
+    sb_merkle_leaf(sb_slice_of(lines[99].entry), &lines[99].hash);
+    checkpoints[3].root = root_of(ENTRIES);
+    verify_all();
+    assert_int_equal(findings->total, 1);
+    expect(0, CTL_FINDING_PLAIN, 30, 41);
+    assert_non_null(strstr(findings->list[0].text, "3 records from 30 to 41 lost their salts"));
+    findings->n = findings->total = 0;
+    lines[40].unfit = NULL;
+    verify_all();
+    assert_int_equal(findings->total, 0);
+}
+
 static void swapped_entries_are_named(void **state)
 {
     char entry[sizeof(lines[0].entry)];
@@ -526,6 +543,7 @@ int main(void)
         TEST(every_single_change_is_named),
         TEST(every_single_loss_is_named),
         TEST(plain_data_that_is_not_what_was_hashed_is_named),
+        TEST(salts_that_nobody_erased_are_missed),
         TEST(swapped_entries_are_named),
         TEST(what_was_squeezed_in_moves_the_others),
         TEST(two_rows_of_one_leaf_are_named_and_the_right_one_counts),
