@@ -350,6 +350,7 @@ def test_a_daemon_killed_between_file_and_row_writes_the_day_again(site, databas
     place.control.stop()
     file = exports / f"{day}.ndjson.zst"
     owner = database.connect("switchboard_owner")
+    owner.autocommit = False
     owner.cursor().execute("LOCK TABLE switchboard.log_exports IN EXCLUSIVE MODE")  # may be read
     place.control.start()
     wait_until(file.exists, "the file is there")
@@ -544,6 +545,15 @@ def test_plain_data_that_was_changed_is_named(served, database):
     database.rows("UPDATE audit_requests SET user_plain = 'eve' WHERE generation = %s", other)
     leaf, = database.rows("SELECT leaf FROM audit_requests WHERE generation = %s", other)[0]
     assert findings(served.verify(), "plain_changed") == [(leaf, leaf)]
+    # Of a record of which nothing is plain the salt was destroyed, and nobody erased it.
+    database.rows("UPDATE audit_requests SET user_plain = 'somebody' WHERE generation = %s", other)
+    hidden = served.ask("x")
+    served.wait_signed()
+    assert served.verify()["ok"]
+    leaf, = database.rows("SELECT leaf FROM audit_requests WHERE generation = %s", hidden)[0]
+    database.rows("UPDATE audit_requests SET salt = NULL WHERE generation = %s", hidden)
+    result = served.verify()
+    assert findings(result, "plain_changed") == [(leaf, leaf)] and result["erased"] == 0
 
 
 def test_under_a_hold_nobody_is_forgotten(served, database):
