@@ -293,28 +293,28 @@ int cp_token_revoke(struct cp_store *store, struct sb_slice name, const struct c
 
 /* --- reading ------------------------------------------------------------------------- */
 
-#define TOKEN_OBJECT                                                                                     \
-    "json_strip_nulls(json_build_object('name', name, 'role', role,"                                     \
-    " 'scope', CASE WHEN kinds IS NOT NULL OR tenants IS NOT NULL"                                       \
-    " THEN json_build_object('kinds', kinds, 'tenants', tenants) END,"                                   \
-    " 'state', CASE WHEN revoked_at IS NOT NULL THEN 'revoked'"                                          \
-    " WHEN expires_at <= now() THEN 'expired' ELSE 'active' END,"                                        \
-    " 'created_at', " CP_NAMED_TIME(                                                                     \
-        "created_at") ", 'created_by', created_by,"                                                      \
-                      " 'expires_at', " CP_NAMED_TIME("expires_at") ", "                                 \
-                                                                    "'revoked_at',"                      \
-                                                                    " " CP_NAMED_TIME(                   \
-                                                                        "revoked_at") ","                \
-                                                                                      " 'revoked_"       \
-                                                                                      "by', "            \
-                                                                                      "revoked_"         \
-                                                                                      "by, "             \
-                                                                                      "'last_"           \
-                                                                                      "used_at',"        \
-                                                                                      " " CP_NAMED_TIME( \
-                                                                                          "last_"        \
-                                                                                          "used_"        \
-                                                                                          "at") "))::text"
+#define TOKEN_OBJECT                                                                               \
+    "json_strip_nulls(json_build_object('name', name, 'role', role,"                               \
+    " 'scope', CASE WHEN kinds IS NOT NULL OR tenants IS NOT NULL"                                 \
+    " THEN json_build_object('kinds', kinds, 'tenants', tenants) END,"                             \
+    " 'state', CASE WHEN revoked_at IS NOT NULL THEN 'revoked'"                                    \
+    " WHEN expires_at <= now() THEN 'expired' ELSE 'active' END,"                                  \
+    " 'created_at', " CP_NAMED_TIME(                                                               \
+        "created_at") ", 'created_by', created_by,"                                                \
+                      " 'expires_at', " CP_NAMED_TIME(                                             \
+                          "expires_at") ", "                                                       \
+                                        "'revoked_at',"                                            \
+                                        " " CP_NAMED_TIME("revoked_at") ","                        \
+                                                                        " 'revoked_"               \
+                                                                        "by', "                    \
+                                                                        "revoked_"                 \
+                                                                        "by, "                     \
+                                                                        "'last_"                   \
+                                                                        "used_at',"                \
+                                                                        " " CP_NAMED_TIME(         \
+                                                                            "last_"                \
+                                                                            "used_"                \
+                                                                            "at") "))::text"
 
 int cp_token_list(struct cp_store *store, struct cp_page *page, struct sb_buf *out)
 {

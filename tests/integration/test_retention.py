@@ -355,12 +355,12 @@ def test_a_daemon_killed_between_file_and_row_writes_the_day_again(site, databas
     place.control.start()
     wait_until(file.exists, "the file is there")
     wait_until(lambda: database.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                                    " AND query LIKE 'INSERT INTO log_exports%'") == 1, "its row waits")
+                                    " AND query LIKE 'INSERT INTO log_exports%%'") == 1, "its row waits")
     place.control.kill()
     owner.rollback()
     owner.close()
     wait_until(lambda: database.one("SELECT count(*) FROM pg_stat_activity WHERE query LIKE"
-                                    " 'INSERT INTO log_exports%'") == 0, "the session is over")
+                                    " 'INSERT INTO log_exports%%'") == 0, "the session is over")
     assert database.one("SELECT count(*) FROM log_exports") == 0
     before = lines_of(file)
     pathlib.Path(f"{file}.part").write_bytes(b"of another crash")
