@@ -15,6 +15,7 @@ enum {
     NAME_MAX_LEN = 48,
     VARIABLE_MAX = 64,
     PAGE_MAX = 1 << 16,
+    COLUMNS = 100, /* that a page may take */
 };
 
 /* Text of each setting, and where it is from; NULL: nowhere. */
@@ -288,17 +289,47 @@ static int flag_width(const struct sb_conf_spec *spec)
     return (int)width;
 }
 
+/* How much of text goes on a line of room columns: up to a blank, where one is. */
+static size_t line_of(const char *text, size_t room)
+{
+    size_t n = strlen(text), end;
+
+    if (n <= room)
+        return n;
+    for (end = room; end > 0 && text[end] != ' ';)
+        end--;
+    return end > 0 ? end : strcspn(text, " ");
+}
+
+/* text behind left, on as many lines as it needs. */
+static int help_lines(const char *left, int width, const char *text, struct sb_buf *page)
+{
+    int rc = SB_OK;
+
+    do {
+        size_t n = line_of(text, (size_t)(COLUMNS - 4 - width));
+
+        rc = sb_buf_printf(page, "  %-*s  %.*s\n", width, left, (int)n, text);
+        left = "";
+        text += n + (text[n] == ' ' ? 1 : 0);
+    } while (rc == SB_OK && *text != '\0');
+    return rc;
+}
+
 static int help_item(const struct sb_conf_item *item, int width, struct sb_buf *page)
 {
     char flag[NAME_MAX_LEN + 16], variable[VARIABLE_MAX], allowed[SB_CONF_ALLOWED_MAX];
+    char line[VARIABLE_MAX + SB_CONF_ALLOWED_MAX + 2];
     bool required = (item->flags & SB_CONF_REQUIRED) != 0;
     int rc;
 
     variable_of(item, variable);
     sb_conf_value_allowed(item, allowed);
     (void)snprintf(flag, sizeof(flag), "--%s %s", item->name, sb_conf_value_word(item->type));
-    rc = sb_buf_printf(page, "  %-*s  %s\n  %-*s  %s; %s\n", width, flag, item->help, width, "",
-                       variable, allowed);
+    (void)snprintf(line, sizeof(line), "%s; %s", variable, allowed);
+    rc = help_lines(flag, width, item->help, page);
+    if (rc == SB_OK)
+        rc = help_lines("", width, line, page);
     if (rc == SB_OK)
         rc = sb_buf_printf(page, "  %-*s  %s%s%s\n", width, "",
                            required                 ? "required"
@@ -306,6 +337,16 @@ static int help_item(const struct sb_conf_item *item, int width, struct sb_buf *
                                                     : "default ",
                            item->fallback != NULL ? item->fallback : "",
                            (item->flags & SB_CONF_RELOAD) != 0 ? "; may change while running" : "");
+    return rc;
+}
+
+static int help_examples(const struct sb_conf_spec *spec, struct sb_buf *page)
+{
+    int rc = spec->examples[0] != NULL ? sb_buf_append_text(page, "\nExamples:\n") : SB_OK;
+
+    for (size_t i = 0; rc == SB_OK && i < SB_ARRAY_LEN(spec->examples); i++)
+        if (spec->examples[i] != NULL)
+            rc = sb_buf_printf(page, "  %s %s\n", spec->program, spec->examples[i]);
     return rc;
 }
 
@@ -318,9 +359,11 @@ int sb_conf_help(const struct sb_conf_spec *spec, struct sb_buf *page)
     check_table(spec);
     rc = sb_buf_printf(
         page,
-        "%s: %s\n\nUsage: %s [--name value]...\n\n"
+        "%s: %s\n\nusage: %s [--name value]...\n\n"
         "A setting is a flag, else a variable of the environment, else its default.\n",
         spec->program, spec->summary, spec->program);
+    if (rc == SB_OK)
+        rc = help_examples(spec, page);
     for (size_t i = 0; rc == SB_OK && i < spec->n_items; i++) {
         const struct sb_conf_item *item = &spec->items[i];
 

@@ -68,6 +68,7 @@ struct sb_conf_spec {
     const char *program; /* "switchboard-worker" */
     const char *summary; /* one line for --help */
     const char *version;
+    const char *examples[2]; /* arguments, as they are typed, for --help; NULL: none */
     const struct sb_conf_item *items;
     size_t n_items;
     /* Looks at the filled struct as a whole, may complete it.  May be NULL. */
@@ -91,7 +92,8 @@ enum sb_conf_action {
  * values are not looked at, and target is as before. */
 int sb_conf_read(const struct sb_conf_spec *spec, int argc, char *const *argv, void *target,
                  enum sb_conf_action *ret_action, struct sb_errmsg *err) SB_MUSTCHECK;
-/* Appends the --help page: all settings, their variables and defaults. */
+/* Appends the --help page: all settings, their variables and defaults, in 100
+ * columns. */
 int sb_conf_help(const struct sb_conf_spec *spec, struct sb_buf *page) SB_MUSTCHECK;
 /* Appends "name=value  # from where" per setting; secrets as "(set)".  For a
  * command line that sb_conf_read() took. */

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/timefmt.h"
+#include "controlplane/named.h"
 #include "controlplane/store_private.h"
 
 enum { SECRET_MAX = 200 /* bytes; longer ones are not ours */ };
@@ -165,17 +166,8 @@ int cp_action_refused(struct cp_store *store, const struct cp_actor *who, struct
 
 bool cp_token_name_is_fit(struct sb_slice name)
 {
-    if (name.n == 0 || name.n >= CP_TOKEN_NAME_MAX || sb_slice_is(name, "admin") ||
-        sb_slice_is(name, "prober"))
-        return false;
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        bool is_alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-
-        if (!is_alnum && (i == 0 || (c != '.' && c != '_' && c != '@' && c != '-')))
-            return false;
-    }
-    return true;
+    return cp_named_is_fit(name, CP_TOKEN_NAME_MAX - 1) && !sb_slice_is(name, "admin") &&
+           !sb_slice_is(name, "prober");
 }
 
 struct making {
@@ -301,55 +293,39 @@ int cp_token_revoke(struct cp_store *store, struct sb_slice name, const struct c
 
 /* --- reading ------------------------------------------------------------------------- */
 
-#define TIME(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 #define TOKEN_OBJECT                                                                               \
     "json_strip_nulls(json_build_object('name', name, 'role', role,"                               \
     " 'scope', CASE WHEN kinds IS NOT NULL OR tenants IS NOT NULL"                                 \
     " THEN json_build_object('kinds', kinds, 'tenants', tenants) END,"                             \
     " 'state', CASE WHEN revoked_at IS NOT NULL THEN 'revoked'"                                    \
     " WHEN expires_at <= now() THEN 'expired' ELSE 'active' END,"                                  \
-    " 'created_at', " TIME(                                                                        \
+    " 'created_at', " CP_NAMED_TIME(                                                               \
         "created_at") ", 'created_by', created_by,"                                                \
-                      " 'expires_at', " TIME("expires_at") ", 'revoked_at', " TIME(                \
-                          "revoked_at") ","                                                        \
-                                        " 'revoked_by', revoked_by, 'last_used_at', " TIME(        \
-                                            "last_used_at") "))::text"
+                      " 'expires_at', " CP_NAMED_TIME(                                             \
+                          "expires_at") ", "                                                       \
+                                        "'revoked_at',"                                            \
+                                        " " CP_NAMED_TIME("revoked_at") ","                        \
+                                                                        " 'revoked_"               \
+                                                                        "by', "                    \
+                                                                        "revoked_"                 \
+                                                                        "by, "                     \
+                                                                        "'last_"                   \
+                                                                        "used_at',"                \
+                                                                        " " CP_NAMED_TIME(         \
+                                                                            "last_"                \
+                                                                            "used_"                \
+                                                                            "at") "))::text"
 
 int cp_token_list(struct cp_store *store, struct cp_page *page, struct sb_buf *out)
 {
-    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
-    struct sb_json json;
-    size_t n;
-    int rc = cp_store_ready(store);
-
-    if (rc == SB_OK)
-        rc = cp_db_query(store->db,
+    return cp_named_list(store,
                          "SELECT name, " TOKEN_OBJECT " FROM admin_tokens WHERE name > $1"
                          " ORDER BY name LIMIT $2",
-                         CP_PARAMS(CP_P_STR(page->cursor), CP_P_I64(page->limit + 1)), &rows);
-    if (rc != SB_OK)
-        return rc;
-    n = cp_rows_count(rows) > page->limit ? page->limit : cp_rows_count(rows);
-    sb_json_init(&json, out);
-    sb_json_open_array(&json);
-    for (size_t i = 0; i < n; i++)
-        sb_json_put_raw(&json, cp_rows_bytes(rows, i, 1));
-    sb_json_close_array(&json);
-    page->cursor[0] = '\0';
-    if (cp_rows_count(rows) > n)
-        (void)sb_slice_copy_text(cp_rows_bytes(rows, n - 1, 0), page->cursor, CP_CURSOR_MAX);
-    return sb_json_end(&json);
+                         page, out);
 }
 
 int cp_token_get(struct cp_store *store, struct sb_slice name, struct sb_buf *out)
 {
-    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
-    int rc = cp_store_ready(store);
-
-    if (rc == SB_OK)
-        rc = cp_db_query(store->db, "SELECT " TOKEN_OBJECT " FROM admin_tokens WHERE name = $1",
-                         CP_PARAMS(CP_P_TEXT(name)), &rows);
-    if (rc != SB_OK)
-        return rc;
-    return cp_rows_count(rows) == 0 ? SB_ENOENT : sb_buf_append(out, cp_rows_bytes(rows, 0, 0));
+    return cp_named_get(store, "SELECT " TOKEN_OBJECT " FROM admin_tokens WHERE name = $1", name,
+                        out);
 }

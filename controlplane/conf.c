@@ -249,6 +249,8 @@ const struct sb_conf_spec cp_conf_spec = {
     .program = "switchboard-control",
     .summary = "Holds the catalogue, publishes it to workers, and stores their records.",
     .version = SB_VERSION,
+    .examples = {"--database 'host=/run/postgresql dbname=switchboard' --log-key log.key",
+                 "--database service=switchboard --audit-keep 400d --check"},
     .items = items,
     .n_items = SB_ARRAY_LEN(items),
     .check = check,

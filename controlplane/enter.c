@@ -1,4 +1,6 @@
 /* controlplane/enter.c - secrets that come in with a change: read, hash, seal. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +8,7 @@
 #include "common/file.h"
 #include "common/json.h"
 #include "common/keyring.h"
+#include "common/log.h"
 #include "common/secret.h"
 #include "controlplane/change.h"
 #include "proto/snapshot.h"
@@ -20,14 +23,17 @@ enum {
 
 /* --- reading ------------------------------------------------------------------ */
 
-static void problem(struct cp_edit *edit, const struct cp_object *object, const char *fmt,
-                    struct sb_slice what)
+static void problem(struct cp_edit *edit, const struct cp_object *object, const char *fmt, ...)
+    SB_PRINTF(3, 4);
+static void problem(struct cp_edit *edit, const struct cp_object *object, const char *fmt, ...)
 {
-    char text[300];
+    char text[400];
     const struct cp_secret_source *source = &object->secret;
+    va_list args;
 
-    (void)snprintf(text, sizeof(text), "%s%s%.*s%s", fmt, what.n > 0 ? " '" : "",
-                   SB_SLICE_ARGS(what), what.n > 0 ? "'" : "");
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
     cp_problems_add(&edit->answer->problems, source->path.n > 0 ? source->path : object->path,
                     source->path.n > 0 ? source->line : object->line, "%s", text);
 }
@@ -58,14 +64,12 @@ static void check_characters(struct cp_edit *edit, const struct cp_object *objec
 {
     if (text.n < min) {
         problem(edit, object,
-                min > 1 ? "the secret must have at least 16 characters" : "the secret is empty",
-                SB_SLICE_NONE);
+                min > 1 ? "the secret must have at least 16 characters" : "the secret is empty");
         return;
     }
     for (const char *p = text.p; p < text.p + text.n; p++) {
         if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f) {
-            problem(edit, object, "the secret has spaces or characters beyond ASCII",
-                    SB_SLICE_NONE);
+            problem(edit, object, "the secret has spaces or characters beyond ASCII");
             return;
         }
     }
@@ -86,13 +90,17 @@ static struct sb_secret *read_secret(struct cp_edit *edit, const struct cp_objec
         if (sb_slice_copy_text(source->text, name, sizeof(name)) && getenv(name) != NULL)
             rc = sb_secret_new(sb_slice_of(getenv(name)), &secret);
         if (rc == SB_ENOENT)
-            problem(edit, object, "the control plane's environment has no", source->text);
+            problem(edit, object,
+                    "the control plane's environment has no '%.*s': start it with that variable, "
+                    "or say {file: PATH} or {value: SECRET}",
+                    SB_LOG_SLICE(source->text));
         break;
     case CP_SECRET_FILE:
         if (sb_slice_copy_text(source->text, name, sizeof(name)))
             rc = read_file(name, &secret, &err);
         if (rc != SB_OK)
-            problem(edit, object, "the control plane cannot read the file", source->text);
+            problem(edit, object, "the control plane cannot read the file '%.*s'",
+                    SB_LOG_SLICE(source->text));
         break;
     case CP_SECRET_VALUE:
         rc = sb_secret_new(source->text, &secret);
@@ -101,7 +109,7 @@ static struct sb_secret *read_secret(struct cp_edit *edit, const struct cp_objec
         break;
     }
     if (rc == SB_ETOOBIG)
-        problem(edit, object, "the secret is too long", SB_SLICE_NONE);
+        problem(edit, object, "the secret is too long");
     if (rc != SB_OK)
         return NULL;
     check_characters(edit, object, sb_secret_expose(secret), min);
@@ -251,7 +259,7 @@ static void enter_key(struct entry *entry, const struct cp_object *object,
     if (sb_secret_len(secret) < APIKEY_MIN)
         return; /* is a problem already */
     if (keyring == NULL || sb_keyring_hash(keyring, sb_secret_expose(secret), hash) != SB_OK) {
-        problem(edit, object, "the control plane has no key to hash API keys with", SB_SLICE_NONE);
+        problem(edit, object, "the control plane has no key to hash API keys with");
         return;
     }
     if (row != SIZE_MAX &&
@@ -437,7 +445,7 @@ static int add_credential(struct entry *entry, const struct credential *credenti
         sb_json_close_object(&entry->json);
     } else if (rc != SB_ENOMEM) {
         problem(edit, credential->object,
-                rc == SB_ETOOBIG ? "the secret is too long" : "cannot be sealed", SB_SLICE_NONE);
+                rc == SB_ETOOBIG ? "the secret is too long" : "cannot be sealed");
         rc = SB_OK;
     }
     sb_buf_release(&sealed);
@@ -482,14 +490,14 @@ static int enter_credential(struct entry *entry, const struct cp_object *object,
         return SB_OK;
     if (object->secret.from == CP_SECRET_NONE) {
         if (credential.row == SIZE_MAX)
-            problem(edit, object, "a new credential needs a secret", SB_SLICE_NONE);
+            problem(edit, object, "a new credential needs a secret");
         return SB_OK;
     }
     credential.origin = find_origin(edit, providers, credential.provider);
     if (credential.origin.n == 0)
         return SB_OK; /* no such provider, or one with problems: named elsewhere */
     if (edit->conf->keyring == NULL || sb_keyring_current(edit->conf->keyring) == NULL) {
-        problem(edit, object, "the control plane has no master key to seal it with", SB_SLICE_NONE);
+        problem(edit, object, "the control plane has no master key to seal it with");
         return SB_OK;
     }
     secret = read_secret(edit, object, 1);

@@ -210,8 +210,9 @@ static int check_dropped(struct page *page, uint64_t leaf)
     if (leaf >= page->dropped_from && leaf < page->dropped_to)
         return SB_OK;
     rc = cp_db_query(page->db,
-                     "SELECT first_leaf, last_leaf FROM log_drops"
-                     " WHERE $1::bigint BETWEEN first_leaf AND last_leaf LIMIT 1",
+                     "SELECT d.first_leaf, d.last_leaf FROM log_drops d"
+                     " JOIN log_dropped l ON l.drop_id = d.id"
+                     " WHERE $1::bigint BETWEEN d.first_leaf AND d.last_leaf LIMIT 1",
                      CP_PARAMS(CP_P_I64(leaf)), &rows);
     if (rc != SB_OK)
         return db_failed(page->db, rc, page->err);

@@ -5,7 +5,9 @@
  * aside first, and only when the file is whole, proven and on the disk under its
  * name, a row of log_exports; from the first day of the log on, each continuing
  * the one before.  A day that is not what was signed gets no file: the log says
- * so, and nothing later is exported until it is.
+ * so, and nothing later is exported until it is.  After a crash between the file and
+ * its row the day is written again: it is the same, but for records that retention took
+ * meanwhile, which it does not where only exported days are dropped.
  */
 #pragma once
 

@@ -5,6 +5,7 @@
 #include "common/json.h"
 #include "common/timefmt.h"
 #include "controlplane/admin_tokens.h"
+#include "controlplane/named.h"
 #include "controlplane/store_private.h"
 
 enum { DETAIL_MAX = 64 * 1024, NAME_MAX_BYTES = 64 };
@@ -16,16 +17,7 @@ static int db_failed(struct cp_store *store, int rc, struct sb_errmsg *err)
 
 bool cp_hold_name_is_fit(struct sb_slice name)
 {
-    if (name.n == 0 || name.n > NAME_MAX_BYTES)
-        return false;
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        bool is_alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-
-        if (!is_alnum && (i == 0 || (c != '.' && c != '_' && c != '@' && c != '-')))
-            return false;
-    }
-    return true;
+    return cp_named_is_fit(name, NAME_MAX_BYTES);
 }
 
 /* --- setting ---------------------------------------------------------------------------- */
@@ -129,50 +121,25 @@ int cp_hold_lift(struct cp_store *store, struct sb_slice name, const struct cp_a
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-#define TIME(column) "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 #define HOLD_OBJECT                                                                                \
     "json_strip_nulls(json_build_object('name', name, 'from', to_char(from_day, 'YYYY-MM-DD'),"    \
     " 'to', to_char(to_day, 'YYYY-MM-DD'), 'note', note,"                                          \
     " 'state', CASE WHEN lifted_at IS NULL THEN 'active' ELSE 'lifted' END,"                       \
-    " 'set_at', " TIME("set_at") ", 'set_by', set_by,"                                             \
-                                 " 'lifted_at', " TIME("lifted_at") ", 'lifted_by', "              \
-                                                                    "lifted_by))::text"
+    " 'set_at', " CP_NAMED_TIME("set_at") ", 'set_by', set_by,"                                    \
+                                          " 'lifted_at', " CP_NAMED_TIME(                          \
+                                              "lifted_at") ", 'lifted_by', "                       \
+                                                           "lifted_by))::text"
 
 int cp_hold_list(struct cp_store *store, struct cp_page *page, struct sb_buf *out)
 {
-    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
-    struct sb_json json;
-    size_t n;
-    int rc = cp_store_ready(store);
-
-    if (rc == SB_OK)
-        rc = cp_db_query(store->db,
+    return cp_named_list(store,
                          "SELECT name, " HOLD_OBJECT " FROM legal_holds WHERE name > $1"
                          " ORDER BY name LIMIT $2",
-                         CP_PARAMS(CP_P_STR(page->cursor), CP_P_I64(page->limit + 1)), &rows);
-    if (rc != SB_OK)
-        return rc;
-    n = cp_rows_count(rows) > page->limit ? page->limit : cp_rows_count(rows);
-    sb_json_init(&json, out);
-    sb_json_open_array(&json);
-    for (size_t i = 0; i < n; i++)
-        sb_json_put_raw(&json, cp_rows_bytes(rows, i, 1));
-    sb_json_close_array(&json);
-    page->cursor[0] = '\0';
-    if (cp_rows_count(rows) > n)
-        (void)sb_slice_copy_text(cp_rows_bytes(rows, n - 1, 0), page->cursor, CP_CURSOR_MAX);
-    return sb_json_end(&json);
+                         page, out);
 }
 
 int cp_hold_get(struct cp_store *store, struct sb_slice name, struct sb_buf *out)
 {
-    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
-    int rc = cp_store_ready(store);
-
-    if (rc == SB_OK)
-        rc = cp_db_query(store->db, "SELECT " HOLD_OBJECT " FROM legal_holds WHERE name = $1",
-                         CP_PARAMS(CP_P_TEXT(name)), &rows);
-    if (rc != SB_OK)
-        return rc;
-    return cp_rows_count(rows) == 0 ? SB_ENOENT : sb_buf_append(out, cp_rows_bytes(rows, 0, 0));
+    return cp_named_get(store, "SELECT " HOLD_OBJECT " FROM legal_holds WHERE name = $1", name,
+                        out);
 }

@@ -2,6 +2,7 @@
 #include "controlplane/hub.h"
 
 #include "common/json.h"
+#include "common/log.h"
 #include "common/mailbox.h"
 #include "common/mem.h"
 #include "controlplane/explain.h"
@@ -225,7 +226,9 @@ int cp_hub_explain(void *ctx, const struct cp_explain_what *what, struct sb_buf 
         *ret_status = explain->status;
     sb_ask_release(&explain->ask);
     if (rc == SB_ENOENT)
-        return sb_err_set(err, rc, "there is no such worker, or it is gone");
+        return sb_err_set(
+            err, rc, "there is no worker '%.*s', or it is gone; GET /admin/v1/workers lists them",
+            SB_LOG_SLICE(what->worker));
     if (rc == SB_EAGAIN)
         return sb_err_set(err, rc, "no worker is ready to answer");
     return explain_failure(rc, err);

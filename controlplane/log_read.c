@@ -7,6 +7,7 @@
 #include "controlplane/db.h"
 #include "controlplane/entry.h"
 #include "controlplane/log_tree.h"
+#include "controlplane/plain.h"
 
 enum { SQL_MAX = 8192, NODES = 256 };
 
@@ -67,10 +68,14 @@ static int give_row(enum cp_entry_kind kind, const struct cp_rows *rows, size_t 
                     struct cp_log_entry *entry, cp_log_entry_cb *fn, void *ctx)
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf line = {.limit = CP_ENTRY_LINE_MAX};
+    struct cp_value values[CP_REQUEST_N];
     int rc = cp_entry_put_row(kind, rows, row, &line);
 
     if (rc != SB_OK)
         return rc;
+    if (kind == CP_ENTRY_REQUEST)
+        cp_columns_read(cp_columns_of(kind), rows, row, values);
+    entry->unfit = kind == CP_ENTRY_REQUEST ? cp_plain_unfit(values) : NULL;
     entry->kind = kind;
     entry->line = sb_buf_slice(&line);
     return fn(ctx, entry);

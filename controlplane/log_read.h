@@ -24,6 +24,7 @@ struct cp_log_entry {
     uint64_t leaf;
     enum cp_entry_kind kind;    /* of line */
     struct sb_slice line;       /* none: no row has this leaf */
+    const char *unfit;          /* what is plain beside it and does not fit: controlplane/plain.h */
     const struct sb_hash *hash; /* NULL: it is not stored */
 };
 /* Another code than SB_OK ends the reading with it. */

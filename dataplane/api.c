@@ -1,6 +1,8 @@
 /* dataplane/api.c */
 #include "dataplane/api.h"
 
+#include <string.h>
+
 #include "common/arena.h"
 #include "dataplane/answer.h"
 #include "dataplane/request.h"
@@ -72,8 +74,9 @@ const struct dp_api *dp_api_find(struct sb_slice *path, enum sb_http1_method met
     *refusal = (struct dp_error){
         .status = allow != NULL ? 405 : 404,
         .type = allow != NULL ? "invalid_request" : "not_found",
-        .message = allow != NULL ? SB_SLICE_LIT("this method is not served here")
-                                 : SB_SLICE_LIT("there is nothing at this path"),
+        .message = allow == NULL                ? SB_SLICE_LIT("there is nothing at this path")
+                   : strcmp(allow, "POST") == 0 ? SB_SLICE_LIT("this path takes POST only")
+                                                : SB_SLICE_LIT("this path takes GET and HEAD only"),
         .allow = allow,
     };
     return NULL;

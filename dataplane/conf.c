@@ -260,6 +260,9 @@ const struct sb_conf_spec dp_conf_spec = {
     .program = "switchboard-worker",
     .summary = "Routes OpenAI-compatible requests to providers.",
     .version = SB_VERSION,
+    .examples = {"--workers 4 --status 127.0.0.1:9200",
+                 "--control tcp://10.0.0.1:9191 --publish tcp://10.0.0.1:9192 \\\n"
+                 "      --bus-key worker-1.key --bus-server control.key.pub --check"},
     .items = items,
     .n_items = SB_ARRAY_LEN(items),
     .check = check,

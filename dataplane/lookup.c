@@ -25,7 +25,8 @@ static void on_answer(void *ctx, int status, struct sb_slice json)
         dp_request_fail(req, MSG_OUTCOME_INVALID,
                         &(struct dp_error){.status = 404,
                                            .type = "not_found",
-                                           .message = SB_SLICE_INIT("there is no such object")});
+                                           .message = SB_SLICE_INIT("the tenant of this key has no "
+                                                                    "generation of that id")});
     } else {
         dp_request_fail(
             req, MSG_OUTCOME_OVERLOADED,

@@ -5,9 +5,11 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "common/closest.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "controlplane/admin/call.h"
+#include "controlplane/admin/filter.h"
 #include "controlplane/admin/routes.h"
 #include "controlplane/admin/stats.h"
 #include "controlplane/admin/token.h"
@@ -142,7 +144,7 @@ static int find_route(struct cp_admin *admin, struct cp_call *call, unsigned *re
         *ret_status = *allow != '\0' ? 405 : 404;
         if (*allow != '\0')
             cp_http_reply_field(call->reply, "Allow", allow);
-        return SB_ENOENT;
+        return sb_err_set(&call->err, SB_ENOENT, "this path takes %s only", allow);
     }
     for (int i = 0; rc == SB_OK && i < CP_TARGET_ARGS_MAX; i++)
         rc = cp_target_unescape(raw[i], false, call->arena, &call->args[i]);
@@ -152,6 +154,25 @@ static int find_route(struct cp_admin *admin, struct cp_call *call, unsigned *re
         return SB_OK;
     return cp_principal_check(&call->who, call->route->needs,
                               call->route->is_of_kind ? call->route->kind : -1, &call->err);
+}
+
+static bool is_choice(const struct cp_route_param *param, struct sb_slice value)
+{
+    for (const char *const *one = param->choices; *one != NULL; one++)
+        if (sb_slice_is(value, *one))
+            return true;
+    return false;
+}
+
+static void complain_param(struct cp_call *call, struct sb_slice name)
+{
+    struct sb_closest guess = sb_closest_begin(name);
+
+    for (const struct cp_route_param *one = call->route->params; one->name != NULL; one++)
+        sb_closest_try(&guess, one->name);
+    cp_problems_add(&call->problems, name, 0, "there is no such parameter%s%s%s",
+                    guess.best != NULL ? "; did you mean '" : "; see /openapi.json",
+                    guess.best != NULL ? guess.best : "", guess.best != NULL ? "'?" : "");
 }
 
 /* A filter with a typing mistake must not become no filter. */
@@ -165,9 +186,21 @@ static void check_params(struct cp_call *call)
         for (size_t j = 0; j < i; j++)
             is_repeated |= sb_slice_eq(call->target.params[j].name, name);
         if (param == NULL)
-            cp_problems_add(&call->problems, name, 0, "there is no such parameter");
+            complain_param(call, name);
         else if (is_repeated)
             cp_problems_add(&call->problems, name, 0, "is given twice");
+    }
+}
+
+/* Told together with what the handler finds wrong. */
+static void check_choices(struct cp_call *call)
+{
+    for (size_t i = 0; i < call->target.n_params; i++) {
+        const struct cp_target_param *given = &call->target.params[i];
+        const struct cp_route_param *param = cp_route_find_param(call->route, given->name);
+
+        if (param->choices != NULL && !is_choice(param, given->value))
+            cp_filter_complain(call, param->name, given->value, param->choices);
     }
 }
 
@@ -182,10 +215,12 @@ static bool on_head(void *ctx, struct cp_http_request *request, struct cp_http_r
         check_params(call);
         rc = cp_call_check(call);
     }
-    if (rc == SB_OK)
+    if (rc == SB_OK) {
+        check_choices(call);
         return true;
+    }
     if (status == 405)
-        cp_call_refuse(call, 405, "method_not_allowed", "this path has other methods");
+        cp_call_refuse(call, 405, "method_not_allowed", call->err.text);
     else if (status == 404)
         cp_call_refuse(call, 404, "not_found", "there is no such path; see /openapi.json");
     else

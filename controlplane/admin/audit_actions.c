@@ -105,33 +105,12 @@ static const struct cp_view view = {
     .put_csv = put_csv,
 };
 
-/* A typing mistake must not look like nothing happened. */
-static struct cp_param filter_action(struct cp_call *call)
-{
-    const struct cp_route_param *param = cp_route_find_param(call->route, SB_SLICE_LIT("action"));
-    struct sb_slice value = cp_call_param(call, "action");
-
-    if (value.p == NULL)
-        return CP_P_NULL;
-    for (const char *const *one = param->choices; *one != NULL; one++)
-        if (sb_slice_is(value, *one))
-            return CP_P_TEXT(value);
-    cp_problems_add(&call->problems, SB_SLICE_LIT("action"), 0,
-                    "is token_created, token_revoked, refused, hold_set, hold_lifted or erasure, "
-                    "not '%.*s'",
-                    SB_SLICE_ARGS(value));
-    return CP_P_NULL;
-}
-
 int cp_serve_audit_actions(struct cp_call *call)
 {
     struct cp_param filters[N_FILTERS] = {
-        cp_filter_time(call, "from"),
-        cp_filter_time(call, "to"),
-        cp_filter_text(call, "author"),
-        cp_filter_role(call, "role"),
-        filter_action(call),
-        cp_filter_text(call, "subject"),
+        cp_filter_time(call, "from"),      cp_filter_time(call, "to"),
+        cp_filter_text(call, "author"),    cp_filter_text(call, "role"),
+        cp_filter_text(call, "action"),    cp_filter_text(call, "subject"),
         cp_filter_network(call, "client"),
     };
 

@@ -148,26 +148,13 @@ static const struct cp_view view = {
 
 int cp_serve_audit_changes(struct cp_call *call)
 {
-    struct sb_slice kind = cp_call_param(call, "kind");
-    struct cp_param filters[N_FILTERS] = {
+    const struct cp_param filters[N_FILTERS] = {
         cp_filter_time(call, "from"),   cp_filter_time(call, "to"),
-        cp_filter_text(call, "author"), CP_P_NULL,
+        cp_filter_text(call, "author"), cp_filter_kind(call, "kind"),
         cp_filter_text(call, "name"),   cp_filter_number(call, "revision"),
-        cp_filter_role(call, "role"),   cp_filter_network(call, "client"),
+        cp_filter_text(call, "role"),   cp_filter_network(call, "client"),
         cp_filter_text(call, "flag"),
     };
-    struct sb_slice flag = cp_call_param(call, "flag");
 
-    if (flag.p != NULL && msg_claim_parse(flag) < 0)
-        cp_problems_add(&call->problems, SB_SLICE_LIT("flag"), 0,
-                        "eu_resident, zdr, no_training and distillable are flags");
-    if (kind.p != NULL) {
-        int number = cp_kind_parse(kind); /* "key" and "keys" */
-
-        if (number < 0)
-            cp_problems_add(&call->problems, SB_SLICE_LIT("kind"), 0, "there is no such kind");
-        else
-            filters[3] = CP_P_STR(cp_kind_section((enum cp_kind)number));
-    }
     return cp_view_reply(call, &view, filters);
 }

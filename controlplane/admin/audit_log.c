@@ -4,8 +4,11 @@
  *      {"leaf":7,"hash":"<64 of hex>","entry":{...}}
  *
  * in this form exactly, the entry being the bytes that the leaf is the hash of.
- * Without "entry": no row has that leaf; without "hash": it is not stored.  A
- * stream to the head of the log ends with rows that are in no tree:
+ * {"leaf":7,"hash":"...","unfit":"user","entry":{...}} when what is kept plain of the
+ * user (or "metadata", "user,metadata") is not what the entry has a hash of, or "salt" when it has
+ * hashes without a salt, as erasing leaves it; the plain
+ * data and the salt are for nobody who verifies.  Without "entry": no row has that leaf; without
+ * "hash": it is not stored.  A stream to the head of the log ends with rows that are in no tree:
  * {"stray":{...},"leaf":9}, or without a leaf {"stray":{...}}: that may be a
  * record from before the log, if it is older than the first one in it. */
 #include <inttypes.h>
@@ -56,6 +59,8 @@ static int on_entry(void *ctx, const struct cp_log_entry *entry)
         if (rc == SB_OK)
             rc = sb_buf_append_byte(out, '"');
     }
+    if (rc == SB_OK && entry->unfit != NULL)
+        rc = sb_buf_printf(out, ",\"unfit\":\"%s\"", entry->unfit);
     if (rc == SB_OK && entry->line.n > 0) {
         rc = sb_buf_append_text(out, ",\"entry\":");
         if (rc == SB_OK)

@@ -474,7 +474,7 @@ int cp_serve_audit_requests(struct cp_call *call)
         cp_filter_text(call, "key"),           cp_filter_text(call, "model"),
         cp_filter_text(call, "provider"),      cp_filter_text(call, "endpoint"),
         cp_filter_text(call, "region"),        cp_filter_outcomes(call, "outcome"),
-        cp_filter_text(call, "generation_id"), cp_filter_text(call, "residency"),
+        cp_filter_text(call, "generation_id"), cp_filter_residency(call, "residency"),
         cp_filter_money(call, "min_cost"),
     };
 

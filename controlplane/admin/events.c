@@ -113,6 +113,11 @@ static const struct cp_view view = {
  * error would look like peace. */
 static struct cp_param filter_kinds(struct cp_call *call)
 {
+    static const char *const events[] = {
+#define X(name, text) text,
+        CP_EVENT_MAP(X)
+#undef X
+            NULL};
     struct sb_slice text = cp_call_param(call, "kind"), left = text;
 
     if (text.p == NULL)
@@ -122,43 +127,29 @@ static struct cp_param filter_kinds(struct cp_call *call)
         struct sb_slice word = sb_slice_make(left.p, n);
 
         if (cp_event_parse(word) < 0)
-            cp_problems_add(&call->problems, SB_SLICE_LIT("kind"), 0, "there is no event '%.*s'",
-                            SB_SLICE_ARGS(word));
+            cp_filter_complain(call, "kind", word, events);
         left = sb_slice_from(left, n < left.n ? n + 1 : n);
     }
     return CP_P_TEXT(text);
 }
 
+/* One of the choices of the route. */
 static struct cp_param filter_severity(struct cp_call *call)
 {
     struct sb_slice text = cp_call_param(call, "severity");
-    int severity = cp_severity_parse(text);
 
-    if (text.p == NULL)
-        return CP_P_NULL;
-    if (severity < 0)
-        cp_problems_add(&call->problems, SB_SLICE_LIT("severity"), 0,
-                        "is info, warning or critical, not '%.*s'", SB_SLICE_ARGS(text));
-    return CP_P_I64(severity);
-}
-
-static struct cp_param filter_subject_kind(struct cp_call *call)
-{
-    struct sb_slice text = cp_call_param(call, "subject_kind");
-    int kind = cp_kind_parse(text);
-
-    if (text.p == NULL)
-        return CP_P_NULL;
-    if (kind < 0)
-        cp_problems_add(&call->problems, SB_SLICE_LIT("subject_kind"), 0, "there is no such kind");
-    return kind < 0 ? CP_P_NULL : CP_P_STR(cp_kind_section((enum cp_kind)kind));
+    return text.p != NULL ? CP_P_I64(cp_severity_parse(text)) : CP_P_NULL;
 }
 
 int cp_serve_events(struct cp_call *call)
 {
     struct cp_param filters[N_FILTERS] = {
-        cp_filter_time(call, "from"), cp_filter_time(call, "to"), filter_kinds(call),
-        filter_severity(call),        filter_subject_kind(call),  cp_filter_text(call, "subject"),
+        cp_filter_time(call, "from"),
+        cp_filter_time(call, "to"),
+        filter_kinds(call),
+        filter_severity(call),
+        cp_filter_kind(call, "subject_kind"),
+        cp_filter_text(call, "subject"),
     };
 
     return cp_view_reply(call, &view, filters);

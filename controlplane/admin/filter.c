@@ -8,6 +8,7 @@
 #include "common/num.h"
 #include "common/timefmt.h"
 #include "controlplane/admin/call.h"
+#include "controlplane/catalog/catalog.h"
 #include "proto/country.h"
 #include "proto/vocabulary.h"
 
@@ -16,6 +17,23 @@ static void complain(struct cp_call *call, const char *name, struct sb_slice val
 {
     cp_problems_add(&call->problems, sb_slice_of(name), 0, "'%.*s' is not %s", SB_LOG_SLICE(value),
                     wanted);
+}
+
+struct sb_slice cp_filter_words(struct cp_call *call, const char *const *names)
+{
+    struct sb_slice list = sb_slice_of(names[0]);
+
+    for (size_t i = 1; names[i] != NULL; i++)
+        list = sb_arena_printf(call->arena, "%.*s%s%s", SB_SLICE_ARGS(list),
+                               names[i + 1] != NULL ? ", " : " and ", names[i]);
+    return list;
+}
+
+void cp_filter_complain(struct cp_call *call, const char *name, struct sb_slice value,
+                        const char *const *names)
+{
+    cp_problems_add(&call->problems, sb_slice_of(name), 0, "'%.*s' is none; there are %.*s",
+                    SB_LOG_SLICE(value), SB_SLICE_ARGS(cp_filter_words(call, names)));
 }
 
 struct cp_param cp_filter_text(struct cp_call *call, const char *name)
@@ -73,17 +91,20 @@ struct cp_param cp_filter_number(struct cp_call *call, const char *name)
     return CP_P_I64(number);
 }
 
-struct cp_param cp_filter_role(struct cp_call *call, const char *name)
+struct cp_param cp_filter_kind(struct cp_call *call, const char *name)
 {
     struct sb_slice value = cp_call_param(call, name);
+    const char *sections[CP_KINDS + 1] = {NULL};
+    int kind = cp_kind_parse(value);
 
     if (value.p == NULL)
         return CP_P_NULL;
-    if (cp_role_parse(value) < 0) {
-        complain(call, name, value, "a role: viewer, auditor, operator and admin are");
-        return CP_P_NULL;
-    }
-    return CP_P_TEXT(value);
+    if (kind >= 0)
+        return CP_P_STR(cp_kind_section((enum cp_kind)kind));
+    for (int i = 0; i < CP_KINDS; i++)
+        sections[i] = cp_kind_section((enum cp_kind)i);
+    cp_filter_complain(call, name, value, sections);
+    return CP_P_NULL;
 }
 
 struct cp_param cp_filter_network(struct cp_call *call, const char *name)
@@ -145,31 +166,42 @@ struct cp_param cp_filter_area(struct cp_call *call, const char *name)
     return CP_P_TEXT(sb_arena_printf(call->arena, "{%.*s}", SB_SLICE_ARGS(sb_slice_from(list, 1))));
 }
 
+struct cp_param cp_filter_residency(struct cp_call *call, const char *name)
+{
+    struct sb_slice value = cp_call_param(call, name);
+    int country = msg_country_parse(value);
+    char code[MSG_COUNTRY_CODE];
+
+    if (value.p == NULL)
+        return CP_P_NULL;
+    if (sb_slice_eq_nocase(value, SB_SLICE_LIT("eu")))
+        return CP_P_STR("eu");
+    if (country < 0) {
+        complain(call, name, value, "eu, and no country: DE is");
+        return CP_P_NULL;
+    }
+    msg_country_format(country, code);
+    return CP_P_TEXT(sb_arena_dup(call->arena, sb_slice_of(code)));
+}
+
 /* --- outcomes ------------------------------------------------------------------------ */
 
-static const char *guess_outcome(struct sb_slice word)
+static void complain_outcome(struct cp_call *call, const char *name, struct sb_slice word)
 {
     static const char *const names[] = {
 #define X(name, number, text) text,
         MSG_OUTCOME_MAP(X)
 #undef X
-    };
+            NULL};
     struct sb_closest guess = sb_closest_begin(word);
 
-    for (size_t i = 0; i < SB_ARRAY_LEN(names); i++)
+    for (size_t i = 0; names[i] != NULL; i++)
         sb_closest_try(&guess, names[i]);
-    return guess.best;
-}
-
-static void complain_outcome(struct cp_call *call, const char *name, struct sb_slice word)
-{
-    const char *guess = guess_outcome(word);
-
-    if (guess != NULL)
+    if (guess.best != NULL)
         cp_problems_add(&call->problems, sb_slice_of(name), 0,
-                        "'%.*s' is no outcome; did you mean '%s'?", SB_LOG_SLICE(word), guess);
+                        "'%.*s' is no outcome; did you mean '%s'?", SB_LOG_SLICE(word), guess.best);
     else
-        complain(call, name, word, "an outcome: success, server_error and the like are");
+        cp_filter_complain(call, name, word, names + 1); /* the first is that there is none yet */
 }
 
 struct cp_param cp_filter_outcomes(struct cp_call *call, const char *name)

@@ -24,7 +24,15 @@ struct cp_param cp_filter_number(struct cp_call *call, const char *name);
 /* Outcomes, with commas between, as smallint[]. */
 struct cp_param cp_filter_outcomes(struct cp_call *call, const char *name);
 /* The name of a role. */
-struct cp_param cp_filter_role(struct cp_call *call, const char *name);
+/* The section of a kind: "key" and "keys" give "keys". */
+struct cp_param cp_filter_kind(struct cp_call *call, const char *name);
+/* What a residency was demanded as: eu, or one country. */
+struct cp_param cp_filter_residency(struct cp_call *call, const char *name);
+/* A problem: value is none of names. */
+void cp_filter_complain(struct cp_call *call, const char *name, struct sb_slice value,
+                        const char *const *names);
+/* "a, b and c", in the call's arena; NULL at the end of names, which has one at least. */
+struct sb_slice cp_filter_words(struct cp_call *call, const char *const *names);
 /* An address or a network, for an operator of inet. */
 struct cp_param cp_filter_network(struct cp_call *call, const char *name);
 /* "eu", or countries with commas between, as text[] of the regions that lie in

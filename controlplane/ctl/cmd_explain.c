@@ -248,14 +248,17 @@ static int make_request(struct ctl *ctl, const char *model, struct sb_buf *body)
 static int get_request(struct ctl *ctl, struct sb_buf *body)
 {
     const char *path = ctl_flag(ctl, "file"), *model = ctl_flag(ctl, "model");
+    int status = CTL_DONE;
 
     if (path != NULL && model != NULL)
         return ctl_misuse(ctl, "either -f FILE or --model, not both");
     if (model != NULL)
         return make_request(ctl, model, body);
-    if (path == NULL && isatty(STDIN_FILENO) == 1)
+    if (path != NULL || isatty(STDIN_FILENO) == 0)
+        status = ctl_input_read(ctl, path != NULL ? path : "-", body);
+    if (status == CTL_DONE && sb_buf_slice(body).n == 0)
         return ctl_misuse(ctl, "explain wants -f FILE, --model NAME, or a request on its input");
-    return ctl_input_read(ctl, path != NULL ? path : "-", body);
+    return status;
 }
 
 int ctl_run_explain(struct ctl *ctl)

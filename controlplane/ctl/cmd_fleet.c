@@ -23,6 +23,8 @@ static const struct ctl_field worker_fields[] = {
     {"HOST", "host", CTL_SHOW_TEXT, true},
     {"RELEASE", "release", CTL_SHOW_TEXT, false},
 };
+static const unsigned worker_leaves[SB_ARRAY_LEN(worker_fields)] = {0, 0, 0, 0, 0, 0,
+                                                                    0, 0, 0, 1, 0, 1};
 
 /* --- status ------------------------------------------------------------------------ */
 
@@ -119,8 +121,8 @@ int ctl_run_workers(struct ctl *ctl)
     if (ctl->format != CTL_AS_TABLE)
         ctl_print_value(ctl, list);
     else
-        ctl_show_list(ctl, list, worker_fields, SB_ARRAY_LEN(worker_fields),
-                      "no worker has said hello");
+        ctl_show_fitted(ctl, list, worker_fields, worker_leaves, SB_ARRAY_LEN(worker_fields),
+                        "no worker has said hello");
     return CTL_DONE;
 }
 

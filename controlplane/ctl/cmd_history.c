@@ -18,6 +18,7 @@ static const struct ctl_field fields[] = {
     {"REMOVED", "removed", CTL_SHOW_COUNT, false},
     {"NOTE", "note", CTL_SHOW_TEXT, true},
 };
+static const unsigned leaves[SB_ARRAY_LEN(fields)] = {0, 0, 0, 0, 1, 0, 0, 0, 0, 0};
 
 int ctl_run_revisions(struct ctl *ctl)
 {
@@ -34,7 +35,8 @@ int ctl_run_revisions(struct ctl *ctl)
     if (ctl->format != CTL_AS_TABLE)
         ctl_print_value(ctl, list);
     else
-        ctl_show_list(ctl, list, fields, SB_ARRAY_LEN(fields), "nothing has been changed yet");
+        ctl_show_fitted(ctl, list, fields, leaves, SB_ARRAY_LEN(fields),
+                        "nothing has been changed yet");
     return CTL_DONE;
 }
 

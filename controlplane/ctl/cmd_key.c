@@ -2,6 +2,7 @@
 #include "controlplane/ctl/change.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/ctl.h"
+#include "controlplane/ctl/input.h"
 #include "controlplane/ctl/show.h"
 
 enum { BODY_MAX = 64 * 1024 };
@@ -44,15 +45,19 @@ int ctl_run_key_create(struct ctl *ctl)
                                   .content_type = "application/json",
                                   .fields = {"If-None-Match: *"}};
     yyjson_val *answer = NULL, *key;
+    const char *expires = NULL;
     struct sb_json json;
     int status;
 
     sb_buf_init(&body, BODY_MAX);
+    status = ctl_input_expiry(ctl, &expires);
+    if (status != CTL_DONE)
+        return status;
     sb_json_init(&json, &body);
     sb_json_open_object(&json);
     add_text(&json, "policy", ctl_flag(ctl, "policy"));
     add_text(&json, "tenant", ctl_flag(ctl, "tenant"));
-    add_text(&json, "expires_at", ctl_flag(ctl, "expires"));
+    add_text(&json, "expires_at", expires);
     sb_json_close_object(&json);
     if (sb_json_end(&json) != SB_OK)
         return ctl_misuse(ctl, "these flags are too long");

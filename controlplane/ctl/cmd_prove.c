@@ -16,12 +16,18 @@ enum { CHECKPOINTS_MAX = INT32_MAX /* bytes of a file: years of them */ };
 
 static const struct ctl_part whole = {.to = UINT64_MAX};
 
+static void on_progress(void *ctx, uint64_t done, uint64_t total)
+{
+    ctl_progress(ctx, "reading checkpoints", done, total);
+}
+
 static int load_checkpoints(struct ctl *ctl, const struct ctl_part *part,
                             struct ctl_findings *findings, struct ctl_trust *trust)
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf text = {.data = NULL};
     const char *named = ctl_flag(ctl, "checkpoints");
     struct sb_errmsg err = {.text = ""};
+    struct ctl_part watched = *part;
     unsigned torn = 0;
     int rc;
 
@@ -39,7 +45,9 @@ static int load_checkpoints(struct ctl *ctl, const struct ctl_part *part,
     }
     if (rc != SB_OK)
         return ctl_fail(ctl, "%s", err.text);
-    ctl_checkpoints_read(&trust->checkpoints, sb_buf_slice(&text), &trust->key, part, findings,
+    watched.on_progress = on_progress;
+    watched.ctx = ctl;
+    ctl_checkpoints_read(&trust->checkpoints, sb_buf_slice(&text), &trust->key, &watched, findings,
                          &torn);
     if (torn > 0)
         ctl_note(ctl,
@@ -209,18 +217,22 @@ static int check_inclusion(struct ctl *ctl, struct ctl_trust *trust, struct ctl_
 int ctl_run_audit_prove(struct ctl *ctl)
 {
     struct ctl_findings *findings = sb_arena_alloc(ctl->arena, sizeof(*findings));
+    struct ctl_part part = {.ends_only = true};
     struct ctl_query query = {.ctl = ctl};
     const char *id = ctl->args.operands[0];
-    struct ctl_trust trust;
+    struct ctl_trust trust = {.path = NULL};
     yyjson_val *root = NULL;
     int status;
 
     findings->arena = ctl->arena;
-    status = ctl_trust_load(ctl, &whole, findings, &trust);
     ctl_query_add(&query, is_number(id) ? "leaf" : "generation_id", id);
     ctl_query_add(&query, "size", ctl_flag(ctl, "size"));
+    status = ctl_get(ctl, ctl_query_path(&query, "/admin/v1/audit/proof"), &root);
+    if (status == CTL_DONE && sb_json_get_u64(root, "size", &part.from) != SB_OK)
+        status = ctl_fail(ctl, "the answer is no proof");
+    part.to = part.from;
     if (status == CTL_DONE)
-        status = ctl_get(ctl, ctl_query_path(&query, "/admin/v1/audit/proof"), &root);
+        status = ctl_trust_load(ctl, &part, findings, &trust);
     if (status == CTL_DONE)
         status = check_inclusion(ctl, &trust, findings, root);
     ctl_checkpoints_release(&trust.checkpoints);
@@ -272,6 +284,7 @@ int ctl_run_audit_consistency(struct ctl *ctl)
 {
     struct ctl_findings *findings = sb_arena_alloc(ctl->arena, sizeof(*findings));
     const char *const *sizes = ctl->args.operands;
+    struct ctl_part part = {.ends_only = true};
     struct ctl_trust trust;
     uint64_t from, to;
     int status;
@@ -281,7 +294,9 @@ int ctl_run_audit_consistency(struct ctl *ctl)
         return ctl_misuse(ctl, "two sizes of the log are wanted, the smaller one first: audit "
                                "consistency 1000 2000");
     findings->arena = ctl->arena;
-    status = ctl_trust_load(ctl, &whole, findings, &trust);
+    part.from = from;
+    part.to = to;
+    status = ctl_trust_load(ctl, &part, findings, &trust);
     if (status == CTL_DONE)
         status = check_consistency(ctl, &trust, findings, from, to);
     ctl_checkpoints_release(&trust.checkpoints);

@@ -3,7 +3,7 @@
 
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/ctl.h"
-#include "controlplane/ctl/moment.h"
+#include "controlplane/ctl/input.h"
 #include "controlplane/ctl/show.h"
 
 enum { BODY_MAX = 64 * 1024 };
@@ -59,23 +59,10 @@ static bool is_scope(const char *scope)
     return true;
 }
 
-static int add_expiry(struct ctl *ctl, struct sb_json *json)
-{
-    const char *text = ctl_flag(ctl, "expires");
-    char moment[SB_TIME_TEXT_MAX];
-
-    if (text == NULL)
-        return CTL_DONE;
-    if (!ctl_moment_ahead(text, sb_clock_wall(&sb_clock_system), moment))
-        return ctl_misuse(
-            ctl, "--expires %s is no time: 90d, 2027-01-31 or 2027-01-31T12:00:00Z is", text);
-    sb_json_add_text(json, "expires_at", sb_slice_of(moment));
-    return CTL_DONE;
-}
-
 static int make_body(struct ctl *ctl, struct sb_buf *body)
 {
     const char *role = ctl_flag(ctl, "role"), *scope = ctl_flag(ctl, "scope");
+    const char *expires = NULL;
     struct sb_json json;
     int status;
 
@@ -83,11 +70,15 @@ static int make_body(struct ctl *ctl, struct sb_buf *body)
         return ctl_misuse(ctl, "--role is missing: viewer, auditor, operator or admin");
     if (scope != NULL && !is_scope(scope))
         return ctl_misuse(ctl, "--scope %s is no scope: kind:keys,tenant:acme is", scope);
+    status = ctl_input_expiry(ctl, &expires);
+    if (status != CTL_DONE)
+        return status;
     sb_json_init(&json, body);
     sb_json_open_object(&json);
     sb_json_add_text(&json, "name", sb_slice_of(ctl->args.operands[0]));
     sb_json_add_text(&json, "role", sb_slice_of(role));
-    status = add_expiry(ctl, &json);
+    if (expires != NULL)
+        sb_json_add_text(&json, "expires_at", sb_slice_of(expires));
     if (scope != NULL) {
         sb_json_add_object(&json, "scope");
         add_part(&json, "kinds", "kind:", scope);
@@ -97,7 +88,7 @@ static int make_body(struct ctl *ctl, struct sb_buf *body)
     sb_json_close_object(&json);
     if (sb_json_end(&json) != SB_OK)
         return ctl_misuse(ctl, "these flags are too long");
-    return status;
+    return CTL_DONE;
 }
 
 int ctl_run_token_create(struct ctl *ctl)

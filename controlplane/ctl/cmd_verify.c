@@ -11,10 +11,12 @@
 #include "common/mem.h"
 #include "common/notekey.h"
 #include "common/num.h"
+#include "common/timefmt.h"
 #include "common/zstd.h"
 #include "controlplane/ctl/checkpoints.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/ctl.h"
+#include "controlplane/ctl/drops.h"
 #include "controlplane/ctl/exported.h"
 #include "controlplane/ctl/findings.h"
 #include "controlplane/ctl/proofs.h"
@@ -27,8 +29,9 @@ struct run {
     struct ctl_trust trust;
     struct ctl_findings *findings;
     struct ctl_verify *verify;
-    uint64_t from, to; /* to: UINT64_MAX is the head */
-    uint64_t newest;   /* size of the newest checkpoint, for progress */
+    const struct ctl_drops *drops; /* when it has ended */
+    uint64_t from, to;             /* to: UINT64_MAX is the head */
+    uint64_t newest;               /* size of the newest checkpoint, for progress */
     struct sb_merkle_edge edge;
 };
 
@@ -209,6 +212,50 @@ static void show_findings(struct ctl *ctl, const struct ctl_findings *findings)
     ctl_print(ctl, "\n");
 }
 
+static const char *time_text(struct ctl *ctl, int64_t usec)
+{
+    char text[SB_TIME_TEXT_MAX];
+    size_t n = usec >= 0 ? sb_time_format((sb_usec)usec, 0, text) : 0;
+
+    return sb_arena_dup(ctl->arena, sb_slice_make(text, n)).p;
+}
+
+static const char *day_text(struct ctl *ctl, int32_t day)
+{
+    char text[SB_DATE_TEXT_MAX];
+
+    return sb_arena_dup(ctl->arena, sb_slice_make(text, sb_date_format(day, text))).p;
+}
+
+/* The newest ones. */
+static void show_drops(struct ctl *ctl, const struct ctl_drops *drops)
+{
+    static const struct ctl_column columns[] = {{"DROPPED", false, false, 0},
+                                                {"OF", false, false, 0},
+                                                {"RECORDS", true, false, 0},
+                                                {"AT (UTC)", false, false, 0},
+                                                {"SAYS ENTRY", true, false, 0}};
+    struct ctl_table *table = ctl_table_new(ctl->arena, columns, SB_ARRAY_LEN(columns));
+    size_t n;
+    const struct ctl_drop *list = ctl_drops_list(drops, &n);
+    size_t first = n > SHOWN_MAX ? n - SHOWN_MAX : 0;
+
+    if (n == 0)
+        return;
+    for (size_t i = first; i < n; i++) {
+        ctl_table_add(table, list[i].wrong != NULL ? CTL_BAD : CTL_PLAIN,
+                      sb_slice_of(ctl_history_name(list[i].table)));
+        ctl_table_add(table, CTL_PLAIN, sb_slice_of(day_text(ctl, list[i].day)));
+        ctl_table_add(table, CTL_PLAIN, sb_slice_of(grouped(ctl, list[i].rows)));
+        ctl_table_add(table, CTL_PLAIN, sb_slice_of(time_text(ctl, list[i].at)));
+        ctl_table_add(table, CTL_PLAIN, sb_slice_of(grouped(ctl, list[i].leaf)));
+    }
+    ctl_print_table(ctl, table);
+    if (first > 0)
+        ctl_print(ctl, "... and %zu before them; -o json shows all\n", first);
+    ctl_print(ctl, "\n");
+}
+
 static void add_line(struct ctl *ctl, const char *name, const char *fmt, ...) SB_PRINTF(3, 4);
 static void add_line(struct ctl *ctl, const char *name, const char *fmt, ...)
 {
@@ -228,6 +275,7 @@ static void show(const struct run *run, const struct ctl_verified *result)
     char text[160];
 
     show_findings(ctl, run->findings);
+    show_drops(ctl, run->drops);
     add_line(ctl, "log", "%s", run->trust.key.name);
     if (result->next > run->from)
         add_line(ctl, "checked", "%s entries, %s to %s", grouped(ctl, result->entries),
@@ -245,6 +293,9 @@ static void show(const struct run *run, const struct ctl_verified *result)
     if (result->erased > 0)
         add_line(ctl, "erased", "the salts of %s records, as the log itself says",
                  grouped(ctl, result->erased));
+    if (result->late > 0)
+        add_line(ctl, "late", "%s record%s from before the day of the file",
+                 grouped(ctl, result->late), result->late == 1 ? "" : "s");
     if (result->older > 0)
         add_line(ctl, "older",
                  "%s record%s from before the first one of the log: nothing proves %s",
@@ -261,6 +312,28 @@ static void show(const struct run *run, const struct ctl_verified *result)
     ctl_print(ctl, "\n");
 }
 
+static void put_drops(struct ctl *ctl, const struct ctl_drops *drops, struct sb_json *json)
+{
+    size_t n;
+    const struct ctl_drop *list = ctl_drops_list(drops, &n);
+
+    sb_json_add_array(json, "drops");
+    for (size_t i = 0; i < n; i++) {
+        sb_json_open_object(json);
+        sb_json_add_text(json, "table", sb_slice_of(ctl_history_name(list[i].table)));
+        sb_json_add_text(json, "day", sb_slice_of(day_text(ctl, list[i].day)));
+        sb_json_add_u64(json, "rows", list[i].rows);
+        if (list[i].has_entries) {
+            sb_json_add_u64(json, "from", list[i].first);
+            sb_json_add_u64(json, "to", list[i].last);
+        }
+        sb_json_add_text(json, "at", sb_slice_of(time_text(ctl, list[i].at)));
+        sb_json_add_u64(json, "entry", list[i].leaf);
+        sb_json_close_object(json);
+    }
+    sb_json_close_array(json);
+}
+
 static void put_json(const struct run *run, const struct ctl_verified *result, struct sb_json *json)
 {
     sb_json_open_object(json);
@@ -272,7 +345,9 @@ static void put_json(const struct run *run, const struct ctl_verified *result, s
     sb_json_add_u64(json, "signed", result->proved);
     sb_json_add_u64(json, "checkpoints", result->checkpoints);
     sb_json_add_u64(json, "dropped", result->dropped);
+    put_drops(run->ctl, run->drops, json);
     sb_json_add_u64(json, "erased", result->erased);
+    sb_json_add_u64(json, "late", result->late);
     sb_json_add_u64(json, "older", result->older);
     sb_json_add_u64(json, "findings_total", run->findings->total);
     sb_json_add_array(json, "findings");
@@ -361,6 +436,7 @@ static int run_all(struct run *run)
     if (status != CTL_DONE && run->findings->total == 0)
         return status;
     ctl_verify_end(run->verify, run->to);
+    run->drops = ctl_verify_drops(run->verify);
     return tell(run, ctl_verify_result(run->verify));
 }
 
@@ -477,6 +553,7 @@ static int verify_exports(struct run *run)
     }
     ctl_exported_close(input.exported);
     result = ctl_exported_result(input.exported, &run->from);
+    run->drops = ctl_exported_drops(input.exported);
     if (status == CTL_DONE)
         status = tell(run, result);
     ctl_exported_destroy(&input.exported);

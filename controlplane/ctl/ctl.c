@@ -415,7 +415,8 @@ static void show_error(struct ctl *ctl, const struct ctl_reply *reply)
                        reply->status);
         return;
     }
-    (void)ctl_fail(ctl, "%.*s", SB_SLICE_ARGS(sb_json_text(yyjson_obj_get(error, "message"))));
+    (void)ctl_fail(ctl, "%.*s%s", SB_SLICE_ARGS(sb_json_text(yyjson_obj_get(error, "message"))),
+                   reply->status == 401 ? "; --token-file FILE shows another" : "");
     details = yyjson_obj_get(error, "details");
     iter = yyjson_arr_iter_with(details);
     while ((one = yyjson_arr_iter_next(&iter)) != NULL) {

@@ -11,12 +11,24 @@
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/num.h"
+#include "common/timefmt.h"
 #include "controlplane/ctl/absent.h"
 #include "controlplane/ctl/checkpoints.h"
+#include "controlplane/ctl/drops.h"
 #include "controlplane/ctl/findings.h"
 #include "controlplane/ctl/sequences.h"
 
 enum { LINE_MAX_BYTES = 16 << 20, DIGITS = 2 * SB_SHA256_BYTES };
+#define USEC_PER_DAY (INT64_C(1000000) * SB_SEC_PER_DAY)
+#define SKEW         (INT64_C(600) * 1000000) /* a worker's clock may be so far ahead */
+
+/* What the entries of a file say of the day that it is of. */
+struct span {
+    int32_t day;                               /* of the head */
+    int64_t first, last;                       /* times of entries; meaningful with n_timed */
+    uint64_t n_timed, n_on;                    /* n_on: those of the day */
+    uint64_t n_behind, behind_from, behind_to; /* records from after it: entries */
+};
 
 struct ctl_exported {
     const struct sb_note_key *key;
@@ -24,6 +36,7 @@ struct ctl_exported {
     struct ctl_findings *findings;
     struct ctl_sequences *sequences;
     struct ctl_absent absent;
+    struct ctl_drops *drops;
     struct ctl_verified result;
     bool has_files;
     uint64_t from;          /* of the first file */
@@ -32,11 +45,14 @@ struct ctl_exported {
     size_t next_outside;
     /* Of the file that is read. */
     const char *name;
+    unsigned file;         /* its number */
     struct sb_buf partial; /* a line whose end has not come */
     uint64_t line;         /* its number, from 1 */
     uint64_t to;
     uint64_t proved_line; /* of the last checkpoint that fits, or of the head */
     uint64_t proved_size;
+    struct span span;
+    int32_t last_day; /* of the file before; meaningful with has_last */
     bool has_head;
     bool is_useless; /* its head was not what it should be */
     bool is_broken;  /* the tree is not what was signed; what follows cannot be checked */
@@ -53,6 +69,7 @@ struct ctl_exported *ctl_exported_new(const struct sb_note_key *key,
     exported->outside = outside;
     exported->findings = findings;
     exported->sequences = ctl_sequences_new();
+    exported->drops = ctl_drops_new();
     sb_buf_init(&exported->partial, LINE_MAX_BYTES);
     return exported;
 }
@@ -65,8 +82,14 @@ void ctl_exported_destroy(struct ctl_exported **exportedp)
     if (exported == NULL)
         return;
     ctl_sequences_destroy(&exported->sequences);
+    ctl_drops_destroy(&exported->drops);
     sb_buf_release(&exported->partial);
     sb_mem_free(exported);
+}
+
+const struct ctl_drops *ctl_exported_drops(const struct ctl_exported *exported)
+{
+    return exported->drops;
 }
 
 struct ctl_verified ctl_exported_result(const struct ctl_exported *exported, uint64_t *ret_from)
@@ -142,6 +165,27 @@ static int check_start(struct ctl_exported *exported, yyjson_val *head)
     return SB_OK;
 }
 
+/* Nothing signs the label, so the entries have to bear it out (judge_day()); a name
+ * that is a day is one more label. */
+static int check_day(struct ctl_exported *exported, yyjson_val *head)
+{
+    const char *name = strrchr(exported->name, '/');
+    struct sb_slice text = SB_SLICE_NONE, start;
+    int32_t named;
+
+    if (sb_json_get_text(head, "day", &text) != SB_OK ||
+        sb_date_parse(text, &exported->span.day) != SB_OK)
+        return refuse_head(exported, "it has no day");
+    start = sb_slice_of(name != NULL ? name + 1 : exported->name);
+    start.n = start.n < SB_DATE_TEXT_MAX - 1 ? start.n : SB_DATE_TEXT_MAX - 1;
+    if (sb_date_parse(start, &named) == SB_OK && named != exported->span.day)
+        ctl_findings_add_general(exported->findings, CTL_FINDING_OTHER_DAY,
+                                 "%s line 1: the file says that it is of %.*s, its name says "
+                                 "another day",
+                                 exported->name, SB_SLICE_ARGS(text));
+    return SB_OK;
+}
+
 /* Does it go on where the file before ended? */
 static void check_order(struct ctl_exported *exported)
 {
@@ -167,6 +211,10 @@ static void check_order(struct ctl_exported *exported)
                          "%s does not continue the file before it: two checkpoints of %" PRIu64
                          " entries are signed, and they differ: the log was forked",
                          exported->name, from);
+    if (from >= last && exported->span.day <= exported->last_day)
+        ctl_findings_add_general(exported->findings, CTL_FINDING_OTHER_DAY,
+                                 "%s line 1: its day does not come behind that of the file before",
+                                 exported->name);
 }
 
 static int read_head(struct ctl_exported *exported, yyjson_val *head)
@@ -182,6 +230,8 @@ static int read_head(struct ctl_exported *exported, yyjson_val *head)
         exported->to > SB_MERKLE_SIZE_MAX ||
         !read_edge(yyjson_obj_get(head, "edge"), from, &exported->edge))
         return refuse_head(exported, "from, to and edge are not those of a part of a log");
+    if (check_day(exported, head) != SB_OK)
+        return SB_EPARSE;
     return check_start(exported, head);
 }
 
@@ -311,16 +361,91 @@ static struct sb_slice digits_of(struct sb_slice text)
     return sb_slice_make(text.p, n);
 }
 
-/* What a record's worker, boot and number are, without reading all of it: its
- * members are sorted, "worker_id" is the last, and none of ours that could be
- * taken for the others stands before them. */
-static bool find_record(struct sb_slice line, struct ctl_sequence *ret)
+/* The number behind the label, the first one from *at on; *at is behind it then. */
+static bool find_number(struct sb_slice *at, struct sb_slice label, uint64_t *ret)
+{
+    const char *found = memmem(at->p, at->n, label.p, label.n);
+
+    if (found == NULL)
+        return false;
+    *at = sb_slice_from(*at, (size_t)(found - at->p) + label.n);
+    return sb_num_read_u64(digits_of(*at), ret);
+}
+
+/* Behind the last one of these labels in text. */
+static struct sb_slice behind_last(struct sb_slice text, struct sb_slice label)
+{
+    struct sb_slice behind = SB_SLICE_NONE;
+    const char *found;
+
+    while ((found = memmem(text.p, text.n, label.p, label.n)) != NULL)
+        behind = text = sb_slice_from(text, (size_t)(found - text.p) + label.n);
+    return behind;
+}
+
+/* An entry is of that time; is_record: it was received then, and logged at once or later. */
+static void note_time(struct ctl_exported *exported, int64_t at, bool is_record)
+{
+    struct span *span = &exported->span;
+    int64_t from = span->day * USEC_PER_DAY, to = from + USEC_PER_DAY + SKEW;
+
+    if (span->n_timed == 0 || at < span->first)
+        span->first = at;
+    if (span->n_timed == 0 || at > span->last)
+        span->last = at;
+    span->n_timed++;
+    if (at >= from && at < to)
+        span->n_on++;
+    else if (is_record && at < from)
+        exported->result.late++;
+    else if (is_record && span->n_behind++ == 0)
+        span->behind_from = exported->edge.size;
+    if (is_record && at >= to)
+        span->behind_to = exported->edge.size;
+}
+
+/* Whether the entries can be those of the day that the head names. */
+static void judge_day(struct ctl_exported *exported)
+{
+    const struct span *span = &exported->span;
+    char day[SB_DATE_TEXT_MAX], first[SB_TIME_TEXT_MAX], last[SB_TIME_TEXT_MAX];
+
+    if (span->n_timed == 0)
+        return;
+    (void)sb_date_format(span->day, day);
+    (void)sb_time_format((sb_usec)span->first, 0, first);
+    (void)sb_time_format((sb_usec)span->last, 0, last);
+    if (span->n_on == 0)
+        ctl_findings_add_general(exported->findings, CTL_FINDING_OTHER_DAY,
+                                 "%s is not proven to be of %s: none of its entries is; they are "
+                                 "of %s to %s",
+                                 exported->name, day, first, last);
+    else if (span->n_behind > 0)
+        ctl_findings_add(
+            exported->findings, CTL_FINDING_OTHER_DAY, span->behind_from, span->behind_to,
+            "%s says that it is of %s, but %" PRIu64 " of the entries %" PRIu64 " to %" PRIu64
+            " were received after it, up to %s",
+            exported->name, day, span->n_behind, span->behind_from, span->behind_to, last);
+}
+
+struct record {
+    struct ctl_sequence sequence;
+    bool has_time, is_of_table;
+    struct ctl_there there;
+};
+
+/* What a record is, without reading all of it: its members are sorted, "worker_id"
+ * is the last, and none of ours that could be taken for the others stands before them. */
+static bool find_record(struct sb_slice line, struct record *ret)
 {
     static const struct sb_slice worker = SB_SLICE_INIT(",\"worker_id\":\""),
                                  boot = SB_SLICE_INIT("\"boot_id\":"),
+                                 kind = SB_SLICE_INIT(",\"kind\":\""),
+                                 time = SB_SLICE_INIT(",\"received_at\":"),
                                  sequence = SB_SLICE_INIT(",\"sequence\":");
     size_t end = line.n, at;
-    const char *found;
+    struct sb_slice whole, word;
+    uint64_t received_at;
 
     if (end < 3 || line.p[end - 1] != '}' || line.p[end - 2] != '"')
         return false;
@@ -329,46 +454,67 @@ static bool find_record(struct sb_slice line, struct ctl_sequence *ret)
         continue;
     if (at < worker.n || memcmp(line.p + at - worker.n, worker.p, worker.n) != 0)
         return false;
-    ret->worker = sb_slice_make(line.p + at, end - at);
-    found = memmem(line.p, at, boot.p, boot.n);
-    if (found == NULL)
+    ret->sequence.worker = sb_slice_make(line.p + at, end - at);
+    line = sb_slice_make(line.p, at);
+    if (!find_number(&line, boot, &ret->sequence.boot))
         return false;
-    line = sb_slice_from(line, (size_t)(found - line.p) + boot.n);
-    if (!sb_num_read_u64(digits_of(line), &ret->boot))
+    whole = line;
+    if (!find_number(&line, time, &received_at) || received_at > INT64_MAX)
         return false;
-    found = memmem(line.p, line.n, sequence.p, sequence.n);
-    if (found == NULL)
-        return false;
-    line = sb_slice_from(line, (size_t)(found - line.p) + sequence.n);
-    return sb_num_read_u64(digits_of(line), &ret->number);
+    ret->there.received_at = (int64_t)received_at;
+    ret->has_time = true;
+    word = behind_last(sb_slice_make(whole.p, (size_t)(line.p - whole.p)), kind);
+    ret->is_of_table =
+        word.n > 0 &&
+        ctl_history_of_kind(sb_slice_make(word.p, sb_slice_find(word, '"')), &ret->there.table);
+    return find_number(&line, sequence, &ret->sequence.number);
+}
+
+static void take_record(struct ctl_exported *exported, struct record *record)
+{
+    record->sequence.received_at = record->has_time ? record->there.received_at : -1;
+    ctl_sequences_add(exported->sequences, &record->sequence, exported->edge.size,
+                      exported->absent.n_missing, exported->findings);
+    if (record->has_time)
+        note_time(exported, record->there.received_at, true);
+    record->there.leaf = exported->edge.size;
+    record->there.file = exported->file;
+    if (record->is_of_table)
+        ctl_drops_see_record(exported->drops, &record->there);
 }
 
 /* false: it is no JSON object at all. */
 static bool look_into(struct ctl_exported *exported, struct sb_slice line)
 {
     SB_CLEANUP(sb_json_free) yyjson_doc *doc = NULL;
-    struct ctl_sequence record;
     struct sb_slice kind = SB_SLICE_NONE;
+    struct record record;
     yyjson_val *root;
     uint64_t rows = 0;
+    int64_t at;
 
     if (find_record(line, &record)) {
-        ctl_sequences_add(exported->sequences, &record, exported->edge.size,
-                          exported->absent.n_missing, exported->findings);
+        take_record(exported, &record);
         return true;
     }
     if (sb_json_read(line, LINE_MAX_BYTES, &doc, NULL) != SB_OK ||
         !yyjson_is_obj(yyjson_doc_get_root(doc)))
         return false;
     root = yyjson_doc_get_root(doc);
-    if (sb_json_get_text(root, "worker_id", &record.worker) == SB_OK &&
-        sb_json_get_u64(root, "boot_id", &record.boot) == SB_OK &&
-        sb_json_get_u64(root, "sequence", &record.number) == SB_OK)
-        ctl_sequences_add(exported->sequences, &record, exported->edge.size,
-                          exported->absent.n_missing, exported->findings);
-    ctl_absent_explain(&exported->absent, root);
-    if (sb_json_get_text(root, "kind", &kind) == SB_OK && sb_slice_is(kind, "erased") &&
-        sb_json_get_u64(root, "rows", &rows) == SB_OK)
+    (void)(sb_json_get_text(root, "kind", &kind) == SB_OK);
+    if (sb_json_get_text(root, "worker_id", &record.sequence.worker) == SB_OK &&
+        sb_json_get_u64(root, "boot_id", &record.sequence.boot) == SB_OK &&
+        sb_json_get_u64(root, "sequence", &record.sequence.number) == SB_OK) {
+        record.has_time =
+            sb_json_get_i64(root, "received_at", &record.there.received_at) == SB_OK &&
+            record.there.received_at >= 0;
+        record.is_of_table = record.has_time && ctl_history_of_kind(kind, &record.there.table);
+        take_record(exported, &record);
+    }
+    if (sb_json_get_i64(root, "at", &at) == SB_OK && at >= 0)
+        note_time(exported, at, false);
+    ctl_drops_see_entry(exported->drops, root, exported->edge.size);
+    if (sb_slice_is(kind, "erased") && sb_json_get_u64(root, "rows", &rows) == SB_OK)
         exported->result.erased += rows;
     return true;
 }
@@ -414,7 +560,7 @@ static int take_absent(struct ctl_exported *exported, struct sb_slice digits)
                          exported->name, exported->line);
         return SB_OK;
     }
-    ctl_absent_add(&exported->absent, exported->edge.size);
+    ctl_absent_add(&exported->absent, exported->edge.size, exported->file);
     grow(exported, &leaf);
     return SB_OK;
 }
@@ -445,9 +591,11 @@ bool ctl_exported_is_one(struct sb_slice bytes)
 void ctl_exported_begin(struct ctl_exported *exported, const char *name)
 {
     exported->name = name;
+    exported->file++;
     exported->line = exported->to = exported->proved_line = exported->proved_size = 0;
     exported->has_head = exported->is_useless = exported->is_broken = false;
     exported->edge = (struct sb_merkle_edge){.size = 0};
+    exported->span = (struct span){.day = 0};
     sb_buf_reset(&exported->partial);
 }
 
@@ -480,8 +628,10 @@ void ctl_exported_end(struct ctl_exported *exported)
     /* A file that is not whole cannot be continued. */
     exported->has_last = exported->has_last && !exported->is_useless && !exported->is_broken &&
                          exported->proved_size == exported->to;
+    exported->last_day = exported->span.day;
     if (exported->is_useless || exported->is_broken)
         return;
+    judge_day(exported);
     if (!exported->has_head)
         ctl_findings_add_general(exported->findings, CTL_FINDING_BROKEN, "%s is empty",
                                  exported->name);
@@ -502,7 +652,9 @@ void ctl_exported_end(struct ctl_exported *exported)
 
 void ctl_exported_close(struct ctl_exported *exported)
 {
-    exported->result.dropped = ctl_absent_end(&exported->absent, exported->findings);
+    ctl_drops_judge(exported->drops, UINT64_MAX); /* a file ends with a checkpoint */
+    exported->result.dropped =
+        ctl_absent_end(&exported->absent, exported->drops, exported->findings);
     /* What is older than the log is not in any file, so a boot may have begun before. */
-    ctl_sequences_end(exported->sequences, false, exported->findings);
+    ctl_sequences_end(exported->sequences, exported->drops, false, exported->findings);
 }

@@ -20,6 +20,7 @@
 #include "controlplane/ctl/verify.h"
 
 struct ctl_checkpoints;
+struct ctl_drops;
 struct ctl_exported;
 struct ctl_findings;
 
@@ -43,3 +44,5 @@ void ctl_exported_close(struct ctl_exported *exported);
 
 /* *ret_from: the first leaf of the first file. */
 struct ctl_verified ctl_exported_result(const struct ctl_exported *exported, uint64_t *ret_from);
+/* What retention dropped; judged when the files are closed.  Borrowed. */
+const struct ctl_drops *ctl_exported_drops(const struct ctl_exported *exported);

@@ -11,14 +11,17 @@
 /* X(NAME, "name"): the name is for programs. */
 #define CTL_FINDING_MAP(X)                                                                         \
     X(CHANGED, "changed")           /* the row is not what was signed */                           \
+    X(PLAIN, "plain_changed")       /* the row is, what is kept plain beside it is not */          \
     X(MOVED, "moved")               /* it is what was signed elsewhere */                          \
     X(MISSING, "missing")           /* there is no row */                                          \
     X(INSERTED, "inserted")         /* a row that was never signed */                              \
     X(HASH_CHANGED, "hash_changed") /* the row is what was signed, the stored hash is not */       \
     X(REWRITTEN, "rewritten")       /* rows and hashes fit, and are not what was signed */         \
     X(SHORTER, "shorter")           /* the log ends before a checkpoint */                         \
+    X(NO_DROP, "no_drop")           /* retention cannot have done what the log says */             \
     X(GAP, "sequence_gap")          /* a worker's records are not all there */                     \
     X(REPEATED, "sequence_repeated")                                                               \
+    X(OTHER_DAY, "other_day") /* an exported file is not of the day that it says */                \
     X(OTHER_KEY, "other_key")                                                                      \
     X(CONTRADICTION, "contradiction") /* two checkpoints that cannot both be */                    \
     X(BROKEN, "broken")               /* the answer is no log at all */

@@ -9,6 +9,7 @@
 
 #include "common/file.h"
 #include "controlplane/ctl/ctl.h"
+#include "controlplane/ctl/moment.h"
 
 enum { PIECE = 64 * 1024 };
 
@@ -125,5 +126,25 @@ int ctl_input_secret(struct ctl *ctl, const char *file, const char *variable, st
     while (secret.n > 0 && (secret.p[secret.n - 1] == '\n' || secret.p[secret.n - 1] == '\r'))
         secret.n--;
     sb_buf_truncate(text, secret.n);
-    return secret.n > 0 ? CTL_DONE : ctl_fail(ctl, "the secret is empty");
+    return secret.n > 0 ? CTL_DONE
+                        : ctl_fail(ctl, "the secret is empty; it is read from standard input, "
+                                        "--secret-file or --secret-env");
+}
+
+int ctl_input_expiry(struct ctl *ctl, const char **ret_moment)
+{
+    const char *text = ctl_flag(ctl, "expires");
+    sb_usec now = sb_clock_wall(&sb_clock_system), end = 0;
+    char moment[SB_TIME_TEXT_MAX];
+
+    *ret_moment = NULL;
+    if (text == NULL)
+        return CTL_DONE;
+    if (!ctl_moment_ahead(text, now, moment) || sb_time_parse(sb_slice_of(moment), &end) != SB_OK)
+        return ctl_misuse(
+            ctl, "--expires %s is no time: 90d, 2027-01-31 or 2027-01-31T12:00:00Z is", text);
+    if (end <= now)
+        return ctl_misuse(ctl, "--expires %s is in the past", text);
+    *ret_moment = sb_arena_dup(ctl->arena, sb_slice_of(moment)).p;
+    return CTL_DONE;
 }

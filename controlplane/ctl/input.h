@@ -1,5 +1,5 @@
-/* controlplane/ctl/input.h - what a command reads: a file, standard input, or
- * a secret. */
+/* controlplane/ctl/input.h - what a command reads: a file, standard input, a
+ * secret, or when something ends. */
 #pragma once
 
 #include "common/attr.h"
@@ -18,3 +18,7 @@ int ctl_input_read(struct ctl *ctl, const char *path, struct sb_buf *text) SB_MU
  * caller wipes it.  An exit status: an empty secret is a failure. */
 int ctl_input_secret(struct ctl *ctl, const char *file, const char *variable,
                      struct sb_buf *text) SB_MUSTCHECK;
+
+/* The flag --expires as RFC 3339 in UTC, in the arena of the run; NULL: it is
+ * not given.  An exit status: no time, or one that is over, is a misuse. */
+int ctl_input_expiry(struct ctl *ctl, const char **ret_moment) SB_MUSTCHECK;

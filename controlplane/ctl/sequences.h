@@ -10,6 +10,7 @@
 
 #include "common/slice.h"
 
+struct ctl_drops;
 struct ctl_findings;
 struct ctl_sequences;
 
@@ -22,11 +23,14 @@ void ctl_sequences_destroy(struct ctl_sequences **sequences);
 struct ctl_sequence {
     struct sb_slice worker;
     uint64_t boot, number;
+    int64_t received_at; /* microseconds since 1970 UTC; -1: not known */
 };
 void ctl_sequences_add(struct ctl_sequences *sequences, const struct ctl_sequence *record,
                        uint64_t leaf, uint64_t n_missing, struct ctl_findings *findings);
 /* Tells the gaps that nothing closed.  has_beginnings: each boot began in the
  * log, so that what is missing in front of its first record is a gap, too,
- * unless entries were missing before. */
-void ctl_sequences_end(struct ctl_sequences *sequences, bool has_beginnings,
-                       struct ctl_findings *findings);
+ * unless entries were missing before.  Numbers that are missing where entries are, too,
+ * were dropped: by a drop of a day that they can be of, since a worker numbers records
+ * when they end. */
+void ctl_sequences_end(struct ctl_sequences *sequences, const struct ctl_drops *drops,
+                       bool has_beginnings, struct ctl_findings *findings);

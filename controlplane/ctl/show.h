@@ -51,7 +51,8 @@ struct sb_slice ctl_msec_words(struct sb_arena *arena, double msec);
  * none. */
 void ctl_show_list(struct ctl *ctl, yyjson_val *list, const struct ctl_field *fields, unsigned n,
                    const char *empty);
-/* The same, with what each field's column has as `leaves` (struct ctl_column). */
+/* The same, with what each field's column has as `leaves` (struct ctl_column);
+ * leaves NULL: none leaves. */
 void ctl_show_fitted(struct ctl *ctl, yyjson_val *list, const struct ctl_field *fields,
                      const unsigned *leaves, unsigned n, const char *empty);
 /* Prints one object, a line for each member, inner ones with dots. */

@@ -147,7 +147,7 @@ static void show_endpoints(const struct ctl_simulate *simulate, const struct ctl
 {
     static const struct ctl_column first[COLUMNS_BEFORE_SHARES] = {
         {"ENDPOINT", false, true, 0}, {"$/M IN", true, false, 0},    {"$/M OUT", true, false, 0},
-        {"$/1000", true, false, 0},   {"FIRST p50", true, false, 0}, {"TOK/S p50", true, false, 0},
+        {"$/1000", true, false, 0},   {"FIRST p50", true, false, 1}, {"TOK/S p50", true, false, 1},
     };
     static const char *const titles[CTL_STRATEGIES] = {"PRICE", "BALANCED", "THROUGHPUT",
                                                        "LATENCY"};

@@ -13,12 +13,14 @@
 #include "common/num.h"
 #include "common/timefmt.h"
 #include "controlplane/ctl/absent.h"
+#include "controlplane/ctl/drops.h"
 #include "controlplane/ctl/findings.h"
 #include "controlplane/ctl/sequences.h"
 
 enum {
     LINE_MAX_BYTES = 16 << 20,
     NAME_MAX_BYTES = 200,
+    UNFIT_MAX = 40,
     SEGMENT_MAX = 1 << 22, /* stored hashes kept between two checkpoints, to tell where a row was */
     ODD_MAX = 1 << 16,     /* entries that do not fit, likewise */
 };
@@ -57,6 +59,8 @@ struct ctl_verify {
     size_t n_odd, odd_size;
     uint64_t odd_total;
     struct ctl_absent absent;
+    struct ctl_drops *drops;
+    uint64_t n_saltless, saltless_from, saltless_to; /* requests, the first and the last */
     int64_t began; /* when the first record was received; INT64_MAX: there is none */
     struct ctl_verified result;
 };
@@ -71,6 +75,7 @@ struct ctl_verify *ctl_verify_new(const struct sb_merkle_edge *start,
     verify->n_checkpoints = n;
     verify->findings = findings;
     verify->sequences = ctl_sequences_new();
+    verify->drops = ctl_drops_new();
     verify->stored = *start;
     verify->is_whole = start->size == 0;
     verify->began = INT64_MAX;
@@ -87,6 +92,7 @@ void ctl_verify_destroy(struct ctl_verify **verifyp)
     if (verify == NULL)
         return;
     ctl_sequences_destroy(&verify->sequences);
+    ctl_drops_destroy(&verify->drops);
     sb_buf_release(&verify->partial);
     sb_mem_free(verify->segment);
     sb_mem_free(verify->odd);
@@ -96,6 +102,11 @@ void ctl_verify_destroy(struct ctl_verify **verifyp)
 struct ctl_verified ctl_verify_result(const struct ctl_verify *verify)
 {
     return verify->result;
+}
+
+const struct ctl_drops *ctl_verify_drops(const struct ctl_verify *verify)
+{
+    return verify->drops;
 }
 
 /* --- growing arrays -------------------------------------------------------------------- */
@@ -172,23 +183,40 @@ static void add_name(char name[NAME_MAX_BYTES], yyjson_val *entry)
                        text.n > 0 ? text.p : "", *at != '\0' ? ", " : "", at);
 }
 
-static void look_at_kind(struct ctl_verify *verify, yyjson_val *entry)
+static void look_at_record(struct ctl_verify *verify, yyjson_val *entry, struct sb_slice kind)
 {
+    struct ctl_there there = {.leaf = verify->claims.leaf};
     struct ctl_sequence record;
-    struct sb_slice kind;
-    uint64_t rows;
+    bool has_time = sb_json_get_i64(entry, "received_at", &there.received_at) == SB_OK &&
+                    there.received_at >= 0;
 
-    if (verify->began == INT64_MAX &&
-        sb_json_get_i64(entry, "received_at", &verify->began) != SB_OK)
-        verify->began = INT64_MAX;
+    record.received_at = has_time ? there.received_at : -1;
     if (sb_json_get_text(entry, "worker_id", &record.worker) == SB_OK &&
         sb_json_get_u64(entry, "boot_id", &record.boot) == SB_OK &&
         sb_json_get_u64(entry, "sequence", &record.number) == SB_OK)
         ctl_sequences_add(verify->sequences, &record, verify->claims.leaf, verify->absent.n_missing,
                           verify->findings);
-    ctl_absent_explain(&verify->absent, entry);
-    if (sb_json_get_text(entry, "kind", &kind) == SB_OK && sb_slice_is(kind, "erased") &&
-        sb_json_get_u64(entry, "rows", &rows) == SB_OK)
+    if (!has_time)
+        return;
+    if (verify->began == INT64_MAX)
+        verify->began = there.received_at;
+    if (ctl_history_of_kind(kind, &there.table))
+        ctl_drops_see_record(verify->drops, &there);
+}
+
+/* is_stored: it fits the hash that is stored; what it says of others counts only then. */
+static void look_at_kind(struct ctl_verify *verify, yyjson_val *entry, bool is_stored)
+{
+    struct sb_slice kind;
+    uint64_t rows;
+
+    if (sb_json_get_text(entry, "kind", &kind) != SB_OK)
+        kind = SB_SLICE_NONE;
+    look_at_record(verify, entry, kind);
+    if (!is_stored)
+        return;
+    ctl_drops_see_entry(verify->drops, entry, verify->claims.leaf);
+    if (sb_slice_is(kind, "erased") && sb_json_get_u64(entry, "rows", &rows) == SB_OK)
         verify->result.erased += rows;
 }
 
@@ -381,7 +409,7 @@ static void close_claims(struct ctl_verify *verify)
                          claims->name);
     }
     if (claims->n == 0 && claims->has_hash)
-        ctl_absent_add(&verify->absent, claims->leaf);
+        ctl_absent_add(&verify->absent, claims->leaf, 0);
     if (claims->n > 1)
         ctl_findings_add(verify->findings, CTL_FINDING_INSERTED, claims->leaf, claims->leaf,
                          "%" PRIu64 " rows say that they are entry %" PRIu64
@@ -407,7 +435,7 @@ static void add_claim(struct ctl_verify *verify, struct sb_slice entry)
     fits = claims->has_hash && sb_hash_equal(&hash, &claims->stored);
     claims->n++;
     if (sb_json_read(entry, LINE_MAX_BYTES, &doc, NULL) == SB_OK && (fits || claims->n == 1))
-        look_at_kind(verify, yyjson_doc_get_root(doc));
+        look_at_kind(verify, yyjson_doc_get_root(doc), fits);
     if (doc != NULL && (!fits || claims->n > 1 || !claims->has_hash))
         add_name(name, yyjson_doc_get_root(doc));
     if (claims->n == 1) {
@@ -505,10 +533,26 @@ static int break_off(struct ctl_verify *verify, struct sb_slice line)
     return SB_EPARSE;
 }
 
+static void take_unfit(struct ctl_verify *verify, struct sb_slice what)
+{
+    uint64_t leaf = verify->claims.leaf;
+
+    if (sb_slice_is(what, "salt")) {
+        if (verify->n_saltless++ == 0)
+            verify->saltless_from = leaf;
+        verify->saltless_to = leaf;
+        return;
+    }
+    ctl_findings_add(verify->findings, CTL_FINDING_PLAIN, leaf, leaf,
+                     "entry %" PRIu64 ": what is kept plain beside it (%.*s) is not what its hash "
+                     "was made of: it, or its salt, was changed",
+                     leaf, SB_SLICE_ARGS(what));
+}
+
 static int take_line(struct ctl_verify *verify, struct sb_slice line)
 {
     struct claims *claims = &verify->claims;
-    struct sb_slice rest = line, entry = SB_SLICE_NONE;
+    struct sb_slice rest = line, entry = SB_SLICE_NONE, unfit = SB_SLICE_NONE;
     struct sb_hash hash;
     bool has_hash = false;
     uint64_t leaf = 0;
@@ -527,6 +571,12 @@ static int take_line(struct ctl_verify *verify, struct sb_slice line)
         if (!take_hash(&rest, &hash) || !take_text(&rest, SB_SLICE_LIT("\"")))
             return break_off(verify, line);
     }
+    if (take_text(&rest, SB_SLICE_LIT(",\"unfit\":\""))) {
+        unfit = sb_slice_make(rest.p, sb_slice_find(rest, '"'));
+        rest = sb_slice_from(rest, unfit.n);
+        if (unfit.n > UNFIT_MAX || !take_text(&rest, SB_SLICE_LIT("\"")))
+            return break_off(verify, line);
+    }
     if (take_text(&rest, SB_SLICE_LIT(",\"entry\":"))) {
         if (rest.n < 2)
             return break_off(verify, line);
@@ -543,6 +593,8 @@ static int take_line(struct ctl_verify *verify, struct sb_slice line)
         if (has_hash)
             claims->stored = hash;
     }
+    if (unfit.n > 0)
+        take_unfit(verify, unfit);
     if (entry.n > 0)
         add_claim(verify, entry);
     return SB_OK;
@@ -574,6 +626,18 @@ int ctl_verify_feed(struct ctl_verify *verify, struct sb_slice piece)
 /* --- the end
  * ----------------------------------------------------------------------------------------- */
 
+/* Without the salt a hash proves nothing, so who destroys one leaves the log to say so. */
+static void tell_saltless(struct ctl_verify *verify)
+{
+    if (verify->n_saltless > verify->result.erased)
+        ctl_findings_add(
+            verify->findings, CTL_FINDING_PLAIN, verify->saltless_from, verify->saltless_to,
+            "%" PRIu64 " records from %" PRIu64 " to %" PRIu64 " lost their salts, "
+            "and the log says that %" PRIu64 " were erased (an erasure is in it some "
+            "seconds later): their digests prove nothing any more",
+            verify->n_saltless, verify->saltless_from, verify->saltless_to, verify->result.erased);
+}
+
 void ctl_verify_end(struct ctl_verify *verify, uint64_t to)
 {
     close_claims(verify);
@@ -593,7 +657,11 @@ void ctl_verify_end(struct ctl_verify *verify, uint64_t to)
                          verify->result.next, newest->size);
         break;
     }
-    verify->result.dropped = ctl_absent_end(&verify->absent, verify->findings);
-    ctl_sequences_end(verify->sequences, verify->is_whole && verify->result.older == 0,
-                      verify->findings);
+    if (to == UINT64_MAX) /* else the entry that says so may be behind it */
+        tell_saltless(verify);
+    /* Behind what was rewritten nothing is proved, and it is told already. */
+    ctl_drops_judge(verify->drops, verify->is_broken ? UINT64_MAX : verify->result.proved);
+    verify->result.dropped = ctl_absent_end(&verify->absent, verify->drops, verify->findings);
+    ctl_sequences_end(verify->sequences, verify->drops,
+                      verify->is_whole && verify->result.older == 0, verify->findings);
 }

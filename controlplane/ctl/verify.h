@@ -24,6 +24,7 @@
 #include "common/merkle.h"
 #include "common/slice.h"
 
+struct ctl_drops;
 struct ctl_findings;
 struct ctl_verify;
 
@@ -54,6 +55,9 @@ struct ctl_verified {
     uint64_t checkpoints; /* that fit */
     uint64_t dropped;     /* entries that retention dropped, as the log itself says */
     uint64_t erased;      /* records whose salts were destroyed, likewise */
+    uint64_t late;        /* records of exported days that are from before them */
     uint64_t older;       /* records in no log that say they are from before its first one */
 };
 struct ctl_verified ctl_verify_result(const struct ctl_verify *verify);
+/* What retention dropped; judged when the verification has ended.  Borrowed. */
+const struct ctl_drops *ctl_verify_drops(const struct ctl_verify *verify);

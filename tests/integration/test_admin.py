@@ -103,7 +103,8 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(api):
 def test_an_unknown_parameter_is_refused_and_named(api):
     answer = api.get("/admin/v1/keys?limt=3&limit=2&limit=3")
     assert answer.status_code == 400
-    assert problems(answer) == {"limt": "there is no such parameter", "limit": "is given twice"}
+    assert problems(answer) == {"limt": "there is no such parameter; did you mean 'limit'?",
+                                "limit": "is given twice"}
 
 
 def test_a_request_id_comes_back(api):

@@ -118,6 +118,7 @@ def test_rows_of_one_moment_are_told_apart(requests, database):
     ({"zdr": "true", "to": "2026-01-01T00:00:30Z"}, lambda n: n < 30 and n % 4 == 0),
     ({"zdr": "false", "to": "2026-01-01T00:00:30Z"}, lambda n: n < 30 and n % 4),
     ({"residency": "eu", "to": "2026-01-01T00:00:30Z"}, lambda n: n < 30 and n % 4 == 0),
+    ({"residency": "EU", "to": "2026-01-01T00:00:30Z"}, lambda n: n < 30 and n % 4 == 0),
     ({"distillable": "true"}, lambda n: False),
     ({"min_cost": "0.1230"}, lambda n: n >= 1230),
 ])
@@ -132,7 +133,7 @@ def test_filters_that_cannot_be_read_are_all_told(api):
         "format": "xml", "cursor": "x~y", "limit": "many", "modell": "x"})
     assert answer.status_code == 400
     problems = {one["path"]: one["problem"] for one in answer.json()["error"]["details"]}
-    assert problems == {"modell": "there is no such parameter"}  # before anything is read
+    assert problems == {"modell": "there is no such parameter; did you mean 'model'?"}  # before anything is read
     answer = api.get("/admin/v1/audit/requests", params={
         "from": "yesterday", "outcome": "sucess", "min_cost": "much", "zdr": "maybe",
         "client": "nobody", "format": "xml", "cursor": "x~y", "limit": "many"})

@@ -3,6 +3,7 @@ cannot do unseen."""
 import json
 import os
 import re
+import time
 
 import pytest
 
@@ -38,13 +39,16 @@ class Log:
 
     # --- filling it ---
 
-    def fill(self, count, batch=50, first=1, boot=1, worker="w-0"):
-        """So many records of a worker's boot, in batches; they are stored when it returns."""
+    def fill(self, count, batch=50, first=1, boot=1, worker="w-0", days=0):
+        """So many records of a worker's boot and so many days ago, in batches; they are stored when
+        it returns."""
+        at_time = int((time.time() - days * 86400) * 1e6)
         with FakeWorker(self.control, worker, boot=boot) as fake:
             fake.hello_until_leader()
             for at in range(first, first + count, batch):
                 n = min(batch, first + count - at)
-                fake.batch(at, [record(generation=f"gen-{boot}-{at + i}") for i in range(n)])
+                fake.batch(at, [record(generation=f"gen-{boot}-{at + i}", received_at=at_time)
+                                for i in range(n)])
 
     def checkpoints(self):
         """[(size, root)] of the file, as an independent reader understands them."""
@@ -471,6 +475,26 @@ def test_what_retention_dropped_is_no_finding(log, database):
     leaf = leaf_of(database, "gen-1-3")
     database.rows("DELETE FROM audit_requests WHERE leaf = %s", leaf)
     assert findings(log.verify(), "missing") == [(leaf, leaf)]
+
+
+def test_a_row_that_was_removed_is_not_dropped_because_somebody_says_so(full, database):
+    """The owner writes what retention would: the log takes it, and a checkpoint covers it."""
+    leaf = leaf_of(database, "gen-1-250")
+    day = database.one("SELECT (received_at AT TIME ZONE 'UTC')::date::text FROM audit_requests"
+                       " WHERE leaf = %s", leaf)
+    database.rows("DELETE FROM audit_requests WHERE leaf = %s", leaf)
+    database.rows("INSERT INTO log_drops (at, history, day, first_leaf, last_leaf, rows) VALUES"
+                  " (now() + interval '40 days', 'audit_requests', %s, %s, %s, 1)", day, leaf, leaf)
+    wait_until(lambda: database.one("SELECT count(*) FROM log_dropped") == 1, "that is in the log")
+    full.wait_signed()
+    result = full.verify()
+    assert findings(result, "missing") == [(leaf, leaf)]
+    said, = findings(result, "no_drop")
+    assert result["drops"] == [{**result["drops"][0], "table": "audit_requests", "day": day, "rows": 1,
+                                "from": leaf, "to": leaf, "entry": said[0]}]
+    shown = full.site.ctl("audit", "verify", "--checkpoints", full.file, "--log-key",
+                          f"{full.key_file}.pub", control=full.control, check=False).stdout
+    assert re.search(rf"audit_requests +{day} +1 ", shown), shown
 
 
 def test_a_gap_in_what_a_worker_sent_is_named(log):

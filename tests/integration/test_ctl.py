@@ -41,6 +41,8 @@ def environment(**changes):
 
 
 def run(*words, **options):
+    if "input" not in options:
+        options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run([CTL, *map(str, words)], capture_output=True, text=True,
                           timeout=PATIENCE, check=False, env=environment(), **options)
 
@@ -116,6 +118,17 @@ def test_a_narrow_terminal_gets_shorter_names_and_a_pipe_whole_ones(control, to)
     assert long in run("get", "providers", *to).stdout
 
 
+def test_long_lists_fit_a_terminal_and_keep_what_matters(to, control, worker, applied, database):
+    database.rows(FILL, ROWS - 1)
+    kept = {("audit", "query"): "GEN", ("audit", "changes"): "NAME", ("revisions",): "NOTE",
+            ("workers",): "SPOOL"}
+    for words, title in kept.items():
+        for columns in 80, 100:
+            lines = plain(on_terminal(*words, *to, columns=columns)).splitlines()
+            assert max(map(len, lines)) <= columns, words
+            assert any(title in line for line in lines[:3])  # a note may come before
+
+
 def test_what_could_steer_a_terminal_is_made_harmless(control, to):
     command = [CTL, "get", "model", "a/red \x1b[31m and \x07 bell", *to]
     with Terminal(command, columns=200, env=environment()) as terminal:
@@ -176,7 +189,8 @@ def test_a_change_is_looked_at_made_shown_and_undone(site, control, tmp_path):
 
 
 def test_a_key_is_made_and_revoked(site, control, applied):
-    made = site.ctl("key", "create", "fresh", "--policy", "eu-only", control=control)
+    made = site.ctl("key", "create", "fresh", "--policy", "eu-only", "--expires", "90d",
+                    control=control)
     assert re.search(r"key fresh: sb-\w{20,}", made.stdout)
     assert "never shown again" in made.stderr
     assert "fresh" in site.ctl("get", "keys", control=control).stdout
@@ -188,6 +202,9 @@ def test_a_key_is_made_and_revoked(site, control, applied):
 
 def test_the_fleet_is_shown_and_explains(site, control, worker, applied):
     assert "synced" in site.ctl("workers", control=control).stdout
+    lost = site.ctl("explain", "--model", "llama", "--worker", "w9", control=control, check=False)
+    assert lost.stderr == ("switchboardctl: there is no worker 'w9', or it is gone; "
+                           "GET /admin/v1/workers lists them\n")
     assert "meta/llama-70b" in site.ctl("tables", control=control).stdout
     site.ctl("key", "create", "free", control=control)
     worker.wait_revision(2)
@@ -245,6 +262,11 @@ def test_requests_are_found_in_the_records(site, control, worker, sim):
     (["status", "--url", "https://:80", "--token", "t"], "--url 'https://:80' is no address"),
     (["audit", "prove"], "audit prove wants ID"),
     (["report", "zdr", "--from", "soon", "--token", "t"], "--from soon is no day: 2026-01-31"),
+    (["key", "create", "x", "--expires", "soon", "--token", "t"], "--expires soon is no time: 90d"),
+    (["key", "create", "x", "--expires", "2001-01-01", "--token", "t"],
+     "--expires 2001-01-01 is in the past"),
+    (["explain", "--token", "t"], "explain wants -f FILE, --model NAME, or a request"),
+    (["statsu", "--help"], "there is no command 'statsu'; did you mean 'status'?"),
     ([], "a command is missing; --help shows all"),
 ])
 def test_wrong_usage_is_2_and_says_what_was_meant(words, complaint):
@@ -259,6 +281,14 @@ def test_wrong_usage_is_2_and_says_what_was_meant(words, complaint):
     (["delete", "provider", "acme"], "others refer to it"),
     (["rollback", "99"], "there is no revision 99"),
     (["apply", "-f", "/no/such/file"], "No such file or directory"),
+    (["prices", "--verdict", "x"], "verdict: 'x' is none; there are applied, reported and held"),
+    (["events", "--kind", "x"], "kind: 'x' is none; there are outage_began, outage_ended, "),
+    (["events", "--severity", "x"], "'x' is none; there are info, warning and critical"),
+    (["audit", "changes", "--kind", "x"], "kind: 'x' is none; there are providers, models, "),
+    (["audit", "changes", "--flag", "x"], "'x' is none; there are eu_resident, zdr, no_training"),
+    (["audit", "actions", "--action", "x"], "'x' is none; there are token_created, "),
+    (["audit", "query", "--residency", "mars"], "'mars' is not eu, and no country: DE is"),
+    (["audit", "query", "--outcome", "perfectly"], "'perfectly' is none; there are success, "),
 ])
 def test_what_is_refused_is_1_and_says_why(to, applied, words, complaint):
     done = run(*words, *to)
@@ -296,7 +326,8 @@ def test_nobody_who_answers_is_told_in_one_line_with_what_to_do(tmp_path):
 def test_a_wrong_token_says_so(to, control):
     done = run("status", "--url", control.url, "--token", "wrong-token-of-some-length")
     assert done.returncode == 1
-    assert "token" in done.stderr and "wrong-token" not in done.stderr
+    assert done.stderr == ("switchboardctl: the token is none of this control plane's; "
+                           "--token-file FILE shows another\n")
 
 
 # --- what takes time ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 legal holds, dropping, and forgetting a person."""
 import datetime
 import json
+import pathlib
 import subprocess
 
 import pytest
@@ -132,11 +133,11 @@ def fixture_place(site):
 
 
 def test_days_are_exported_and_continue_each_other(place):
-    place.fill(300)
+    place.fill(300, days=2)
     first = place.seal(2)
-    place.fill(4500, first=301, batch=500)
+    place.fill(4500, first=301, batch=500, days=1)
     place.wait_signed()
-    place.fill(500, first=4801)
+    place.fill(500, first=4801, days=1)
     second = place.seal(1)
     files, before, entries = [], None, []
     for day in (first, second):
@@ -188,9 +189,9 @@ def fixture_days(tmp_path_factory, postgres):
     site = Switchboard(postgres.database())
     try:
         place = Place(site)
-        place.fill(40)
+        place.fill(40, days=2)
         names = [place.seal(2)]
-        place.fill(30, first=41)
+        place.fill(30, first=41, days=1)
         names.append(place.seal(1))
         for name in names:
             place.export(name)
@@ -269,6 +270,20 @@ def test_a_tampered_export_is_found_and_named(site, days, tmp_path, damage, kind
         assert any(str(path) in one["text"] for one in found)
 
 
+def test_a_file_of_one_day_is_none_of_another(site, days, tmp_path):
+    first, second, public = days
+    renamed = tmp_path / f"{days_ago(9)}.ndjson.zst"
+    renamed.write_bytes(first.read_bytes())
+    assert [one["kind"] for one in verify(site.ctl, public, renamed)] == ["other_day"]
+    for other in (days_ago(3), days_ago(1)):
+        head, *rest = lines_of(first)
+        path = pack(tmp_path / f"{other}.ndjson.zst",
+                    [head.replace(str(days_ago(2)).encode(), str(other).encode()), *rest])
+        found = verify(site.ctl, public, path)
+        assert [one["kind"] for one in found] == ["other_day"] and "is not proven to be" in found[0]["text"]
+    assert verify(site.ctl, public, first, second) == []
+
+
 def test_an_export_that_was_cut_or_flipped_is_damaged(site, days, tmp_path):
     whole = days[0].read_bytes()
     path = tmp_path / "day.ndjson.zst"
@@ -291,9 +306,9 @@ def test_days_that_do_not_continue_each_other_are_named(site, days, tmp_path):
 def test_the_leader_exports_each_day_once_and_before_it_drops(site, database):
     exports = site.home.path / "exports"
     place = Place(site, "--export-dir", str(exports))
-    place.fill(20)
+    place.fill(20, days=3)
     first = place.seal(3)
-    place.fill(20, boot=2)
+    place.fill(20, boot=2, days=2)
     second = place.seal(2)
     place.control.stop()
     place.control.start()
@@ -327,11 +342,44 @@ def test_the_leader_exports_each_day_once_and_before_it_drops(site, database):
     assert any("late" in line.decode() for line in lines_of(exports / f"{days_ago(1)}.ndjson.zst"))
 
 
+def test_a_daemon_killed_between_file_and_row_writes_the_day_again(site, database):
+    exports = site.home.path / "exports"
+    place = Place(site, "--export-dir", str(exports))
+    place.fill(20, days=3)
+    day = place.seal(3)
+    place.control.stop()
+    file = exports / f"{day}.ndjson.zst"
+    owner = database.connect("switchboard_owner")
+    owner.autocommit = False
+    owner.cursor().execute("LOCK TABLE switchboard.log_exports IN EXCLUSIVE MODE")  # may be read
+    place.control.start()
+    wait_until(file.exists, "the file is there")
+    wait_until(lambda: database.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                                    " AND query LIKE 'INSERT INTO log_exports%%'") == 1, "its row waits")
+    place.control.kill()
+    owner.rollback()
+    owner.close()
+    wait_until(lambda: database.one("SELECT count(*) FROM pg_stat_activity WHERE query LIKE"
+                                    " 'INSERT INTO log_exports%%'") == 0, "the session is over")
+    assert database.one("SELECT count(*) FROM log_exports") == 0
+    before = lines_of(file)
+    pathlib.Path(f"{file}.part").write_bytes(b"of another crash")
+    place.control.start()
+    wait_until(lambda: database.one("SELECT count(*) FROM log_exports") == 1, "the row")
+    assert list(exports.iterdir()) == [file] and lines_of(file) == before
+    head, entries, (size, _) = check_file(file, place.key)
+    assert database.rows("SELECT day::text, from_leaf, to_leaf, file FROM log_exports") == [
+        (day, head["from"], head["to"], file.name)]
+    assert (head["from"], head["to"]) == (0, size) == (0, len(entries))
+    assert place.check(file)["ok"]
+
+
 def test_what_was_dropped_before_is_a_hash_in_its_export(place, database):
     with FakeWorker(place.control, "w-1", boot=1) as fake:
         fake.hello_until_leader()
         fake.batch(1, [record(generation=f"old-{n}", received_at=1790000000000000 + n)
                        for n in range(10)])
+    place.fill(1, boot=3, worker="w-2", days=3)
     first = place.seal(3)
     owner = database.connect("switchboard_owner")
     with owner, owner.cursor() as cursor:
@@ -340,13 +388,13 @@ def test_what_was_dropped_before_is_a_hash_in_its_export(place, database):
                        "SELECT drop_partitions('audit_requests', '2026-09-22')")
     owner.close()
     wait_until(lambda: database.one("SELECT count(*) FROM log_dropped") == 1, "that is in the log")
-    place.fill(5, boot=2)
+    place.fill(5, boot=2, days=2)
     second = place.seal(2)
     for day in (first, second):
         place.export(day)
     files = [place.site.home.path / f"{day}.ndjson.zst" for day in (first, second)]
     _, entries, end = check_file(files[0], place.key)
-    assert not [one for one in entries if one["kind"] == "request"]
+    assert [one["generation"] for one in entries if one["kind"] == "request"] == ["gen-3-1"]
     check_file(files[1], place.key, end)
     result = place.check(*files)
     assert result["ok"] and result["dropped"] == 10
@@ -479,6 +527,33 @@ def test_a_person_is_forgotten_and_the_log_verifies(served, database):
     if receipt.status_code == 404:
         receipt = served.clients["app"].get(f"/v1/generation/{mine}/receipt")
     assert receipt.json()["erased"] is True and "salt" not in receipt.json()
+
+
+def test_plain_data_that_was_changed_is_named(served, database):
+    generation = served.ask("jo \u00e4 \"x\"", "plain")
+    other = served.ask("somebody", "plain")
+    served.wait_signed()
+    assert served.verify()["ok"]
+    leaf, = database.rows("SELECT leaf FROM audit_requests WHERE generation = %s", generation)[0]
+    for change in ("user_plain = 'eve'", "salt = NULL", "salt = sha256('x')"):
+        before = row(database, generation)
+        database.rows(f"UPDATE audit_requests SET {change} WHERE generation = %s", generation)
+        result = served.verify()
+        assert findings(result, "plain_changed") == [(leaf, leaf)] and result["findings_total"] == 1
+        database.rows("UPDATE audit_requests SET salt = %s, user_plain = %s WHERE generation = %s",
+                      before[0], before[2], generation)
+    database.rows("UPDATE audit_requests SET user_plain = 'eve' WHERE generation = %s", other)
+    leaf, = database.rows("SELECT leaf FROM audit_requests WHERE generation = %s", other)[0]
+    assert findings(served.verify(), "plain_changed") == [(leaf, leaf)]
+    # Of a record of which nothing is plain the salt was destroyed, and nobody erased it.
+    database.rows("UPDATE audit_requests SET user_plain = 'somebody' WHERE generation = %s", other)
+    hidden = served.ask("x")
+    served.wait_signed()
+    assert served.verify()["ok"]
+    leaf, = database.rows("SELECT leaf FROM audit_requests WHERE generation = %s", hidden)[0]
+    database.rows("UPDATE audit_requests SET salt = NULL WHERE generation = %s", hidden)
+    result = served.verify()
+    assert findings(result, "plain_changed") == [(leaf, leaf)] and result["erased"] == 0
 
 
 def test_under_a_hold_nobody_is_forgotten(served, database):

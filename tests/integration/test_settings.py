@@ -31,7 +31,10 @@ def files(home):
 def test_help_and_version_are_told_without_settings(program):
     helped, version = run(program, "--help"), run(program, "--version")
     assert helped.returncode == version.returncode == 0
-    assert "sage: " in helped.stdout and not helped.stderr
+    assert "usage: " in helped.stdout and not helped.stderr
+    assert max(map(len, helped.stdout.splitlines())) <= 100
+    if program != "switchboardctl":  # whose commands have theirs
+        assert f"\nExamples:\n  {program} --" in helped.stdout
     assert version.stdout.startswith(f"{program} ") and not version.stderr
 
 

@@ -192,8 +192,10 @@ int main(int argc, char **argv)
     struct sb_conf_item items[SB_ARRAY_LEN(own_items) + SIM_KNOBS];
     const struct sb_conf_spec spec = {
         .program = "switchboard-sim",
-        .summary = "a simulated provider that speaks OpenAI's API; see GET /_sim/requests",
+        .summary =
+            "Simulates a provider that speaks OpenAI's API; GET /_sim/requests shows what came.",
         .version = "0.1.0",
+        .examples = {"--port 9001 --name acme --first-token-ms 200 --tokens-per-s 50"},
         .items = items,
         .n_items = SB_ARRAY_LEN(items),
         .check = check_flags,

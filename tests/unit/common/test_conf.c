@@ -29,7 +29,9 @@ static const struct sb_conf_item items[] = {
      "time for the first byte", NULL},
     {"verbose", SB_CONF_BOOL, AT(verbose), 0, 0, "false", 0, "Other", "says more", NULL},
     {"name", SB_CONF_STRING, AT(name), 2, 8, NULL, 0, "Other", "name of this", NULL},
-    {"token", SB_CONF_STRING, AT(token), 4, 64, NULL, SB_CONF_SECRET, "Other", "a secret", NULL},
+    {"token", SB_CONF_STRING, AT(token), 4, 64, NULL, SB_CONF_SECRET, "Other",
+     "a secret, of which there is so much to be said that it does not go on one line of a hundred",
+     NULL},
     {"log-format", SB_CONF_ENUM, AT(format), 0, 0, "logfmt", 0, "Other", "form of the log",
      formats},
     {"free", SB_CONF_INT, AT(free_number), 0, 0, "0", 0, "Other", "any number", NULL},
@@ -38,6 +40,7 @@ static const struct sb_conf_item items[] = {
 static struct sb_conf_spec spec = {.program = "test-conf",
                                    .summary = "Tests settings.",
                                    .version = "1.2.3",
+                                   .examples = {"--port 81"},
                                    .items = items,
                                    .n_items = SB_ARRAY_LEN(items)};
 
@@ -280,11 +283,19 @@ static void help_shows_every_setting_with_variable_and_default(void **state)
     assert_int_equal(sb_conf_help(&spec, &page), SB_OK);
     assert_int_equal(sb_buf_append_byte(&page, '\0'), SB_OK);
     assert_non_null(strstr(page.data, "test-conf: Tests settings.\n"));
+    assert_non_null(strstr(page.data, "\nExamples:\n  test-conf --port 81\n"));
     assert_non_null(strstr(page.data, "\nListening\n"
                                       "  --port NUMBER              port for clients\n"));
     assert_non_null(strstr(page.data, "  SWITCHBOARD_FIRST_BYTE_TIMEOUT; a number with ms"));
     assert_non_null(strstr(page.data, "  default 32MiB; may change while running\n"));
     assert_non_null(strstr(page.data, "\n  --check "));
+    assert_non_null(strstr(page.data,
+                           "  --token TEXT               a secret, of which there is so much to be "
+                           "said that it does not go on\n"
+                           "                             one line of a hundred\n"
+                           "                             SWITCHBOARD_TOKEN; "));
+    for (char *line = page.data; *line != '\0'; line += strcspn(line, "\n") + 1)
+        assert_true(strcspn(line, "\n") <= 100);
 }
 
 static void help_and_version_win_over_anything(void **state)
@@ -378,7 +389,7 @@ static void main_gets_a_page_or_a_mistake_or_runs(void **state)
     assert_false(runs);
     assert_string_equal(text, "test-conf: all settings are right\n");
     assert_int_equal(started("prog -h", STDOUT_FILENO, text, sizeof(text), &runs), 0);
-    assert_non_null(strstr(text, "Usage: test-conf"));
+    assert_non_null(strstr(text, "usage: test-conf"));
     assert_int_equal(started("prog --port 0", STDERR_FILENO, text, sizeof(text), &runs), 2);
     assert_false(runs);
     assert_memory_equal(text, "test-conf: --port: '0' is not", 29);

@@ -20,10 +20,10 @@ static const struct ctl_flag apply_flags[] = {
 };
 static const struct ctl_flag none[] = {{NULL, 0, NULL, NULL}};
 static const struct ctl_command commands[] = {
-    {"apply", "", 0, 0, apply_flags, "apply a file", NULL, NULL},
-    {"get", "KIND [NAME]", 1, 2, none, "show objects", "More of it.\n", NULL},
-    {"key create", "NAME", 1, 1, apply_flags, "make a key", NULL, NULL},
-    {"key revoke", "NAME", 1, 1, none, "end a key", NULL, NULL},
+    {"apply", "", 0, 0, apply_flags, "apply a file", NULL, "apply -f a\napply -f b\n", NULL},
+    {"get", "KIND [NAME]", 1, 2, none, "show objects", "More of it.\n", "get keys\n", NULL},
+    {"key create", "NAME", 1, 1, apply_flags, "make a key", NULL, "key create app\n", NULL},
+    {"key revoke", "NAME", 1, 1, none, "end a key", NULL, "key revoke app\n", NULL},
 };
 static const char *const planned[] = {"key check", "forecast", NULL};
 static const struct ctl_table_of_commands table = {.commands = commands,
@@ -35,7 +35,7 @@ static struct ctl_args args;
 static struct sb_errmsg err;
 
 /* The words of line, which is cut at its blanks. */
-static int read_line(const char *line)
+static int read_words(const struct ctl_table_of_commands *words_of, const char *line)
 {
     static char text[200];
     static char *argv[32];
@@ -51,7 +51,12 @@ static int read_line(const char *line)
     }
     args.command = NULL;
     err.text[0] = '\0';
-    return ctl_args_read(&table, argc, argv, &args, &err);
+    return ctl_args_read(words_of, argc, argv, &args, &err);
+}
+
+static int read_line(const char *line)
+{
+    return read_words(&table, line);
 }
 
 static void assert_command(const char *line, const char *name)
@@ -187,6 +192,9 @@ static void help_may_be_the_first_word(void **state)
     assert_int_equal(read_line("help key create"), SB_OK);
     assert_int_equal(args.action, CTL_HELP);
     assert_string_equal(args.command->name, "key create");
+    assert_wrong("help aply", "there is no command 'aply'; did you mean 'apply'?");
+    assert_wrong("aply --help", "there is no command 'aply'; did you mean 'apply'?");
+    assert_wrong("key creat --help", "there is no command 'key creat'; did you mean 'key create'?");
     assert_int_equal(read_line("get help"), SB_OK); /* a kind, for all we know */
     assert_int_equal(args.action, CTL_RUN);
 }
@@ -218,7 +226,12 @@ static void help_names_everything(void **state)
     assert_non_null(strstr(page, "Show objects."));
     assert_non_null(strstr(page, "More of it."));
     assert_null(strstr(page, "\nOptions:\n"));
-    assert_non_null(strstr(help(&commands[0]), "-f, --file FILE"));
+    page = help(&commands[0]);
+    assert_non_null(strstr(page, "-f, --file FILE"));
+    assert_non_null(strstr(page, "\nExamples:\n"
+                                 "  switchboardctl apply -f a\n"
+                                 "  switchboardctl apply -f b\n"
+                                 "\nOptions:\n"));
 }
 
 /* The real table: complete, and without a name that comes twice. */
@@ -245,6 +258,38 @@ static void the_commands_are_sound(void **state)
     }
 }
 
+static void assert_narrow(const char *page)
+{
+    for (; *page != '\0'; page += strcspn(page, "\n") + 1)
+        if (strcspn(page, "\n") > 100)
+            fail_msg("wider than 100 columns: %.*s", (int)strcspn(page, "\n"), page);
+}
+
+static void every_command_has_examples_that_are_right(void **state)
+{
+    const struct ctl_table_of_commands real = {.commands = ctl_commands,
+                                               .n_commands = ctl_commands_n,
+                                               .common = common,
+                                               .planned = ctl_commands_planned};
+
+    (void)state;
+    for (size_t i = 0; i < ctl_commands_n; i++) {
+        const char *line = ctl_commands[i].examples;
+
+        assert_non_null(line);
+        assert_true(*line != '\0');
+        for (; *line != '\0'; line += strcspn(line, "\n") + 1) {
+            char one[200];
+
+            assert_int_equal(line[strcspn(line, "\n")], '\n');
+            (void)snprintf(one, sizeof(one), "%.*s", (int)strcspn(line, "\n"), line);
+            assert_int_equal(read_words(&real, one), SB_OK);
+            assert_ptr_equal(args.command, &ctl_commands[i]);
+        }
+        assert_narrow(help(&ctl_commands[i]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +304,7 @@ int main(void)
         cmocka_unit_test(what_is_planned_is_told_from_what_is_unknown),
         cmocka_unit_test(help_names_everything),
         cmocka_unit_test(the_commands_are_sound),
+        cmocka_unit_test(every_command_has_examples_that_are_right),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

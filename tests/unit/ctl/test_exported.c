@@ -16,11 +16,16 @@
 #include "tests/lib/random.h"
 #include "tests/lib/test.h"
 
+#define NOON INT64_C(1790000000000000) /* of 2026-09-21 */
+#define DAY  INT64_C(86400000000)
+
 enum { LINES = 200, TEXT = 1500, FROM = 37, ENTRIES = 60, STRETCH = 20 };
 
 /* One file: its head, entries, a checkpoint every STRETCH of them. */
 static char lines[LINES][TEXT];
 static size_t n_lines;
+static const char *day;     /* of the head */
+static int64_t received_at; /* of entries */
 static struct sb_note_signer *signer, *stranger;
 static struct sb_merkle_edge edge;
 static struct sb_arena *arena;
@@ -75,6 +80,7 @@ static void add_head(uint64_t to)
     sb_json_init(&json, &text);
     sb_json_open_object(&json);
     sb_json_add_text(&json, "format", SB_SLICE_LIT("switchboard-export-1"));
+    sb_json_add_text(&json, "day", sb_slice_of(day));
     sb_json_add_u64(&json, "from", edge.size);
     sb_json_add_u64(&json, "to", to);
     sb_json_add_array(&json, "edge");
@@ -95,8 +101,9 @@ static void add_entry(uint64_t i)
 
     (void)snprintf(lines[n_lines], TEXT,
                    "{\"boot_id\":7,\"generation\":\"gen-%" PRIu64
-                   "\",\"kind\":\"request\",\"sequence\":%" PRIu64 ",\"worker_id\":\"w\"}",
-                   i, i + 1);
+                   "\",\"kind\":\"request\",\"received_at\":%" PRId64 ",\"sequence\":%" PRIu64
+                   ",\"worker_id\":\"w\"}",
+                   i, received_at, i + 1);
     leaf = leaf_of(lines[n_lines++]);
     sb_merkle_append(&edge, &leaf, NULL);
 }
@@ -108,6 +115,8 @@ static int set_up(void **state)
     findings = sb_arena_alloc(arena, sizeof(*findings));
     findings->arena = arena;
     n_lines = 0;
+    day = "2026-09-21";
+    received_at = NOON;
     edge = (struct sb_merkle_edge){.size = 0};
     for (uint64_t i = 0; i < FROM; i++) {
         struct sb_hash leaf = leaf_of("before");
@@ -247,6 +256,8 @@ static void days_have_to_continue_each_other(void **state)
     (void)state;
     assert_int_equal(feed("first"), SB_OK);
     n_lines = 0;
+    day = "2026-09-22";
+    received_at += DAY;
     add_head(FROM + ENTRIES + 1);
     add_entry(ENTRIES);
     add_checkpoint(signer);
@@ -255,6 +266,8 @@ static void days_have_to_continue_each_other(void **state)
     /* One is left out. */
     add_entry(ENTRIES + 1);
     n_lines = 0;
+    day = "2026-09-24";
+    received_at += 2 * DAY;
     add_head(FROM + ENTRIES + 3);
     add_entry(ENTRIES + 2);
     add_checkpoint(signer);
@@ -265,12 +278,85 @@ static void days_have_to_continue_each_other(void **state)
     findings->n = 0;
     n_lines = 0;
     edge.nodes[0].bytes[0] ^= 1;
+    day = "2026-09-25";
+    received_at += DAY;
     add_head(edge.size + 1);
     add_entry(ENTRIES + 3);
     add_checkpoint(signer);
     assert_int_equal(feed("other"), SB_OK);
     found(CTL_FINDING_CONTRADICTION, "other does not continue the file before it");
     ctl_exported_close(exported);
+}
+
+/* The same entries under another label. */
+static void relabel(const char *other)
+{
+    char *at = strstr(lines[0], "2026-09-21");
+
+    assert_non_null(at);
+    memcpy(at, other, strlen(other));
+}
+
+static void entries_of_another_day_are_named(void **state)
+{
+    (void)state;
+    relabel("2026-09-20");
+    verify();
+    assert_int_equal(findings->total, 1);
+    found(CTL_FINDING_OTHER_DAY, "is not proven to be of 2026-09-20: none of its entries is");
+}
+
+static void a_later_label_is_no_better(void **state)
+{
+    (void)state;
+    relabel("2026-09-22");
+    verify();
+    assert_int_equal(findings->total, 1);
+    found(CTL_FINDING_OTHER_DAY, "is not proven to be of 2026-09-22");
+    assert_int_equal(ctl_exported_result(exported, &(uint64_t){0}).late, ENTRIES);
+}
+
+/* A file that goes on after its day, though some of it is of the day; what is late is
+ * counted, and a clock may be a little ahead. */
+static void records_from_after_the_day_are_named(void **state)
+{
+    const int64_t times[] = {NOON - DAY, NOON, NOON + DAY / 2 - 3 * 3600 * INT64_C(1000000),
+                             NOON + DAY, NOON + DAY + 1};
+
+    (void)state;
+    assert_int_equal(feed("first"), SB_OK);
+    n_lines = 0;
+    day = "2026-09-22";
+    add_head(edge.size + SB_ARRAY_LEN(times));
+    for (size_t i = 0; i < SB_ARRAY_LEN(times); i++) {
+        received_at = times[i] + DAY;
+        add_entry(ENTRIES + i);
+    }
+    add_checkpoint(signer);
+    assert_int_equal(feed("second"), SB_OK);
+    ctl_exported_close(exported);
+    assert_int_equal(findings->total, 1);
+    found(CTL_FINDING_OTHER_DAY, "second says that it is of 2026-09-22, but 2 of the entries");
+    assert_int_equal(findings->list[0].from, FROM + ENTRIES + 3);
+    assert_int_equal(findings->list[0].to, FROM + ENTRIES + 4);
+    assert_int_equal(ctl_exported_result(exported, &(uint64_t){0}).late, 1);
+}
+
+static void names_and_days_have_to_agree(void **state)
+{
+    (void)state;
+    assert_int_equal(feed("/kept/2026-09-22.ndjson.zst"), SB_OK);
+    assert_int_equal(findings->total, 1);
+    found(CTL_FINDING_OTHER_DAY, "its name says another day");
+    findings->n = findings->total = 0;
+    n_lines = 0;
+    add_head(FROM + ENTRIES + 1);
+    add_entry(ENTRIES);
+    add_checkpoint(signer);
+    assert_int_equal(feed("2026-09-21.ndjson.zst"), SB_OK);
+    ctl_exported_close(exported);
+    assert_int_equal(findings->total, 1);
+    found(CTL_FINDING_OTHER_DAY, "its day does not come behind that of the file before");
 }
 
 static void a_head_that_is_none_ends_the_file(void **state)
@@ -283,7 +369,9 @@ static void a_head_that_is_none_ends_the_file(void **state)
         "{\"format\":\"switchboard-export-1\",\"from\":0,\"to\":0,\"edge\":[]}",
         "{\"format\":\"switchboard-export-1\",\"from\":1,\"to\":2,\"edge\":[]}",
         "{\"format\":\"switchboard-export-1\",\"from\":1,\"to\":2,\"edge\":[\"00\"]}",
-        "{\"format\":\"switchboard-export-1\",\"from\":0,\"to\":-1,\"edge\":[]}"};
+        "{\"format\":\"switchboard-export-1\",\"from\":0,\"to\":-1,\"edge\":[]}",
+        "{\"format\":\"switchboard-export-1\",\"from\":0,\"to\":1,\"edge\":[]}",
+        "{\"format\":\"switchboard-export-1\",\"day\":\"soon\",\"from\":0,\"to\":1,\"edge\":[]}"};
 
     (void)state;
     for (size_t i = 0; i < SB_ARRAY_LEN(heads); i++) {
@@ -324,6 +412,10 @@ int main(void)
         TEST(signatures_of_others_prove_nothing),
         TEST(checkpoints_kept_elsewhere_count_as_well),
         TEST(days_have_to_continue_each_other),
+        TEST(entries_of_another_day_are_named),
+        TEST(a_later_label_is_no_better),
+        TEST(records_from_after_the_day_are_named),
+        TEST(names_and_days_have_to_agree),
         TEST(a_head_that_is_none_ends_the_file),
     };
 

@@ -14,6 +14,7 @@ enum { ENTRIES = 100 };
 
 struct line {
     bool is_gone, has_no_hash;
+    const char *unfit; /* or NULL */
     char entry[400];
     struct sb_hash hash; /* as stored */
     uint64_t leaf;
@@ -82,6 +83,8 @@ static void put_line(struct sb_buf *out, const struct line *line)
             assert_int_equal(sb_buf_printf(out, "%02x", line->hash.bytes[i]), SB_OK);
         assert_int_equal(sb_buf_append_text(out, "\""), SB_OK);
     }
+    if (line->unfit != NULL)
+        assert_int_equal(sb_buf_printf(out, ",\"unfit\":\"%s\"", line->unfit), SB_OK);
     if (!line->is_gone)
         assert_int_equal(sb_buf_printf(out, ",\"entry\":%s", line->entry), SB_OK);
     assert_int_equal(sb_buf_append_text(out, "}\n"), SB_OK);
@@ -193,6 +196,34 @@ static void every_single_loss_is_named(void **state)
     expect(1, CTL_FINDING_MISSING, 41, 59);
 }
 
+static void plain_data_that_is_not_what_was_hashed_is_named(void **state)
+{
+    (void)state;
+    lines[30].unfit = "user,metadata";
+    verify_all();
+    assert_int_equal(findings->total, 1);
+    expect(0, CTL_FINDING_PLAIN, 30, 30);
+    assert_non_null(strstr(findings->list[0].text, "(user,metadata)"));
+    assert_int_equal(result.proved, ENTRIES);
+}
+
+static void salts_that_nobody_erased_are_missed(void **state)
+{
+    (void)state;
+    lines[30].unfit = lines[40].unfit = lines[41].unfit = "salt";
+    (void)snprintf(lines[99].entry, sizeof(lines[0].entry), "{\"kind\":\"erased\",\"rows\":2}");
+    sb_merkle_leaf(sb_slice_of(lines[99].entry), &lines[99].hash);
+    checkpoints[3].root = root_of(ENTRIES);
+    verify_all();
+    assert_int_equal(findings->total, 1);
+    expect(0, CTL_FINDING_PLAIN, 30, 41);
+    assert_non_null(strstr(findings->list[0].text, "3 records from 30 to 41 lost their salts"));
+    findings->n = findings->total = 0;
+    lines[40].unfit = NULL;
+    verify_all();
+    assert_int_equal(findings->total, 0);
+}
+
 static void swapped_entries_are_named(void **state)
 {
     char entry[sizeof(lines[0].entry)];
@@ -294,13 +325,21 @@ static void what_is_not_signed_yet_is_checked_by_its_hashes(void **state)
     assert_int_equal(result.next, ENTRIES);
 }
 
+/* Dispatches of 2026-09-20 dropped on 2026-12-01: entry 99 says so. */
+static void say_dropped(const char *table, const char *day, const char *leaves)
+{
+    (void)snprintf(lines[99].entry, sizeof(lines[0].entry),
+                   "{\"at\":1796083200000000,\"day\":\"%s\",%s,\"history\":\"%s\",\"id\":1,"
+                   "\"kind\":\"dropped\"}",
+                   day, leaves, table);
+    sb_merkle_leaf(sb_slice_of(lines[99].entry), &lines[99].hash);
+    checkpoints[3].root = root_of(ENTRIES);
+}
+
 static void what_retention_dropped_is_allowed_to_be_gone(void **state)
 {
     (void)state;
-    (void)snprintf(lines[99].entry, sizeof(lines[0].entry),
-                   "{\"first_leaf\":10,\"kind\":\"dropped\",\"last_leaf\":40,\"rows\":20}");
-    sb_merkle_leaf(sb_slice_of(lines[99].entry), &lines[99].hash);
-    checkpoints[3].root = root_of(ENTRIES);
+    say_dropped("audit_dispatches", "2026-09-20", "\"first_leaf\":10,\"last_leaf\":40,\"rows\":20");
     for (size_t i = 10; i < 30; i++)
         lines[i].is_gone = true;
     verify_all();
@@ -312,7 +351,62 @@ static void what_retention_dropped_is_allowed_to_be_gone(void **state)
     verify_all();
     assert_int_equal(findings->total, 2);
     expect(0, CTL_FINDING_MISSING, 60, 60);
+    expect(1, CTL_FINDING_MISSING, 10, 40);
     assert_non_null(strstr(findings->list[1].text, "retention dropped 20 only"));
+}
+
+/* The records are requests of 2026-09-21, all of them. */
+static void a_drop_of_one_row_is_none(void **state)
+{
+    (void)state;
+    say_dropped("audit_requests", "2026-09-21", "\"first_leaf\":40,\"last_leaf\":40,\"rows\":1");
+    lines[40].is_gone = true;
+    verify_all();
+    assert_int_equal(findings->total, 2);
+    expect(0, CTL_FINDING_NO_DROP, 99, 99);
+    assert_non_null(strstr(findings->list[0].text, "entry 0 is of it as well"));
+    expect(1, CTL_FINDING_MISSING, 40, 40);
+    assert_non_null(strstr(findings->list[1].text, "audit_requests of 2026-09-21, but"));
+    assert_int_equal(result.dropped, 0);
+    /* nor one that says that it began with the first of them */
+    findings->n = findings->total = 0;
+    say_dropped("audit_requests", "2026-09-21", "\"first_leaf\":0,\"last_leaf\":98,\"rows\":99");
+    verify_all();
+    assert_int_equal(findings->total, 1);
+    expect(0, CTL_FINDING_MISSING, 40, 40);
+    assert_non_null(strstr(findings->list[0].text, "dropped as a whole, and entry 98 of it"));
+}
+
+/* Of a day on which there were no dispatches, so that nothing of it is there. */
+static void a_row_of_one_day_is_not_dropped_with_another(void **state)
+{
+    (void)state;
+    say_dropped("audit_dispatches", "2026-09-01", "\"first_leaf\":40,\"last_leaf\":40,\"rows\":1");
+    lines[40].is_gone = true;
+    verify_all();
+    assert_int_equal(findings->total, 1);
+    expect(0, CTL_FINDING_NO_DROP, 40, 40);
+    assert_non_null(strstr(findings->list[0].text, "records 41 to 41 of worker w, which came"));
+}
+
+static void a_drop_that_nothing_is_signed_for_explains_nothing(void **state)
+{
+    (void)state;
+    say_dropped("audit_dispatches", "2026-09-20", "\"first_leaf\":10,\"last_leaf\":11,\"rows\":2");
+    lines[10].is_gone = lines[11].is_gone = true;
+    n_checkpoints = 3;
+    verify_all();
+    assert_int_equal(findings->total, 1);
+    expect(0, CTL_FINDING_MISSING, 10, 11);
+    assert_non_null(strstr(findings->list[0].text, "no checkpoint has that yet"));
+    /* nor does one that is not the entry that was logged */
+    findings->n = findings->total = 0;
+    n_checkpoints = 4;
+    lines[99].hash.bytes[0] ^= 1;
+    checkpoints[3].root = root_of(ENTRIES);
+    verify_all();
+    expect(0, CTL_FINDING_CHANGED, 99, 99);
+    expect(1, CTL_FINDING_MISSING, 10, 11);
 }
 
 static void gaps_in_a_sequence_are_named(void **state)
@@ -422,6 +516,7 @@ static void what_is_no_log_is_refused(void **state)
         "{\"leaf\":-1}\n",
         "{\"leaf\":100,\"hash\":\"00\"}\n",
         "{\"leaf\":100,\"entry\":}\n",
+        "{\"leaf\":100,\"unfit\":\"user}\n",
         "{\"leaf\":100} \n",
         "<html>\n",
     };
@@ -447,6 +542,8 @@ int main(void)
         TEST(it_may_begin_at_any_checkpoint),
         TEST(every_single_change_is_named),
         TEST(every_single_loss_is_named),
+        TEST(plain_data_that_is_not_what_was_hashed_is_named),
+        TEST(salts_that_nobody_erased_are_missed),
         TEST(swapped_entries_are_named),
         TEST(what_was_squeezed_in_moves_the_others),
         TEST(two_rows_of_one_leaf_are_named_and_the_right_one_counts),
@@ -455,6 +552,9 @@ int main(void)
         TEST(a_shorter_log_is_told),
         TEST(what_is_not_signed_yet_is_checked_by_its_hashes),
         TEST(what_retention_dropped_is_allowed_to_be_gone),
+        TEST(a_drop_of_one_row_is_none),
+        TEST(a_row_of_one_day_is_not_dropped_with_another),
+        TEST(a_drop_that_nothing_is_signed_for_explains_nothing),
         TEST(gaps_in_a_sequence_are_named),
         TEST(a_boot_that_begins_late_is_named),
         TEST(rows_in_no_tree_are_named),

@@ -1,0 +1,74 @@
+/* Plain personal data against the hashes of its entry. */
+#include "controlplane/plain.h"
+
+#include "common/secret.h"
+#include "tests/lib/test.h"
+
+static uint8_t salt[SB_SALT_BYTES] = "sixteen bytes..", user[SB_HASH_BYTES],
+               metadata[SB_HASH_BYTES];
+static struct cp_value values[CP_REQUEST_N];
+
+static struct cp_value value_of(struct sb_slice bytes)
+{
+    return (struct cp_value){.is_set = true, .bytes = bytes};
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(values, 0, sizeof(values));
+    sb_hash_named(salt, "user", SB_SLICE_LIT("jo"), user);
+    sb_hash_named(salt, "metadata", SB_SLICE_LIT("{}"), metadata);
+    values[CP_REQUEST_salt] = value_of(sb_slice_make(salt, sizeof(salt)));
+    values[CP_REQUEST_user_hash] = value_of(sb_slice_make(user, sizeof(user)));
+    values[CP_REQUEST_metadata_hash] = value_of(sb_slice_make(metadata, sizeof(metadata)));
+    values[CP_REQUEST_user_plain] = value_of(SB_SLICE_LIT("jo"));
+    values[CP_REQUEST_metadata_plain] = value_of(SB_SLICE_LIT("{}"));
+    return 0;
+}
+
+static void what_was_hashed_fits(void **state)
+{
+    (void)state;
+    assert_null(cp_plain_unfit(values));
+    values[CP_REQUEST_metadata_plain].is_set = false; /* nobody asked for it */
+    assert_null(cp_plain_unfit(values));
+    values[CP_REQUEST_user_plain].is_set = values[CP_REQUEST_salt].is_set = false; /* erased */
+    assert_string_equal(cp_plain_unfit(values), "salt");
+    values[CP_REQUEST_user_hash].is_set = values[CP_REQUEST_metadata_hash].is_set = false;
+    assert_null(cp_plain_unfit(values)); /* never had one */
+}
+
+static void what_was_changed_does_not(void **state)
+{
+    (void)state;
+    values[CP_REQUEST_user_plain].bytes = SB_SLICE_LIT("joe");
+    assert_string_equal(cp_plain_unfit(values), "user");
+    values[CP_REQUEST_metadata_plain].bytes = SB_SLICE_LIT("{ }");
+    assert_string_equal(cp_plain_unfit(values), "user,metadata");
+    values[CP_REQUEST_user_plain].bytes = SB_SLICE_LIT("jo");
+    assert_string_equal(cp_plain_unfit(values), "metadata");
+}
+
+static void nor_does_what_lost_its_salt_or_never_had_a_hash(void **state)
+{
+    (void)state;
+    values[CP_REQUEST_user_hash].is_set = false;
+    assert_string_equal(cp_plain_unfit(values), "user");
+    values[CP_REQUEST_salt].bytes.n--;
+    assert_string_equal(cp_plain_unfit(values), "user,metadata");
+    values[CP_REQUEST_salt].is_set = false;
+    assert_string_equal(cp_plain_unfit(values), "user,metadata");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, set_up)
+    const struct CMUnitTest tests[] = {
+        TEST(what_was_hashed_fits),
+        TEST(what_was_changed_does_not),
+        TEST(nor_does_what_lost_its_salt_or_never_had_a_hash),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
