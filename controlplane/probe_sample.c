@@ -11,7 +11,7 @@
 #include "proto/sketch.h"
 #include "proto/tariff.h"
 
-enum { USUAL_TOKENS = 256 }; /* as where routing knows no better */
+static const double usual_tokens = 256; /* as where routing knows no better */
 
 /* --- the end ------------------------------------------------------------------------- */
 
@@ -82,7 +82,7 @@ static double usual_throughput(const struct cp_probe *probe)
 {
     double pace = probe->throughput / 1000.0;
 
-    return USUAL_TOKENS / (probe->first_token / 1e6 + (USUAL_TOKENS - 1) / pace);
+    return usual_tokens / (probe->first_token / 1e6 + (usual_tokens - 1) / pace);
 }
 
 struct cp_samples *cp_probe_sample(const struct cp_probe *probe, int64_t second)
