@@ -10,7 +10,7 @@
  *        (all calls fail at once) until cp_db_reset() succeeds.
  *
  * SQL is always a constant text; values travel as parameters.  Results come in
- * binary form: cast in SQL to text what has no accessor here (jsonb, numeric).
+ * binary form (controlplane/rows.h).
  * A session runs with search_path = switchboard and in UTC.
  *
  * Codes of all calls that talk to the server, beside SB_OK:
@@ -36,9 +36,9 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/slice.h"
+#include "controlplane/rows.h"
 
 struct cp_db;
-struct cp_rows;
 struct sb_buf;
 
 struct cp_db_conf {
@@ -117,39 +117,6 @@ int cp_db_exec(struct cp_db *db, const char *sql, const struct cp_param *params,
                uint64_t *ret_count) SB_MUSTCHECK;
 /* Many statements in one text, without parameters and results (migrations). */
 int cp_db_script(struct cp_db *db, const char *sql) SB_MUSTCHECK;
-
-/* Fits SB_CLEANUP; NULL is fine. */
-void cp_rows_destroy(struct cp_rows **rows);
-size_t cp_rows_count(const struct cp_rows *rows);
-bool cp_rows_is_null(const struct cp_rows *rows, size_t row, int column);
-/* NULL values give 0, false, no bytes.  A value of another type is a bug of
- * the statement: SB_NEVER(), and 0.  Slices live as long as rows. */
-int64_t cp_rows_i64(const struct cp_rows *rows, size_t row, int column); /* int2, int4, int8, oid */
-bool cp_rows_bool(const struct cp_rows *rows, size_t row, int column);
-struct sb_slice cp_rows_bytes(const struct cp_rows *rows, size_t row, int column); /* text, bytea */
-/* timestamptz: microseconds since 1970 UTC; date: days since 1970-01-01. */
-int64_t cp_rows_usec(const struct cp_rows *rows, size_t row, int column);
-int32_t cp_rows_day(const struct cp_rows *rows, size_t row, int column);
-/* The elements of a one-dimensional array of text or bytea: of NULL and of
- * what is no such array there are none.  raw: cp_rows_bytes() of its column. */
-struct cp_array {
-    struct sb_slice left;
-    size_t n; /* elements left */
-};
-struct cp_array cp_array_open(struct sb_slice raw);
-bool cp_array_next(struct cp_array *array, struct sb_slice *ret_element);
-
-/* The parts of a composite value (raw: cp_rows_bytes() of its column), in their
- * order; NULL and what is no composite has none. */
-struct cp_record {
-    struct sb_slice left;
-    size_t n; /* parts left */
-};
-struct cp_record cp_record_open(struct sb_slice raw);
-/* A part that is NULL has no bytes. */
-bool cp_record_next(struct cp_record *record, struct sb_slice *ret_part);
-/* A part that is a date: days since 1970-01-01; 0 for NULL. */
-int32_t cp_record_day(struct sb_slice part);
 
 /* --- transactions -------------------------------------------------------------- */
 

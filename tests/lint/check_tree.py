@@ -29,7 +29,7 @@ LIBRARY_OWNER = {  # header -> the only files that may include it
                     "tests/sim/tls.c"},
     r"curl/.*": {"dataplane/dial.c", "dataplane/multi.c", "dataplane/trust.c",
                  "controlplane/fetch.c", "controlplane/webhook.c", "controlplane/ctl/rest.c"},
-    r"libpq-fe\.h": {"controlplane/db.c"},
+    r"libpq-fe\.h": {"controlplane/db.c", "controlplane/rows.c"},
     r"microhttpd\.h": {"controlplane/admin/http.c"},
     r"maxminddb\.h": {"controlplane/country_db.c"},
     r"zstd\.h": {"common/zstd.c"},
