@@ -28,7 +28,7 @@ const char *cp_breach_name(enum cp_breach breach)
 
 const char *cp_demand_name(enum msg_claim_kind claim)
 {
-    return claim == MSG_CLAIM_EU_RESIDENT ? "residency" : msg_claim_name(claim);
+    return claim == MSG_CLAIM_EU_RESIDENT ? "residency" : msg_claim_name((int)claim);
 }
 
 int cp_demand_parse(struct sb_slice name)

@@ -89,6 +89,12 @@ static void queue(struct cp_plan *plan, struct turn *turn, sb_msec due)
     sb_heap_insert(&plan->waiting, &turn->node, due);
 }
 
+/* By how much a pause may be shorter or longer. */
+static sb_msec jitter_of(sb_msec pause)
+{
+    return pause * CP_PLAN_JITTER / 100;
+}
+
 sb_msec cp_plan_pause(sb_msec interval, unsigned failures, bool is_down, unsigned rechecks,
                       double at)
 {
@@ -106,8 +112,7 @@ sb_msec cp_plan_pause(sb_msec interval, unsigned failures, bool is_down, unsigne
         pause *= 2;
     if (pause > most)
         pause = most;
-    return pause - pause * CP_PLAN_JITTER / 100 +
-           (sb_msec)((double)pause * (2.0 * CP_PLAN_JITTER / 100) * at);
+    return pause - jitter_of(pause) + (sb_msec)(2 * (double)jitter_of(pause) * at);
 }
 
 static void queue_after_pause(struct cp_plan *plan, struct turn *turn, sb_msec now)
@@ -175,8 +180,7 @@ bool cp_plan_take(struct cp_plan *plan, sb_msec now, uint64_t *ret_id,
         if (turn->fresh_until > now && !turn->is_down) {
             turn->failures = 0;
             queue(plan, turn,
-                  turn->fresh_until +
-                      (sb_msec)((double)plan->interval * CP_PLAN_JITTER / 100 * chance(plan)));
+                  turn->fresh_until + (sb_msec)((double)jitter_of(plan->interval) * chance(plan)));
             continue;
         }
         sb_heap_remove(&plan->waiting, &turn->node);

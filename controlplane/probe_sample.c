@@ -12,7 +12,7 @@
 #include "proto/sketch.h"
 #include "proto/tariff.h"
 
-enum { USUAL_TOKENS = 256 }; /* as where routing knows no better */
+static const double usual_tokens = 256; /* as where routing knows no better */
 
 /* --- the end ------------------------------------------------------------------------- */
 
@@ -83,7 +83,7 @@ static double usual_throughput(const struct cp_probe *probe)
 {
     double pace = probe->throughput / 1000.0;
 
-    return USUAL_TOKENS / (probe->first_token / 1e6 + (USUAL_TOKENS - 1) / pace);
+    return usual_tokens / (probe->first_token / 1e6 + (usual_tokens - 1) / pace);
 }
 
 /* How long a 429 asks to be left alone; one that does not say, as workers have it. */

@@ -351,7 +351,7 @@ static void finish(struct job *job)
         "probed kind=%s provider=%s endpoint=%s outcome=%s status=%u first_token_us=%" PRIu32
         " cost=%" PRId64,
         cp_probe_kind_name(probe->kind), probe->provider, probe->name,
-        msg_outcome_name(probe->outcome), probe->status, probe->first_token, probe->cost);
+        msg_outcome_name((int)probe->outcome), probe->status, probe->first_token, probe->cost);
     if (probe->cost > probe->reserved)
         sb_log_warn(PROBE, "a probe cost more than it could endpoint=%s, no more of it today",
                     probe->name);

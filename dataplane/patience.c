@@ -7,10 +7,11 @@
 
 enum {
     FIRST_CONTENT = 10000, /* milliseconds, of a prompt that is short */
-    TOKENS_PER_SECOND = 4000,
     P99_FACTOR = 3,
     REASONING_FACTOR = 6,
 };
+
+static const double tokens_per_second = 4000; /* of a prompt that is read */
 
 static sb_msec at_most(sb_msec limit, sb_msec other)
 {
@@ -19,7 +20,7 @@ static sb_msec at_most(sb_msec limit, sb_msec other)
 
 static sb_msec first_content(const struct dp_patience_ask *ask)
 {
-    sb_msec limit = FIRST_CONTENT + (sb_msec)(ask->prompt_tokens * 1000 / TOKENS_PER_SECOND);
+    sb_msec limit = FIRST_CONTENT + (sb_msec)(ask->prompt_tokens * 1000 / tokens_per_second);
 
     if (ask->is_last)
         limit = ask->conf->first_token_last;

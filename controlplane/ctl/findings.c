@@ -18,6 +18,8 @@ const char *ctl_finding_name(enum ctl_finding_kind kind)
 }
 
 static void add(struct ctl_findings *findings, struct ctl_finding *finding, const char *fmt,
+                va_list args) SB_PRINTF(3, 0);
+static void add(struct ctl_findings *findings, struct ctl_finding *finding, const char *fmt,
                 va_list args)
 {
     char text[512];

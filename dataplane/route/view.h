@@ -56,8 +56,9 @@ struct dp_endpoint {
     uint16_t input_modalities, output_modalities;
 };
 
-#define DP_COST_MIN 1e-7 /* USD: free endpoints are all equal */
-enum { DP_BASE_PROMPT = 750, DP_BASE_COMPLETION = 250 /* tokens */ };
+#define DP_COST_MIN        1e-7  /* USD: free endpoints are all equal */
+#define DP_BASE_PROMPT     750.0 /* tokens */
+#define DP_BASE_COMPLETION 250.0
 
 struct dp_model {
     const struct msg_model *row;

@@ -119,7 +119,7 @@ static void report(const char *what, void (*job)(struct sb_slice), struct sb_sli
 
         for (int i = 0; i < CALLS; i++)
             job(in);
-        took = (now_ns() - start) / CALLS;
+        took = (now_ns() - start) / (double)CALLS;
         best = took < best ? took : best;
     }
     (void)printf("%-28s %8zu %10.0f %10.0f\n", what, in.n, best, best / parts);

@@ -82,13 +82,14 @@ static void bench_record(void)
 
     sb_buf_init(&out, 1 << 20);
     for (int round = 0; round < ROUNDS; round++) {
-        double start = now_ns();
+        double start = now_ns(), took;
 
         for (int i = 0; i < RECORDS; i++) {
             sb_buf_reset(&out);
             SB_BUG_ON(msg_record_encode(&record, &out) != SB_OK);
         }
-        encode = (now_ns() - start) / RECORDS < encode ? (now_ns() - start) / RECORDS : encode;
+        took = (now_ns() - start) / (double)RECORDS;
+        encode = took < encode ? took : encode;
         arena = sb_arena_new((size_t)RECORDS * 256);
         start = now_ns();
         for (int i = 0; i < RECORDS; i++) {
@@ -96,7 +97,8 @@ static void bench_record(void)
 
             SB_BUG_ON(msg_record_decode(sb_buf_slice(&out), arena, &got) != SB_OK);
         }
-        decode = (now_ns() - start) / RECORDS < decode ? (now_ns() - start) / RECORDS : decode;
+        took = (now_ns() - start) / (double)RECORDS;
+        decode = took < decode ? took : decode;
         sb_arena_destroy(&arena);
     }
     (void)printf("record: %zu bytes, encode %.0f ns, decode %.0f ns\n", sb_buf_len(&out), encode,

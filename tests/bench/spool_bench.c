@@ -80,7 +80,7 @@ static void bench_append(const char *home)
             die("cannot acknowledge");
     }
     (void)printf("append of %d bytes: %.0f ns (worst mean of 100: %.0f ns)\n", RECORD,
-                 spent / APPENDS * 1e9, worst / 100 * 1e9);
+                 spent / (double)APPENDS * 1e9, worst / 100 * 1e9);
     dp_spool_close(&spool);
 }
 
@@ -140,7 +140,7 @@ static void run_control(const char *addr)
 {
     const struct sb_bus_opts opts = {.max_message_bytes = 64 << 20};
     struct sb_bus_socket *router = NULL;
-    struct sb_reactor *reactor;
+    struct sb_reactor *reactor = NULL;
     struct sb_errmsg err;
 
     if (sb_bus_init(&err) != SB_OK || sb_reactor_new(&sb_clock_system, &reactor) != SB_OK ||
@@ -171,7 +171,7 @@ static void pace(struct sb_loop *loop, struct dp_spool *spool, struct dp_courier
     uint64_t done = 0;
 
     while ((now = seconds(CLOCK_MONOTONIC) - begin) < length) {
-        for (int i = 0; done < now * per_second && i < PER_MSEC_MAX; i++, done++) {
+        for (int i = 0; (double)done < now * per_second && i < PER_MSEC_MAX; i++, done++) {
             if (!dp_spool_reserve(spool))
                 die("the spool is full");
             (void)dp_spool_append(spool, record);

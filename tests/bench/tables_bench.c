@@ -460,9 +460,9 @@ static uint64_t draw_count(uint64_t *random, double mean)
 
 static void step(struct day *day)
 {
-    double scale = (double)day->endpoints / ENDPOINTS;
-    double all = DAY_RATE * scale * DAY_STEP;
-    double cold = all / COLD_OF;
+    double scale = (double)day->endpoints / (double)ENDPOINTS;
+    double all = scale * (double)(DAY_RATE * DAY_STEP);
+    double cold = all / (double)COLD_OF;
 
     for (unsigned i = 0; i < day->hot; i++) {
         double n = (all - cold) / ((i + 1) * day->rank_sum);

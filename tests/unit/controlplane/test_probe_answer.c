@@ -156,7 +156,7 @@ static void what_an_answer_amounts_to(void **state)
         (void)!take(cases[i].text, 5);
         outcome = cp_probe_answer_end(&answer, 100);
         if (outcome != cases[i].outcome)
-            fail_msg("%s: %s", cases[i].text, msg_outcome_name(outcome));
+            fail_msg("%s: %s", cases[i].text, msg_outcome_name((int)outcome));
     }
 }
 

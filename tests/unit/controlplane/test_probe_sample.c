@@ -110,7 +110,8 @@ static void what_it_costs_depends_on_how_far_it_came(void **state)
         struct cp_probe probe = conclude(&cases[i].end, cases[i].text);
 
         if (probe.outcome != cases[i].outcome || probe.cost != cases[i].cost)
-            fail_msg("case %zu: %s, %ld", i, msg_outcome_name(probe.outcome), (long)probe.cost);
+            fail_msg("case %zu: %s, %ld", i, msg_outcome_name((int)probe.outcome),
+                     (long)probe.cost);
     }
 }
 

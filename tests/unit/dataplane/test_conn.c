@@ -250,6 +250,7 @@ static void what_tls_holds_comes_after_a_pause(void **state)
     struct run *w = *state;
     char *bytes = pattern(5000);
     struct user u;
+    unsigned reads;
 
     connect_to(w, &u, &w->tls);
     send_text(&u, "go");
@@ -257,11 +258,13 @@ static void what_tls_holds_comes_after_a_pause(void **state)
     u.step = 10;
     u.rounds = 1;
     peer_say(peer_last(&w->tls), bytes);
-    UNTIL(w->loop, u.reads == 1);
+    UNTIL(w->loop, sb_buf_len(&u.in) > 0); /* tickets are events without bytes */
+    assert_true(sb_buf_len(&u.in) < 5000);
     dp_conn_pause(u.conn);
+    reads = u.reads;
     for (int i = 0; i < 10; i++)
         sb_loop_turn(w->loop);
-    assert_int_equal(u.reads, 1);
+    assert_int_equal(u.reads, reads);
     u.step = 65536;
     u.rounds = 0;
     dp_conn_resume(u.conn);

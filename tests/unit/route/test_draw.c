@@ -20,7 +20,7 @@ static double chi_square(const unsigned counts[3])
     double sum = 0;
 
     for (int i = 0; i < 3; i++) {
-        double expected = share[i] * DRAWS;
+        double expected = share[i] * (double)DRAWS;
 
         sum += ((double)counts[i] - expected) * ((double)counts[i] - expected) / expected;
     }
