@@ -10,8 +10,8 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "common/timefmt.h"
+#include "controlplane/config/store_private.h"
 #include "controlplane/named.h"
-#include "controlplane/store_private.h"
 
 enum { SECRET_MAX = 200 /* bytes; longer ones are not ours */ };
 

@@ -9,7 +9,7 @@
  * of admin_actions, which is append only; making and revoking a token and its
  * row are one transaction.
  *
- * Calls are on a store, and connect it again as those of controlplane/store.h do.
+ * Calls are on a store, and connect it again as those of controlplane/config/store.h do.
  */
 #pragma once
 

@@ -13,8 +13,8 @@
 #include "common/money.h"
 #include "common/notekey.h"
 #include "controlplane/admin/token.h"
-#include "controlplane/checkpoint_file.h"
-#include "controlplane/country_db.h"
+#include "controlplane/log/checkpoint_file.h"
+#include "controlplane/probes/country_db.h"
 
 #ifndef SB_VERSION
 #define SB_VERSION "0.1.0"

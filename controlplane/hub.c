@@ -5,8 +5,8 @@
 #include "common/log.h"
 #include "common/mailbox.h"
 #include "common/mem.h"
-#include "controlplane/explain.h"
 #include "controlplane/mail.h"
+#include "controlplane/publish/explain.h"
 #include "controlplane/stats.h"
 
 struct cp_hub {

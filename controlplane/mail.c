@@ -4,8 +4,8 @@
 #include "common/bus.h"
 #include "common/check.h"
 #include "common/mem.h"
-#include "controlplane/probe.h"
-#include "controlplane/sightings.h"
+#include "controlplane/probes/probe.h"
+#include "controlplane/probes/sightings.h"
 #include "proto/limits.h"
 
 static void *mail_new(size_t size, enum cp_mail_kind kind)

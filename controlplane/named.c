@@ -3,8 +3,8 @@
 
 #include "common/buf.h"
 #include "common/json.h"
+#include "controlplane/config/store_private.h"
 #include "controlplane/db.h"
-#include "controlplane/store_private.h"
 
 bool cp_named_is_fit(struct sb_slice name, size_t most)
 {

@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 #include "common/attr.h"
-#include "controlplane/events.h"
-#include "controlplane/witness.h"
+#include "controlplane/events/events.h"
+#include "controlplane/log/witness.h"
 
 struct sb_buf;
 

@@ -9,10 +9,10 @@
 #include "dataplane/bill.h"
 #include "dataplane/client.h"
 #include "dataplane/conf.h"
+#include "dataplane/courier/telemetry.h"
 #include "dataplane/failover.h"
 #include "dataplane/log.h"
 #include "dataplane/outcome.h"
-#include "dataplane/outlet.h"
 #include "dataplane/patience.h"
 #include "dataplane/relay.h"
 #include "dataplane/request.h"
@@ -20,7 +20,7 @@
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
 #include "dataplane/tail.h"
-#include "dataplane/telemetry.h"
+#include "dataplane/upstream/outlet.h"
 #include "dataplane/worker.h"
 
 enum {

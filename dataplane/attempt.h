@@ -24,7 +24,7 @@
 #include "dataplane/breaker.h"
 #include "dataplane/dialect.h"
 #include "dataplane/pace.h"
-#include "dataplane/pool.h"
+#include "dataplane/upstream/pool.h"
 
 struct dp_candidate;
 struct dp_request;

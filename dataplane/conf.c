@@ -9,8 +9,8 @@
 #include "common/hostport.h"
 #include "common/keyring.h"
 #include "common/log.h"
+#include "dataplane/courier/link.h"
 #include "dataplane/forwarded.h"
-#include "dataplane/link.h"
 
 #ifndef SB_VERSION
 #define SB_VERSION "0.1.0"

@@ -6,14 +6,14 @@
 #include "common/err.h"
 #include "dataplane/client.h"
 #include "dataplane/conf.h"
-#include "dataplane/courier.h"
+#include "dataplane/courier/courier.h"
 #include "dataplane/failover.h"
 #include "dataplane/log.h"
+#include "dataplane/records/spool.h"
+#include "dataplane/records/wait.h"
 #include "dataplane/request.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/view.h"
-#include "dataplane/spool.h"
-#include "dataplane/wait.h"
 #include "dataplane/worker.h"
 
 enum { RETRY_AFTER_MSEC = 5000 };

@@ -7,7 +7,7 @@
 #include "common/json.h"
 #include "dataplane/breaker.h"
 #include "dataplane/conf.h"
-#include "dataplane/courier.h"
+#include "dataplane/courier/courier.h"
 #include "dataplane/route/content.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/explain.h"

@@ -13,12 +13,12 @@
 #include "dataplane/durable.h"
 #include "dataplane/failover.h"
 #include "dataplane/metadata.h"
-#include "dataplane/outlet.h"
 #include "dataplane/request.h"
 #include "dataplane/route/content.h"
 #include "dataplane/route/decide.h"
 #include "dataplane/route/explain.h"
 #include "dataplane/route/view.h"
+#include "dataplane/upstream/outlet.h"
 #include "dataplane/worker.h"
 
 static void refuse(struct dp_request *req, int status, const char *type, struct sb_slice message)

@@ -6,7 +6,7 @@
  */
 #include "dataplane/answer.h"
 #include "dataplane/api.h"
-#include "dataplane/courier.h"
+#include "dataplane/courier/courier.h"
 #include "dataplane/request.h"
 #include "dataplane/worker.h"
 #include "proto/bus.h"

@@ -7,8 +7,8 @@
 #include <uthash.h>
 
 #include "common/mem.h"
+#include "dataplane/courier/telemetry.h"
 #include "dataplane/dialect.h"
-#include "dataplane/telemetry.h"
 #include "proto/record.h"
 
 /* What each answer before the newest one still counts. */

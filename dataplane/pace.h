@@ -2,7 +2,7 @@
  * runs.
  *
  * An attempt is counted when it has ended, and so is its throughput
- * (dataplane/telemetry.h); an answer of a thousand tokens would tell a minute
+ * (dataplane/courier/telemetry.h); an answer of a thousand tokens would tell a minute
  * late that its provider has become slow.  So a stream also speaks meanwhile:
  * values for the sketch of throughput, and for nothing else.  Attempts,
  * outcomes, tokens and cost are counted once, at the end, whatever was said.

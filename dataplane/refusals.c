@@ -7,7 +7,7 @@
 #include "common/check.h"
 #include "common/err.h"
 #include "common/mem.h"
-#include "dataplane/spool.h"
+#include "dataplane/records/spool.h"
 #include "proto/record.h"
 
 enum { REASONS_MAX = 32 };

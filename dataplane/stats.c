@@ -4,13 +4,13 @@
 #include "common/log.h"
 #include "common/loop.h"
 #include "dataplane/breaker.h"
-#include "dataplane/courier.h"
-#include "dataplane/dial.h"
-#include "dataplane/pool.h"
+#include "dataplane/courier/courier.h"
+#include "dataplane/courier/telemetry.h"
+#include "dataplane/records/spool.h"
 #include "dataplane/route/tables.h"
 #include "dataplane/route/view.h"
-#include "dataplane/spool.h"
-#include "dataplane/telemetry.h"
+#include "dataplane/upstream/dial.h"
+#include "dataplane/upstream/pool.h"
 #include "dataplane/worker.h"
 
 #define AT(member) SB_METRIC_AT(struct dp_stats, member)

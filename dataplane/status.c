@@ -9,11 +9,11 @@
 #include "dataplane/answer.h"
 #include "dataplane/api.h"
 #include "dataplane/client.h"
-#include "dataplane/courier.h"
+#include "dataplane/courier/courier.h"
 #include "dataplane/listener.h"
+#include "dataplane/records/spool.h"
 #include "dataplane/request.h"
 #include "dataplane/route/view.h"
-#include "dataplane/spool.h"
 #include "dataplane/worker.h"
 
 enum { PAGE_MAX = 4 << 20 };

@@ -5,7 +5,7 @@
 #include "common/http1.h"
 #include "common/loop.h"
 #include "common/mem.h"
-#include "dataplane/pool.h"
+#include "dataplane/upstream/pool.h"
 #include "dataplane/worker.h"
 
 enum {

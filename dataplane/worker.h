@@ -1,7 +1,7 @@
 /* dataplane/worker.h - the top object of one worker process.
  *
  * Owns the loop and all that lives on it.  Single-threaded: the courier, the
- * only other thread, is reached through dataplane/courier.h.  Modules of the
+ * only other thread, is reached through dataplane/courier/courier.h.  Modules of the
  * request path read the members they need; each member names its writer.
  */
 #pragma once
@@ -17,8 +17,8 @@
 #include "common/list.h"
 #include "common/loop.h"
 #include "dataplane/forwarded.h"
+#include "dataplane/records/wait.h"
 #include "dataplane/stats.h"
-#include "dataplane/wait.h"
 
 struct dp_client;
 struct dp_conf;

@@ -6,7 +6,7 @@
  *
  * without padding.  What is signed are the characters before the second dot,
  * by a key that the worker made when it started.  The JSON has the names and
- * values of the entry that will be in the log (controlplane/entry.h), as far
+ * values of the entry that will be in the log (controlplane/log/entry.h), as far
  * as they are known when the head of the answer leaves, and
  *
  *      at             when it was made, microseconds since 1970 UTC

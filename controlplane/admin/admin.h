@@ -16,7 +16,7 @@
 #include "common/attr.h"
 #include "common/err.h"
 #include "common/slice.h"
-#include "controlplane/store.h"
+#include "controlplane/config/store.h"
 
 struct cp_admin;
 struct cp_explain_what;

@@ -1,10 +1,10 @@
 /* controlplane/admin/audit_export.c - GET audit/export: a day of the log as a file
- * that proves itself (controlplane/export.h), not compressed. */
+ * that proves itself (controlplane/log/export.h), not compressed. */
 #include "common/log.h"
 #include "common/timefmt.h"
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/routes.h"
-#include "controlplane/export.h"
+#include "controlplane/log/export.h"
 
 /* Where a stream is; in the call's arena. */
 struct reading {

@@ -18,8 +18,8 @@
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/routes.h"
 #include "controlplane/db.h"
-#include "controlplane/log_read.h"
-#include "controlplane/log_tree.h"
+#include "controlplane/log/log_read.h"
+#include "controlplane/log/log_tree.h"
 
 /* Where a stream is; in the call's arena. */
 struct reading {

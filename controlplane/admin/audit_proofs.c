@@ -10,8 +10,8 @@
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/routes.h"
 #include "controlplane/db.h"
-#include "controlplane/log_read.h"
-#include "controlplane/log_tree.h"
+#include "controlplane/log/log_read.h"
+#include "controlplane/log/log_tree.h"
 
 /* The database as of one moment, for the rest of the call. */
 static int begin(struct cp_call *call, struct cp_log_tree *tree)

@@ -4,7 +4,7 @@
 #include "common/log.h"
 #include "common/timefmt.h"
 #include "controlplane/admin/call.h"
-#include "controlplane/compliance.h"
+#include "controlplane/records/compliance.h"
 #include "proto/country.h"
 
 enum { DAYS = 30 };

@@ -6,7 +6,7 @@
 #include "common/timefmt.h"
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/routes.h"
-#include "controlplane/erasure.h"
+#include "controlplane/log/erasure.h"
 
 enum { BODY_MAX = 64 * 1024 };
 

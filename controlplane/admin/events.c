@@ -7,7 +7,7 @@
 #include "controlplane/admin/filter.h"
 #include "controlplane/admin/routes.h"
 #include "controlplane/admin/view.h"
-#include "controlplane/events.h"
+#include "controlplane/events/events.h"
 
 enum column {
     COL_ID,

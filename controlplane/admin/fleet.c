@@ -1,7 +1,7 @@
 /* controlplane/admin/fleet.c - the workers, and the opinion of one of them. */
 #include "controlplane/admin/call.h"
 #include "controlplane/admin/routes.h"
-#include "controlplane/explain.h"
+#include "controlplane/publish/explain.h"
 
 int cp_serve_workers(struct cp_call *call)
 {

@@ -1,6 +1,6 @@
 /* controlplane/admin/holds.c - legal holds: which there are, setting one, lifting
  * one. */
-#include "controlplane/holds.h"
+#include "controlplane/log/holds.h"
 
 #include "common/log.h"
 #include "common/timefmt.h"

@@ -9,7 +9,7 @@
 #include "controlplane/admin/filter.h"
 #include "controlplane/admin/routes.h"
 #include "controlplane/admin/view.h"
-#include "controlplane/probe.h"
+#include "controlplane/probes/probe.h"
 #include "proto/vocabulary.h"
 
 enum column {

@@ -5,8 +5,8 @@
 #include "common/err.h"
 #include "common/json.h"
 #include "common/timefmt.h"
-#include "controlplane/audit_rows.h"
 #include "controlplane/db.h"
+#include "controlplane/records/audit_rows.h"
 #include "proto/record.h"
 
 enum { PAGE = 5000, ARENA = 64 * 1024, TALLIES_MAX = 256 << 20 };
@@ -57,7 +57,7 @@ static int32_t read_day(yyjson_val *object, const char *name)
     return sb_date_parse(sb_json_text(yyjson_obj_get(object, name)), &day) == SB_OK ? day : 0;
 }
 
-/* As it was written by controlplane/audit_rows.c; what is not of that form was
+/* As it was written by controlplane/records/audit_rows.c; what is not of that form was
  * not, and counts as nothing. */
 static int read_evidence(struct sb_slice text, struct sb_arena *arena, struct msg_record *record)
 {

@@ -14,7 +14,7 @@
 
 #include "common/attr.h"
 #include "controlplane/admin/demand.h"
-#include "controlplane/tallies.h"
+#include "controlplane/records/tallies.h"
 
 struct cp_db;
 struct sb_buf;

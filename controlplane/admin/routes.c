@@ -6,7 +6,7 @@
 
 #include "controlplane/admin/view.h"
 #include "controlplane/catalog/catalog.h"
-#include "controlplane/events.h"
+#include "controlplane/events/events.h"
 
 #define PAGE_PARAMS                                                                                \
     {"limit", CP_PARAM_OF_NUMBER, "how many at most, 1 to 1000 (default 100)", NULL},              \

@@ -8,7 +8,7 @@
 
 #include "common/attr.h"
 #include "common/err.h"
-#include "controlplane/store.h"
+#include "controlplane/config/store.h"
 
 struct cp_stores;
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "common/attr.h"
-#include "controlplane/store.h"
+#include "controlplane/config/store.h"
 
 struct cp_call;
 

@@ -7,7 +7,7 @@
  * times are RFC 3339 in UTC: equal objects have equal JSON.
  *
  * What needs the stored catalogue (references to objects that the document does
- * not name, removals) is checked by controlplane/store.h.
+ * not name, removals) is checked by controlplane/config/store.h.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* controlplane/catalog/records.h - a catalogue document as the records that
  * workers route by, without a database.
  *
- * The same rows in the same order as controlplane/compile.h makes from a store
+ * The same rows in the same order as controlplane/publish/compile.h makes from a store
  * that holds nothing but the document, less what only a store knows: ids count
  * up from 1, there are no version and no cluster keys.  Keys and credentials are
  * left out with their secrets: to routing a provider without credentials is one

@@ -1,6 +1,6 @@
 /* controlplane/ctl/exported.h - checks exported days by the log's public key.
  *
- * Pure.  The form of a file is that of controlplane/export.h, decompressed.
+ * Pure.  The form of a file is that of controlplane/log/export.h, decompressed.
  * The edge of the head has to be what its checkpoint was signed for; grown by
  * the entries it has to be what each later checkpoint was signed for, so a line
  * that was changed, removed, inserted or moved is between two of them.  A file

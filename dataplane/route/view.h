@@ -127,7 +127,7 @@ struct dp_snapshot {
 
     void (*on_last)(void *ctx, struct dp_snapshot *snapshot); /* NULL: free at once */
     void *on_last_ctx;
-    void *extra;            /* the worker's own, made and freed with it: dataplane/outlet.h */
+    void *extra; /* the worker's own, made and freed with it: dataplane/upstream/outlet.h */
     struct sb_arena *arena; /* holds all of it, the records too */
     unsigned refs;
 };

@@ -4,7 +4,7 @@
  *      collector_bench [RECORDS [ROUNDS]]
  *
  * Each round stores the same records twice, into empty tables of a private
- * PostgreSQL: by controlplane/ingest.h from batches as they come from workers,
+ * PostgreSQL: by controlplane/records/ingest.h from batches as they come from workers,
  * and as bytes of COPY that were made before, in transactions of as many rows.
  * The collector has core 0, PostgreSQL core 1 (where there are two). */
 #define _GNU_SOURCE /* sched_setaffinity() */
@@ -20,12 +20,12 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/merkle.h"
-#include "controlplane/audit_rows.h"
-#include "controlplane/collector.h"
-#include "controlplane/columns.h"
-#include "controlplane/entry.h"
-#include "controlplane/ingest.h"
+#include "controlplane/log/columns.h"
+#include "controlplane/log/entry.h"
 #include "controlplane/migrate.h"
+#include "controlplane/records/audit_rows.h"
+#include "controlplane/records/collector.h"
+#include "controlplane/records/ingest.h"
 #include "controlplane/stats.h"
 #include "proto/bus.h"
 #include "proto/record.h"

@@ -20,9 +20,9 @@
 #include "common/loop.h"
 #include "common/reactor.h"
 #include "dataplane/conf.h"
-#include "dataplane/courier.h"
-#include "dataplane/spool.h"
-#include "dataplane/telemetry.h"
+#include "dataplane/courier/courier.h"
+#include "dataplane/courier/telemetry.h"
+#include "dataplane/records/spool.h"
 #include "proto/bus.h"
 
 enum { RECORD = 600, APPENDS = 200000, PER_MSEC_MAX = 1000 };

@@ -1,5 +1,5 @@
 """The log in the database, read as columns: every row is made a line again, after the description in
-controlplane/entry.h and with nothing of the product, and the tree of the lines by tlog.py.
+controlplane/log/entry.h and with nothing of the product, and the tree of the lines by tlog.py.
 
     log = log_rows.read(database)
     log.entries       the entries in their order

@@ -57,7 +57,7 @@ def root_of_edge(edge):
 
 def check_file(path, key, before=None):
     """(head, entries, (size, root) at the end) of a file that is what it says, after the description of
-    the form in controlplane/export.h; before: what the file before it ended with."""
+    the form in controlplane/log/export.h; before: what the file before it ended with."""
     first, *rest = lines_of(path)
     head = json.loads(first)
     assert head["format"] == FORMAT

@@ -1,10 +1,10 @@
 /* tests/lib/dial_run.h - a dialer, real peers and users of connections, for
- * tests of dataplane/dial.h.  The including file begins with _GNU_SOURCE. */
+ * tests of dataplane/upstream/dial.h.  The including file begins with _GNU_SOURCE. */
 #pragma once
 
 #include <signal.h>
 
-#include "dataplane/dial.h"
+#include "dataplane/upstream/dial.h"
 #include "tests/lib/fake_world.h"
 #include "tests/lib/test.h"
 #include "tests/lib/tls_peer.h"

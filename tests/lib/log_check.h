@@ -8,7 +8,7 @@
 
 #include "common/arena.h"
 #include "common/sha256.h"
-#include "controlplane/entry.h"
+#include "controlplane/log/entry.h"
 #include "tests/lib/ingest_fixture.h"
 
 struct log_check {

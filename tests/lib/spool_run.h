@@ -4,7 +4,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
-#include "dataplane/spool.h"
+#include "dataplane/records/spool.h"
 #include "proto/bus.h"
 #include "tests/lib/random.h"
 #include "tests/lib/tempdir.h"

@@ -7,8 +7,8 @@
 
 #include "common/buf.h"
 #include "common/keyring.h"
+#include "controlplane/config/store.h"
 #include "controlplane/migrate.h"
-#include "controlplane/store.h"
 #include "tests/lib/pg_cluster.h"
 #include "tests/lib/test.h"
 

@@ -25,13 +25,13 @@ LIBRARY_OWNER = {  # header -> the only files that may include it
     r"uv\.h": {"common/loop.h"},  # its handles are embedded in ours
     r"yyjson\.h": {"common/json.h"},
     r"sodium\.h": {"common/secret.c"},
-    r"openssl/.*": {"common/sha256.c", "dataplane/trust.c", "tests/lib/tls_peer.h",
+    r"openssl/.*": {"common/sha256.c", "dataplane/upstream/trust.c", "tests/lib/tls_peer.h",
                     "tests/sim/tls.c"},
-    r"curl/.*": {"dataplane/dial.c", "dataplane/multi.c", "dataplane/trust.c",
-                 "controlplane/fetch.c", "controlplane/webhook.c", "controlplane/ctl/rest.c"},
+    r"curl/.*": {"dataplane/upstream/dial.c", "dataplane/upstream/multi.c", "dataplane/upstream/trust.c",
+                 "controlplane/probes/fetch.c", "controlplane/events/webhook.c", "controlplane/ctl/rest.c"},
     r"libpq-fe\.h": {"controlplane/db.c", "controlplane/rows.c"},
     r"microhttpd\.h": {"controlplane/admin/http.c"},
-    r"maxminddb\.h": {"controlplane/country_db.c"},
+    r"maxminddb\.h": {"controlplane/probes/country_db.c"},
     r"zstd\.h": {"common/zstd.c"},
     r"yaml\.h": {"controlplane/catalog/yaml.c", "controlplane/ctl/yaml.c"},
 }
@@ -44,12 +44,12 @@ SECRET_READERS = {
     "common/busauth.c",  # authorised keys: public, read by the same function
     "common/notekey.c",  # parses and writes log keys
     "common/bus.c",  # hands the CURVE key to libzmq
-    "controlplane/fetch.c",  # hands the provider's key to libcurl
-    "controlplane/probe_request.c",  # writes it into a field
-    "controlplane/enter.c",  # hashes API keys, seals credentials
-    "dataplane/outlet.c",  # writes the provider's key into the request's head
+    "controlplane/probes/fetch.c",  # hands the provider's key to libcurl
+    "controlplane/probes/probe_request.c",  # writes it into a field
+    "controlplane/config/enter.c",  # hashes API keys, seals credentials
+    "dataplane/upstream/outlet.c",  # writes the provider's key into the request's head
     "controlplane/admin/token.c",  # hashes the admin token
-    "controlplane/webhook.c",  # takes the line with the key out of its file
+    "controlplane/events/webhook.c",  # takes the line with the key out of its file
     "controlplane/admin/written.c",  # shows a made API key, once
     "controlplane/admin/tokens.c",  # shows a made admin token, once
     "controlplane/admin_tokens.c",  # hashes it

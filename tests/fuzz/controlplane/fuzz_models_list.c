@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "common/arena.h"
-#include "controlplane/models_list.h"
+#include "controlplane/probes/models_list.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

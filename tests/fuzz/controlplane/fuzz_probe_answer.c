@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "common/err.h"
-#include "controlplane/probe_answer.h"
+#include "controlplane/probes/probe_answer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,9 +1,9 @@
 /* tests/unit/controlplane/test_answers.c - against a real PostgreSQL, and none. */
-#include "controlplane/answers.h"
+#include "controlplane/records/answers.h"
 
 #include "common/bus.h"
-#include "controlplane/audit_rows.h"
 #include "controlplane/mail.h"
+#include "controlplane/records/audit_rows.h"
 #include "controlplane/stats.h"
 #include "tests/lib/inbox.h"
 #include "tests/lib/ingest_fixture.h"

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_audit_rows.c - against a real PostgreSQL. */
-#include "controlplane/audit_rows.h"
+#include "controlplane/records/audit_rows.h"
 
 #include "tests/lib/ingest_fixture.h"
 

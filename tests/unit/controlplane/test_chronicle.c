@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_chronicle.c - against a real PostgreSQL. */
-#include "controlplane/chronicle.h"
+#include "controlplane/tables/chronicle.h"
 
 #include "common/bus.h"
 #include "common/mem.h"

@@ -1,6 +1,6 @@
 /* tests/unit/controlplane/test_collector.c - against a real PostgreSQL, and
  * against none. */
-#include "controlplane/collector.h"
+#include "controlplane/records/collector.h"
 
 #include "common/bus.h"
 #include "common/mem.h"

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_compile.c - tables to snapshot bytes, over a real PostgreSQL. */
-#include "controlplane/compile.h"
+#include "controlplane/publish/compile.h"
 
 #include "common/secret.h"
 #include "controlplane/catalog/records.h"

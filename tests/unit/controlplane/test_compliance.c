@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_compliance.c */
-#include "controlplane/compliance.h"
+#include "controlplane/records/compliance.h"
 
 #include "common/timefmt.h"
 #include "proto/record.h"

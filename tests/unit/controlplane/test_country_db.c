@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_country_db.c */
-#include "controlplane/country_db.h"
+#include "controlplane/probes/country_db.h"
 
 #include "common/buf.h"
 #include "common/file.h"

@@ -1,8 +1,8 @@
 /* tests/unit/controlplane/test_dispatches.c - against a real PostgreSQL, through
- * controlplane/ingest.h, which is whom it serves. */
-#include "controlplane/dispatches.h"
+ * controlplane/records/ingest.h, which is whom it serves. */
+#include "controlplane/records/dispatches.h"
 
-#include "controlplane/ingest.h"
+#include "controlplane/records/ingest.h"
 #include "controlplane/stats.h"
 #include "tests/lib/ingest_fixture.h"
 

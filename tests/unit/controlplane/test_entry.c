@@ -1,8 +1,8 @@
 /* tests/unit/controlplane/test_entry.c - against a real PostgreSQL: the line of
  * a row is the line of the record that it was made of. */
-#include "controlplane/entry.h"
+#include "controlplane/log/entry.h"
 
-#include "controlplane/audit_rows.h"
+#include "controlplane/records/audit_rows.h"
 #include "tests/lib/ingest_fixture.h"
 #include "tests/lib/record_random.h"
 

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_events.c - against a real PostgreSQL. */
-#include "controlplane/events.h"
+#include "controlplane/events/events.h"
 
 #include "tests/lib/ingest_fixture.h"
 

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_expiry.c - against a real PostgreSQL. */
-#include "controlplane/expiry.h"
+#include "controlplane/events/expiry.h"
 
 #include "common/timefmt.h"
 #include "tests/lib/ingest_fixture.h"

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_explain.c */
-#include "controlplane/explain.h"
+#include "controlplane/publish/explain.h"
 
 #include "common/mem.h"
 #include "controlplane/mail.h"

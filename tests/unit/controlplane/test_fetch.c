@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_fetch.c - over real sockets on loopback. */
-#include "controlplane/fetch.h"
+#include "controlplane/probes/fetch.h"
 
 #include <arpa/inet.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_fleet.c */
-#include "controlplane/fleet.h"
+#include "controlplane/publish/fleet.h"
 
 #include "common/buf.h"
 #include "common/err.h"

@@ -1,6 +1,6 @@
 /* tests/unit/controlplane/test_herald.c - against a real PostgreSQL; with a
  * receiver that takes events: tests/integration/test_tables.py. */
-#include "controlplane/herald.h"
+#include "controlplane/events/herald.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,10 +9,10 @@
 
 #include "common/bus.h"
 #include "common/log.h"
-#include "controlplane/events.h"
+#include "controlplane/events/events.h"
+#include "controlplane/events/webhook.h"
 #include "controlplane/mail.h"
 #include "controlplane/stats.h"
-#include "controlplane/webhook.h"
 #include "tests/lib/inbox.h"
 #include "tests/lib/ingest_fixture.h"
 

@@ -4,8 +4,8 @@
 #include "common/actor.h"
 #include "common/bus.h"
 #include "common/json.h"
-#include "controlplane/explain.h"
 #include "controlplane/mail.h"
+#include "controlplane/publish/explain.h"
 #include "controlplane/stats.h"
 #include "tests/lib/test.h"
 

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_ingest.c - against a real PostgreSQL. */
-#include "controlplane/ingest.h"
+#include "controlplane/records/ingest.h"
 
 #include "controlplane/stats.h"
 #include "tests/lib/log_check.h"

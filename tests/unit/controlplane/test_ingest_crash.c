@@ -1,7 +1,7 @@
 /* tests/unit/controlplane/test_ingest_crash.c - the collector and PostgreSQL die
  * between any two steps of a batch: nothing is lost, nothing is stored twice,
  * and the log is whole. */
-#include "controlplane/ingest.h"
+#include "controlplane/records/ingest.h"
 
 #include "controlplane/stats.h"
 #include "tests/lib/log_check.h"

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_leader.c - against a real PostgreSQL. */
-#include "controlplane/leader.h"
+#include "controlplane/publish/leader.h"
 
 #include "common/bus.h"
 #include "controlplane/mail.h"

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_location.c */
-#include "controlplane/location.h"
+#include "controlplane/probes/location.h"
 
 #include "proto/country.h"
 #include "tests/lib/store_fixture.h"

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_log_tree.c - against a real PostgreSQL. */
-#include "controlplane/log_tree.h"
+#include "controlplane/log/log_tree.h"
 
 #include "tests/lib/ingest_fixture.h"
 #include "tests/lib/log_fixture.h"

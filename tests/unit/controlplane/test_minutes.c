@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_minutes.c - against a real PostgreSQL. */
-#include "controlplane/minutes.h"
+#include "controlplane/tables/minutes.h"
 
 #include "common/mem.h"
 #include "controlplane/mail.h"

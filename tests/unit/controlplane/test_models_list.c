@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_models_list.c */
-#include "controlplane/models_list.h"
+#include "controlplane/probes/models_list.h"
 
 #include "common/arena.h"
 #include "common/buf.h"

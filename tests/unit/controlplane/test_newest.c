@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_newest.c */
-#include "controlplane/newest.h"
+#include "controlplane/tables/newest.h"
 
 #include "common/err.h"
 #include "common/sketch.h"

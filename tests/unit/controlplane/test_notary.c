@@ -1,7 +1,7 @@
 /* tests/unit/controlplane/test_notary.c - against a real PostgreSQL; also of
  * those who keep checkpoints elsewhere, but for a receiver of HTTP:
  * tests/integration/test_audit_log.py. */
-#include "controlplane/notary.h"
+#include "controlplane/log/notary.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,10 +11,10 @@
 #include "common/checkpoint.h"
 #include "common/file.h"
 #include "common/notekey.h"
-#include "controlplane/checkpoint_file.h"
+#include "controlplane/log/checkpoint_file.h"
+#include "controlplane/log/witness.h"
 #include "controlplane/mail.h"
 #include "controlplane/stats.h"
-#include "controlplane/witness.h"
 #include "tests/lib/inbox.h"
 #include "tests/lib/ingest_fixture.h"
 #include "tests/lib/log_fixture.h"

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_outage.c */
-#include "controlplane/outage.h"
+#include "controlplane/tables/outage.h"
 
 #include "tests/lib/random.h"
 #include "tests/lib/test.h"

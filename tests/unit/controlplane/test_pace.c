@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_pace.c */
-#include "controlplane/pace.h"
+#include "controlplane/publish/pace.h"
 
 #include "tests/lib/test.h"
 

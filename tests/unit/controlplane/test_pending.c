@@ -1,7 +1,7 @@
 /* tests/unit/controlplane/test_pending.c - against a real PostgreSQL. */
-#include "controlplane/pending.h"
+#include "controlplane/log/pending.h"
 
-#include "controlplane/appender.h"
+#include "controlplane/log/appender.h"
 #include "tests/lib/log_check.h"
 
 static struct cp_db *db, *owner;

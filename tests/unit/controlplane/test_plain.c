@@ -1,5 +1,5 @@
 /* Plain personal data against the hashes of its entry. */
-#include "controlplane/plain.h"
+#include "controlplane/log/plain.h"
 
 #include "common/secret.h"
 #include "tests/lib/test.h"

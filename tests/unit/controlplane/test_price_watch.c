@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_price_watch.c */
-#include "controlplane/price_watch.h"
+#include "controlplane/probes/price_watch.h"
 
 #include "common/arena.h"
 #include "tests/lib/test.h"

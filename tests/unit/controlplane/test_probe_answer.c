@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_probe_answer.c */
-#include "controlplane/probe_answer.h"
+#include "controlplane/probes/probe_answer.h"
 
 #include "common/err.h"
 #include "tests/lib/test.h"

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_probe_cost.c */
-#include "controlplane/probe_cost.h"
+#include "controlplane/probes/probe_cost.h"
 
 #include "common/err.h"
 #include "common/money.h"

@@ -1,10 +1,10 @@
 /* tests/unit/controlplane/test_probe_lists.c */
-#include "controlplane/probe_lists.h"
+#include "controlplane/probes/probe_lists.h"
 
 #include "common/err.h"
-#include "controlplane/fetch.h"
 #include "controlplane/mail.h"
-#include "controlplane/sightings.h"
+#include "controlplane/probes/fetch.h"
+#include "controlplane/probes/sightings.h"
 #include "tests/lib/test.h"
 
 enum { INTERVAL = 60000 };

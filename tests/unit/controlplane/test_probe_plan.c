@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_probe_plan.c */
-#include "controlplane/probe_plan.h"
+#include "controlplane/probes/probe_plan.h"
 
 #include "common/err.h"
 #include "tests/lib/random.h"

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_probe_request.c */
-#include "controlplane/probe_request.h"
+#include "controlplane/probes/probe_request.h"
 
 #include "common/arena.h"
 #include "common/buf.h"

@@ -1,11 +1,11 @@
 /* tests/unit/controlplane/test_probe_sample.c */
-#include "controlplane/probe_sample.h"
+#include "controlplane/probes/probe_sample.h"
 
 #include "common/err.h"
 #include "common/retry_after.h"
-#include "controlplane/fetch.h"
 #include "controlplane/mail.h"
-#include "controlplane/probe_answer.h"
+#include "controlplane/probes/fetch.h"
+#include "controlplane/probes/probe_answer.h"
 #include "proto/sketch.h"
 #include "proto/tariff.h"
 #include "tests/lib/test.h"

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_probe_store.c */
-#include "controlplane/probe_store.h"
+#include "controlplane/probes/probe_store.h"
 
 #include "common/money.h"
 #include "common/timefmt.h"

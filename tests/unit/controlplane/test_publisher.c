@@ -1,6 +1,6 @@
 /* tests/unit/controlplane/test_publisher.c - real sockets; the other actors are
  * mailboxes of the test. */
-#include "controlplane/publisher.h"
+#include "controlplane/publish/publisher.h"
 
 #include "common/buf.h"
 #include "common/mem.h"

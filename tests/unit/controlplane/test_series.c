@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_series.c */
-#include "controlplane/series.h"
+#include "controlplane/tables/series.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* tests/unit/controlplane/test_sightings.c */
-#include "controlplane/sightings.h"
+#include "controlplane/probes/sightings.h"
 
-#include "controlplane/compile.h"
 #include "controlplane/mail.h"
-#include "controlplane/models_list.h"
+#include "controlplane/probes/models_list.h"
+#include "controlplane/publish/compile.h"
 #include "tests/lib/store_fixture.h"
 
 #define CATALOG(updates)                                                                           \

@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_source.c - against a real PostgreSQL. */
-#include "controlplane/source.h"
+#include "controlplane/publish/source.h"
 
 #include "common/bus.h"
 #include "controlplane/mail.h"

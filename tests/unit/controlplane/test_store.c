@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_store.c - changes and history, over a real PostgreSQL. */
-#include "controlplane/store.h"
+#include "controlplane/config/store.h"
 
 #include <unistd.h>
 

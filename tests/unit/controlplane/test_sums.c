@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_sums.c */
-#include "controlplane/sums.h"
+#include "controlplane/tables/sums.h"
 
 #include <math.h>
 

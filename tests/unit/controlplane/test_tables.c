@@ -1,5 +1,5 @@
 /* tests/unit/controlplane/test_tables.c */
-#include "controlplane/tables.h"
+#include "controlplane/tables/tables.h"
 
 #include "common/arena.h"
 #include "common/bus.h"

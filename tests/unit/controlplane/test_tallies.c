@@ -1,9 +1,9 @@
 /* tests/unit/controlplane/test_tallies.c - against a real PostgreSQL, through
- * controlplane/ingest.h, which is whom it serves. */
-#include "controlplane/tallies.h"
+ * controlplane/records/ingest.h, which is whom it serves. */
+#include "controlplane/records/tallies.h"
 
-#include "controlplane/audit_rows.h"
-#include "controlplane/ingest.h"
+#include "controlplane/records/audit_rows.h"
+#include "controlplane/records/ingest.h"
 #include "controlplane/stats.h"
 #include "tests/lib/ingest_fixture.h"
 

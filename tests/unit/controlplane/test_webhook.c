@@ -1,6 +1,6 @@
 /* tests/unit/controlplane/test_webhook.c - what needs no receiver; posting is proved by
  * tests/integration/test_tables.py. */
-#include "controlplane/webhook.h"
+#include "controlplane/events/webhook.h"
 
 #include <stdio.h>
 #include <string.h>

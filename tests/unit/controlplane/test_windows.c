@@ -1,12 +1,12 @@
 /* tests/unit/controlplane/test_windows.c */
-#include "controlplane/windows.h"
+#include "controlplane/tables/windows.h"
 
 #include "common/arena.h"
 #include "common/err.h"
 #include "common/json.h"
 #include "common/mem.h"
 #include "common/sketch.h"
-#include "controlplane/outage.h"
+#include "controlplane/tables/outage.h"
 #include "proto/sketch.h"
 #include "tests/lib/test.h"
 

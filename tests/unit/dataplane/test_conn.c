@@ -2,7 +2,7 @@
  * how they are opened is in test_dial.c. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 
-#include "dataplane/conn.h"
+#include "dataplane/upstream/conn.h"
 
 #include "tests/lib/dial_run.h"
 

@@ -1,6 +1,6 @@
 /* tests/unit/dataplane/test_courier.c - leaders and snapshots; records and
  * questions have files of their own. */
-#include "dataplane/courier.h"
+#include "dataplane/courier/courier.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /* tests/unit/dataplane/test_courier_questions.c - QUERY and ANSWER, both ways. */
-#include "dataplane/courier.h"
+#include "dataplane/courier/courier.h"
 
 #include "tests/lib/courier_run.h"
 

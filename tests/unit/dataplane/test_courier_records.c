@@ -1,5 +1,5 @@
 /* tests/unit/dataplane/test_courier_records.c - batches and beats. */
-#include "dataplane/courier.h"
+#include "dataplane/courier/courier.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,12 +1,12 @@
 /* tests/unit/dataplane/test_dial.c */
 #define _GNU_SOURCE /* RTLD_NEXT */
 
-#include "dataplane/dial.h"
+#include "dataplane/upstream/dial.h"
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
 
-#include "dataplane/conn.h"
+#include "dataplane/upstream/conn.h"
 #include "tests/lib/dial_run.h"
 
 /* --- dialling ----------------------------------------------------------------- */

@@ -1,9 +1,9 @@
 /* tests/unit/dataplane/test_pool.c */
 #define _GNU_SOURCE /* RTLD_NEXT */
 
-#include "dataplane/pool.h"
+#include "dataplane/upstream/pool.h"
 
-#include "dataplane/conn.h"
+#include "dataplane/upstream/conn.h"
 #include "tests/lib/dial_run.h"
 #include "tests/lib/random.h"
 

@@ -3,7 +3,7 @@
 
 #include "common/arena.h"
 #include "common/err.h"
-#include "dataplane/spool.h"
+#include "dataplane/records/spool.h"
 #include "proto/record.h"
 #include "tests/lib/tempdir.h"
 #include "tests/lib/test.h"

@@ -1,12 +1,12 @@
 /* tests/unit/dataplane/test_rowstore.c */
-#include "dataplane/rowstore.h"
+#include "dataplane/courier/rowstore.h"
 
 #include <sys/stat.h>
 
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/mem.h"
-#include "dataplane/snapstore.h"
+#include "dataplane/courier/snapstore.h"
 #include "proto/tables.h"
 #include "tests/lib/random.h"
 #include "tests/lib/tempdir.h"

@@ -1,5 +1,5 @@
 /* tests/unit/dataplane/test_segment.c */
-#include "dataplane/segment.h"
+#include "dataplane/records/segment.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

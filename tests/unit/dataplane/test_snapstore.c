@@ -1,5 +1,5 @@
 /* tests/unit/dataplane/test_snapstore.c */
-#include "dataplane/snapstore.h"
+#include "dataplane/courier/snapstore.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /* tests/unit/dataplane/test_spool.c */
-#include "dataplane/spool.h"
+#include "dataplane/records/spool.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* tests/unit/dataplane/test_spool_model.c - a spool against the simplest thing
  * that does the same: two numbers for each boot. */
-#include "dataplane/spool.h"
+#include "dataplane/records/spool.h"
 
 #include "common/log.h"
 #include "tests/lib/spool_run.h"

@@ -1,5 +1,5 @@
 /* tests/unit/dataplane/test_sync.c */
-#include "dataplane/sync.h"
+#include "dataplane/courier/sync.h"
 
 #include "proto/tables.h"
 #include "tests/lib/random.h"

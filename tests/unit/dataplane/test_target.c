@@ -1,5 +1,5 @@
 /* tests/unit/dataplane/test_target.c */
-#include "dataplane/target.h"
+#include "dataplane/upstream/target.h"
 
 #include "proto/snapshot.h"
 #include "tests/lib/test.h"

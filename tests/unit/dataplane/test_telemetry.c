@@ -1,5 +1,5 @@
 /* tests/unit/dataplane/test_telemetry.c */
-#include "dataplane/telemetry.h"
+#include "dataplane/courier/telemetry.h"
 
 #include "common/arena.h"
 #include "common/err.h"

@@ -1,5 +1,5 @@
 /* tests/unit/dataplane/test_wait.c */
-#include "dataplane/wait.h"
+#include "dataplane/records/wait.h"
 
 #include "common/attr.h"
 #include "common/err.h"

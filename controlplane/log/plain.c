@@ -1,0 +1,39 @@
+/* controlplane/log/plain.c */
+#include "controlplane/log/plain.h"
+
+#include <string.h>
+
+#include "common/secret.h"
+
+static bool fits(const struct cp_value *values, const char *name, int plain, int hash)
+{
+    struct sb_slice salt = values[CP_REQUEST_salt].bytes;
+    uint8_t key[SB_SALT_BYTES], is[SB_HASH_BYTES];
+
+    if (!values[plain].is_set)
+        return true;
+    if (!values[CP_REQUEST_salt].is_set || salt.n != sizeof(key) || !values[hash].is_set)
+        return false;
+    memcpy(key, salt.p, sizeof(key));
+    sb_hash_named(key, name, values[plain].bytes, is);
+    return sb_slice_eq(values[hash].bytes, sb_slice_make(is, sizeof(is)));
+}
+
+static bool lost_its_salt(const struct cp_value *values)
+{
+    return !values[CP_REQUEST_salt].is_set &&
+           (values[CP_REQUEST_user_hash].is_set || values[CP_REQUEST_metadata_hash].is_set ||
+            values[CP_REQUEST_request_digest].is_set || values[CP_REQUEST_response_digest].is_set);
+}
+
+const char *cp_plain_unfit(const struct cp_value *values)
+{
+    bool user = fits(values, "user", CP_REQUEST_user_plain, CP_REQUEST_user_hash);
+    bool metadata = fits(values, "metadata", CP_REQUEST_metadata_plain, CP_REQUEST_metadata_hash);
+
+    if (user && metadata)
+        return lost_its_salt(values) ? "salt" : NULL;
+    if (user)
+        return "metadata";
+    return metadata ? "user" : "user,metadata";
+}
