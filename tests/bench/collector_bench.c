@@ -267,7 +267,7 @@ static struct result measure(void (*store)(struct cp_db *, const struct chunk *)
     struct result result;
 
     empty();
-    db = connect_as(CP_DB_SERVICE_ROLE);
+    db = connect_as(CP_DB_COLLECTOR_ROLE);
     result.wall = seconds(CLOCK_MONOTONIC);
     result.cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     for (size_t c = 0; c < n_chunks; c++)

@@ -107,7 +107,7 @@ static void make_file(const struct sb_note_signer *signer, uint64_t records)
     struct sb_merkle_edge edge = {.size = 0};
     char line[LINE_BYTES];
     int n = snprintf(line, sizeof(line),
-                     "{\"format\":\"switchboard-export-1\",\"day\":\"2026-12-01\",\"from\":0,"
+                     "{\"format\":\"switchboard-export-1\",\"day\":\"2026-09-21\",\"from\":0,"
                      "\"to\":%" PRIu64 ",\"edge\":[]}\n",
                      records);
 
