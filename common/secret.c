@@ -278,6 +278,11 @@ void sb_hash_named(const uint8_t salt[SB_SALT_BYTES], const char *name, struct s
     sb_hash_salted(salt, parts, SB_ARRAY_LEN(parts), ret_hash);
 }
 
+void sb_hash_salt(const uint8_t salt[SB_SALT_BYTES], uint8_t ret_hash[SB_HASH_BYTES])
+{
+    sb_hash_named(salt, "salt", SB_SLICE_NONE, ret_hash);
+}
+
 uint64_t sb_hash_short(const uint8_t key[SB_SHORT_KEY_BYTES], struct sb_slice bytes)
 {
     unsigned char hash[crypto_shorthash_BYTES];

@@ -71,6 +71,8 @@ void sb_hash_final(struct sb_hash_state *state, uint8_t ret_hash[SB_HASH_BYTES])
 void sb_hash_init_salted(struct sb_hash_state *state, const uint8_t salt[SB_SALT_BYTES]);
 void sb_hash_salted(const uint8_t salt[SB_SALT_BYTES], const struct sb_slice *parts, size_t n,
                     uint8_t ret_hash[SB_HASH_BYTES]);
+/* Of a salt itself, under its own name: it is random, so nobody finds it by that. */
+void sb_hash_salt(const uint8_t salt[SB_SALT_BYTES], uint8_t ret_hash[SB_HASH_BYTES]);
 /* Of a value under a name ("user"): the name, with its NUL, so that equal values
  * of two names differ, and the value. */
 void sb_hash_named(const uint8_t salt[SB_SALT_BYTES], const char *name, struct sb_slice value,

@@ -5,9 +5,9 @@
  *
  * in this form exactly, the entry being the bytes that the leaf is the hash of.
  * {"leaf":7,"hash":"...","unfit":"user","entry":{...}} when what is kept plain of the
- * user (or "metadata", "user,metadata") is not what the entry has a hash of, or "salt" when it has
- * hashes without a salt, as erasing leaves it; the plain
- * data and the salt are for nobody who verifies.  Without "entry": no row has that leaf; without
+ * user (or "metadata", "user,metadata") or its salt ("salt") is not what the entry has a hash of,
+ * or when it has hashes and "no salt", as erasing leaves it; the plain data and the salt are for
+ * nobody who verifies.  Without "entry": no row has that leaf; without
  * "hash": it is not stored.  A stream to the head of the log ends with rows that are in no tree:
  * {"stray":{...},"leaf":9}, or without a leaf {"stray":{...}}: that may be a
  * record from before the log, if it is older than the first one in it. */

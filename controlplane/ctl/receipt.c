@@ -90,6 +90,23 @@ static void check_bodies(struct run *run, yyjson_val *object)
         check_body(run, object, "response", run->ask->response);
 }
 
+/* The salt is no part of the entry, its hash is; older entries have none. */
+static void check_salt(struct run *run, yyjson_val *entry)
+{
+    struct sb_slice said = member(entry, "salt_hash");
+    uint8_t salt[MSG_SALT_BYTES], told[SB_HASH_BYTES], is[SB_HASH_BYTES];
+
+    if (run->salt.n == 0 || said.n == 0)
+        return;
+    if (read_hex(run->salt, salt, sizeof(salt)) && read_hex(said, told, sizeof(told))) {
+        sb_hash_salt(salt, is);
+        if (memcmp(told, is, sizeof(is)) == 0)
+            return;
+    }
+    add(run, "salt", false,
+        sb_arena_printf(run->arena, "the salt is not the one that the record has the hash of"));
+}
+
 /* --- the receipt ----------------------------------------------------------------------- */
 
 struct parts {
@@ -214,6 +231,7 @@ static int verify_receipt(struct run *run)
     is_signed = check_checkpoint(run, &parts, &checkpoint);
     if (is_signed)
         check_entry(run, &parts, &checkpoint, yyjson_doc_get_root(run->to->doc));
+    check_salt(run, yyjson_doc_get_root(run->to->doc));
     check_bodies(run, yyjson_doc_get_root(run->to->doc));
     return SB_OK;
 }

@@ -537,16 +537,23 @@ static void take_unfit(struct ctl_verify *verify, struct sb_slice what)
 {
     uint64_t leaf = verify->claims.leaf;
 
-    if (sb_slice_is(what, "salt")) {
+    if (sb_slice_is(what, "no salt")) {
         if (verify->n_saltless++ == 0)
             verify->saltless_from = leaf;
         verify->saltless_to = leaf;
         return;
     }
-    ctl_findings_add(verify->findings, CTL_FINDING_PLAIN, leaf, leaf,
-                     "entry %" PRIu64 ": what is kept plain beside it (%.*s) is not what its hash "
-                     "was made of: it, or its salt, was changed",
-                     leaf, SB_SLICE_ARGS(what));
+    if (sb_slice_is(what, "salt"))
+        ctl_findings_add(verify->findings, CTL_FINDING_PLAIN, leaf, leaf,
+                         "entry %" PRIu64 ": the salt beside it is not the one that it has the "
+                         "hash of: it was changed",
+                         leaf);
+    else
+        ctl_findings_add(verify->findings, CTL_FINDING_PLAIN, leaf, leaf,
+                         "entry %" PRIu64
+                         ": what is kept plain beside it (%.*s) is not what its hash "
+                         "was made of: it, or its salt, was changed",
+                         leaf, SB_SLICE_ARGS(what));
 }
 
 static int take_line(struct ctl_verify *verify, struct sb_slice line)

@@ -80,6 +80,7 @@ enum cp_column_type {
     X(BYTES, response_digest, IN)                                                                  \
     X(I64, revision, IN)                                                                           \
     X(BYTES, salt, BESIDE)                                                                         \
+    X(BYTES, salt_hash, IN)                                                                        \
     X(I64, sequence, IN)                                                                           \
     X(I32, status, IN)                                                                             \
     X(BOOL, streamed, IN)                                                                          \
@@ -117,6 +118,7 @@ enum cp_column_type {
     X(BYTES, response_digest, IN)                                                                  \
     X(I64, revision, IN)                                                                           \
     X(BYTES, salt, BESIDE)                                                                         \
+    X(BYTES, salt_hash, IN)                                                                        \
     X(I64, sequence, IN)                                                                           \
     X(BOOL, streamed, IN)                                                                          \
     X(TEXT, tag, IN)                                                                               \

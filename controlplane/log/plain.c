@@ -5,6 +5,21 @@
 
 #include "common/secret.h"
 
+/* Or nobody can tell: it is gone, or the record is older than such hashes. */
+static bool is_its_salt(const struct cp_value *values)
+{
+    const struct cp_value *salt = &values[CP_REQUEST_salt], *hash = &values[CP_REQUEST_salt_hash];
+    uint8_t key[SB_SALT_BYTES], is[SB_HASH_BYTES];
+
+    if (!salt->is_set || !hash->is_set)
+        return true;
+    if (salt->bytes.n != sizeof(key))
+        return false;
+    memcpy(key, salt->bytes.p, sizeof(key));
+    sb_hash_salt(key, is);
+    return sb_slice_eq(hash->bytes, sb_slice_make(is, sizeof(is)));
+}
+
 static bool fits(const struct cp_value *values, const char *name, int plain, int hash)
 {
     struct sb_slice salt = values[CP_REQUEST_salt].bytes;
@@ -31,8 +46,10 @@ const char *cp_plain_unfit(const struct cp_value *values)
     bool user = fits(values, "user", CP_REQUEST_user_plain, CP_REQUEST_user_hash);
     bool metadata = fits(values, "metadata", CP_REQUEST_metadata_plain, CP_REQUEST_metadata_hash);
 
+    if (!is_its_salt(values))
+        return "salt";
     if (user && metadata)
-        return lost_its_salt(values) ? "salt" : NULL;
+        return lost_its_salt(values) ? "no salt" : NULL;
     if (user)
         return "metadata";
     return metadata ? "user" : "user,metadata";

@@ -1,14 +1,16 @@
-/* controlplane/log/plain.h - personal data that is kept plain beside an entry of the log.
+/* controlplane/log/plain.h - what is kept plain beside an entry of the log: the salt
+ * of its hashes, and personal data where a policy asks for it.
  *
- * A policy may ask for it.  The entry has the salted hash of it only, so that it can
- * be destroyed; nothing else ties it to what was logged.  Pure.
+ * The entry has hashes of them only, so that they can be destroyed; nothing else
+ * ties them to what was logged.  Pure.
  */
 #pragma once
 
 #include "controlplane/log/columns.h"
 
 /* What is not what the request's hashes were made of: "user", "metadata" or
- * "user,metadata"; "salt": there are hashes, and no salt, as erasing leaves them; NULL: all fits.
- * Plain data without a hash or a salt does not fit: a record has all of them or, when it was
- * erased, neither salt nor plain. values: of CP_ENTRY_REQUEST. */
+ * "user,metadata"; "salt": the salt is another; "no salt": there are hashes and no salt,
+ * as erasing leaves them; NULL: all fits.  Plain data without a hash or a salt does
+ * not fit: a record has all of them or, when it was erased, neither salt nor plain.
+ * values: of CP_ENTRY_REQUEST. */
 const char *cp_plain_unfit(const struct cp_value *values);

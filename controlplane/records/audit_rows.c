@@ -9,6 +9,7 @@
 #include "common/json.h"
 #include "common/network.h"
 #include "common/num.h"
+#include "common/secret.h"
 #include "common/timefmt.h"
 #include "controlplane/copy.h"
 #include "controlplane/db.h"
@@ -118,6 +119,7 @@ enum { NESTED_MAX = 512 }; /* bytes of one of either, its texts apart */
 struct row {
     struct cp_audit_rows *rows;
     struct cp_value *values;
+    uint8_t salt_hash[SB_HASH_BYTES];
     int rc;
 };
 
@@ -168,6 +170,18 @@ static void set_address(struct row *row, int column, struct sb_slice text)
 
     if (sb_address_parse(text, &address) == SB_OK)
         set_text(row, column, text);
+}
+
+static void set_salt(struct row *row, int column, int hash_column, struct sb_slice salt)
+{
+    uint8_t key[SB_SALT_BYTES];
+
+    if (salt.n != sizeof(key))
+        return;
+    memcpy(key, salt.p, sizeof(key));
+    sb_hash_salt(key, row->salt_hash);
+    set_text(row, column, salt);
+    set_text(row, hash_column, sb_slice_make(row->salt_hash, sizeof(row->salt_hash)));
 }
 
 static void set_by_policy(struct row *row, int column, const struct msg_record *record)
@@ -261,7 +275,7 @@ static void set_attempts(struct row *row, int column, const struct msg_record *r
     set_evidence(row, TABLE##_evidence, record);                                                   \
     set_u64(row, TABLE##_request_bytes, record->request_bytes);                                    \
     set_address(row, TABLE##_client_address, record->client_address);                              \
-    set_text_or_null(row, TABLE##_salt, record->salt);                                             \
+    set_salt(row, TABLE##_salt, TABLE##_salt_hash, record->salt);                                  \
     set_text_or_null(row, TABLE##_request_digest, record->request_digest);                         \
     set_text_or_null(row, TABLE##_response_digest, record->response_digest)
 

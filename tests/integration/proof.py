@@ -90,6 +90,7 @@ def check_receipt(receipt, key, request=None, response=None):
     check(root == base64.b64decode(lines[2], validate=True), "the entry is in the tree")
     entry = json.loads(receipt["entry"])
     check(entry["generation"] == receipt["generation"], "the entry is of this request")
+    check("salt" not in receipt or entry["salt_hash"] == digest(receipt["salt"], b"salt\0"), "salt")
     for name, body in [("request_digest", request), ("response_digest", response)]:
         check(body is None or entry[name] == digest(receipt["salt"], body), name)
     return entry

@@ -210,6 +210,10 @@ def test_every_part_that_is_changed_is_found(place):
                             response=answer.content)
         assert done.returncode == 1 and "NOT PROVEN" in done.stdout, (change, done.stdout)
 
+    # also without a body
+    done = place.verify({**receipt, "salt": "00" * 16}, check=False)
+    assert done.returncode == 1 and "the salt is not the one" in done.stdout
+
     # bodies
     for files in [{"request": body + b" "}, {"request": b""},
                   {"response": answer.content[:-1]}, {"request": answer.content}]:

@@ -554,6 +554,12 @@ def test_plain_data_that_was_changed_is_named(served, database):
     database.rows("UPDATE audit_requests SET salt = NULL WHERE generation = %s", hidden)
     result = served.verify()
     assert findings(result, "plain_changed") == [(leaf, leaf)] and result["erased"] == 0
+    # Nor is it told from a body alone that it was exchanged: the entry has its hash.
+    database.rows("UPDATE audit_requests SET salt = decode(repeat('5a', 16), 'hex')"
+                  " WHERE generation = %s", hidden)
+    result = served.verify()
+    assert findings(result, "plain_changed") == [(leaf, leaf)]
+    assert "the salt beside it is not the one" in json.dumps(result)
 
 
 def test_under_a_hold_nobody_is_forgotten(served, database):

@@ -127,7 +127,10 @@ static void lines_look_as_they_always_did(void **state)
                       "\"kind\":\"request\",\"model_asked\":\"a/m\",\"outcome\":1,"
                       "\"prompt_tokens\":0,\"reasoning_tokens\":0,"
                       "\"received_at\":1790000000000000,\"request_bytes\":0,"
-                      "\"response_bytes\":0,\"revision\":0,\"sequence\":6,\"status\":200,"
+                      "\"response_bytes\":0,\"revision\":0,"
+                      "\"salt_hash\":"
+                      "\"23d95cd854760846794eca207362fd8ea39ae1d2b3a49dfac42b550cdedb8a04\","
+                      "\"sequence\":6,\"status\":200,"
                       "\"streamed\":true,\"tenant_id\":2,\"tenant_name\":\"default\","
                       "\"took_us\":1000,\"upstream_cost\":0,\"usage_source\":0,"
                       "\"user_hash\":\"01ff\",\"worker_id\":\"w\"}"));

@@ -210,7 +210,7 @@ static void plain_data_that_is_not_what_was_hashed_is_named(void **state)
 static void salts_that_nobody_erased_are_missed(void **state)
 {
     (void)state;
-    lines[30].unfit = lines[40].unfit = lines[41].unfit = "salt";
+    lines[30].unfit = lines[40].unfit = lines[41].unfit = "no salt";
     (void)snprintf(lines[99].entry, sizeof(lines[0].entry), "{\"kind\":\"erased\",\"rows\":2}");
     sb_merkle_leaf(sb_slice_of(lines[99].entry), &lines[99].hash);
     checkpoints[3].root = root_of(ENTRIES);
