@@ -171,6 +171,26 @@ static int note_asked(struct run *run)
     return rc == SB_OK ? rc : db_failed(run, rc);
 }
 
+/* A tenant that is gone may have left records, so the records count, too. */
+static int check_tenant(const struct run *run)
+{
+    SB_CLEANUP(cp_rows_destroy) struct cp_rows *rows = NULL;
+    struct sb_slice name = run->erasure->tenant;
+    int rc = cp_db_query(run->store->db,
+                         "SELECT EXISTS (SELECT FROM tenants WHERE name = $1)"
+                         " OR EXISTS (SELECT FROM audit_requests WHERE tenant_name = $1)",
+                         CP_PARAMS(CP_P_TEXT(name)), &rows);
+
+    if (rc != SB_OK)
+        return db_failed(run, rc);
+    if (cp_rows_bool(rows, 0, 0))
+        return SB_OK;
+    return sb_err_set(run->err, SB_ENOENT,
+                      "there is no tenant '%.*s', and no record of one; switchboardctl get tenants "
+                      "lists them",
+                      SB_SLICE_ARGS(name));
+}
+
 int cp_erase(struct cp_store *store, const struct cp_erasure *erasure, const struct cp_actor *by,
              struct cp_erased *ret, struct sb_errmsg *err)
 {
@@ -179,7 +199,9 @@ int cp_erase(struct cp_store *store, const struct cp_erasure *erasure, const str
 
     if (rc != SB_OK)
         return db_failed(&run, rc);
-    rc = go_through(&run);
+    rc = check_tenant(&run);
+    if (rc == SB_OK)
+        rc = go_through(&run);
     if (rc == SB_OK && !erasure->dry_run && run.found.held > 0)
         return sb_err_set(err, SB_ECONFLICT,
                           "%" PRIu64 " of the %" PRIu64

@@ -32,7 +32,7 @@ struct cp_erased {
     uint64_t held;    /* of these, of days under a legal hold */
 };
 
-/* SB_ECONFLICT: some are held; nothing was erased.  Reads every record of the
- * tenant in that time. */
+/* SB_ENOENT: no such tenant, now or in any record.  SB_ECONFLICT: some are held; nothing was
+ * erased.  Reads every record of the tenant in that time. */
 int cp_erase(struct cp_store *store, const struct cp_erasure *erasure, const struct cp_actor *by,
              struct cp_erased *ret, struct sb_errmsg *err) SB_MUSTCHECK;

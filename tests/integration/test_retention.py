@@ -499,6 +499,9 @@ def test_a_person_is_forgotten_and_the_log_verifies(served, database):
     salt, user_hash, _ = row(database, mine)
     assert user_hash == digest(salt, b"user\0", name.encode())
     assert row(database, plain)[2] == name
+    unknown = site.ctl("erase", "--tenant", "other", "--user", name, control=served.control,
+                       check=False)
+    assert unknown.returncode == 1 and "there is no tenant 'other'" in unknown.stderr
     erase = ("erase", "--tenant", "default", "--user", name)
     counted = json.loads(site.ctl(*erase, "--dry-run", "-o", "json", control=served.control).stdout)
     assert counted == {"tenant": "default", "records": 2, "held": 0, "dry_run": True}
