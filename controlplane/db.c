@@ -529,10 +529,22 @@ int cp_db_commit(struct cp_db *db)
     return rc;
 }
 
+/* A COPY that whoever began it did not end. */
+static void give_copy_up(struct cp_db *db)
+{
+    PGresult *result = NULL;
+
+    if (PQtransactionStatus(db->conn) == PQTRANS_ACTIVE &&
+        PQputCopyEnd(db->conn, "given up") == 1 && finish(db, deadline_of(db), &result) == SB_OK)
+        PQclear(result);
+}
+
 void cp_db_rollback(struct cp_db *db)
 {
     struct cp_db_error error = db->error;
 
+    if (db->conn != NULL)
+        give_copy_up(db);
     if (db->conn != NULL && PQtransactionStatus(db->conn) != PQTRANS_IDLE) {
         int rc = cp_db_script(db, "ROLLBACK");
 

@@ -128,7 +128,7 @@ enum cp_isolation {
 
 int cp_db_begin(struct cp_db *db, enum cp_isolation isolation) SB_MUSTCHECK;
 int cp_db_commit(struct cp_db *db) SB_MUSTCHECK;
-/* Fine at any time: also without a transaction, or a connection.  Keeps what
+/* Fine at any time: also in a COPY, without a transaction, or a connection.  Keeps what
  * cp_db_last_error() says. */
 void cp_db_rollback(struct cp_db *db);
 

@@ -17,8 +17,9 @@
 #include "proto/record.h"
 
 enum {
-    COPY_MAX = 1 << 28, /* bytes of rows in one transaction, far above what batches hold */
-    JSON_MAX = 1 << 20, /* of the attempts and the evidence of one record */
+    COPY_MAX = 1 << 28,   /* bytes of rows in one transaction, far above what batches hold */
+    JSON_MAX = 1 << 20,   /* of the attempts and the evidence of one record */
+    SEND_BYTES = 1 << 18, /* of rows that are sent before the others are made */
     SQL_MAX = 4096,
 };
 
@@ -30,6 +31,7 @@ void cp_audit_rows_init(struct cp_audit_rows *rows)
     }
     sb_buf_init(&rows->json, JSON_MAX);
     sb_buf_init(&rows->line, CP_ENTRY_LINE_MAX);
+    rows->is_copying = false;
 }
 
 void cp_audit_rows_release(struct cp_audit_rows *rows)
@@ -46,6 +48,7 @@ void cp_audit_rows_reset(struct cp_audit_rows *rows)
         sb_buf_reset(&rows->tables[t].copy);
         rows->tables[t].n = 0;
     }
+    rows->is_copying = false;
 }
 
 /* --- JSON of a record, canonical ------------------------------------------------------- */
@@ -360,7 +363,7 @@ int cp_audit_rows_add(struct cp_audit_rows *rows, const struct cp_record_id *id,
     }
     if (row.rc == SB_OK)
         row.rc = cp_entry_put(kind, values, &rows->line);
-    if (row.rc == SB_OK && before == 0)
+    if (row.rc == SB_OK && rows->tables[table].n == 0)
         row.rc = cp_copy_start(copy);
     if (row.rc == SB_OK)
         row.rc = cp_columns_copy(columns, values, copy);
@@ -373,30 +376,68 @@ int cp_audit_rows_add(struct cp_audit_rows *rows, const struct cp_record_id *id,
     return SB_OK;
 }
 
-static int store_table(struct sb_buf *copy, const struct cp_columns *columns, struct cp_db *db)
+static int begin_copy(const struct cp_columns *columns, struct cp_db *db)
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf sql = {.limit = SQL_MAX};
-    uint64_t stored;
     int rc = cp_columns_copy_sql(columns, &sql);
 
     if (rc == SB_OK)
         rc = sb_buf_append_byte(&sql, '\0');
-    if (rc == SB_OK)
-        rc = cp_copy_finish(copy);
-    if (rc == SB_OK)
-        rc = cp_db_copy_begin(db, sql.data);
+    return rc == SB_OK ? cp_db_copy_begin(db, sql.data) : rc;
+}
+
+static int end_copy(struct sb_buf *copy, struct cp_db *db)
+{
+    uint64_t stored;
+    int rc = cp_copy_finish(copy);
+
     if (rc == SB_OK)
         rc = cp_db_copy_put(db, sb_buf_slice(copy));
     return rc == SB_OK ? cp_db_copy_end(db, &stored) : rc;
 }
 
-int cp_audit_rows_store(struct cp_audit_rows *rows, struct cp_db *db)
+int cp_audit_rows_send(struct cp_audit_rows *rows, struct cp_db *db)
 {
+    struct sb_buf *copy = &rows->tables[CP_AUDIT_REQUESTS].copy;
     int rc = SB_OK;
 
-    for (int t = 0; rc == SB_OK && t < CP_AUDIT_TABLES; t++)
-        if (rows->tables[t].n > 0)
-            rc = store_table(&rows->tables[t].copy, cp_columns_of(tables[t].entry), db);
+    if (sb_buf_len(copy) < SEND_BYTES)
+        return SB_OK;
+    if (!rows->is_copying)
+        rc = begin_copy(cp_columns_of(CP_ENTRY_REQUEST), db);
+    if (rc != SB_OK)
+        return rc;
+    rows->is_copying = true;
+    rc = cp_db_copy_put(db, sb_buf_slice(copy));
+    sb_buf_reset(copy);
+    return rc;
+}
+
+int cp_audit_rows_settle(struct cp_audit_rows *rows, struct cp_db *db)
+{
+    struct sb_buf *copy = &rows->tables[CP_AUDIT_REQUESTS].copy;
+    int rc;
+
+    if (!rows->is_copying)
+        return SB_OK;
+    rows->is_copying = false;
+    rc = end_copy(copy, db);
+    sb_buf_reset(copy);
+    rows->tables[CP_AUDIT_REQUESTS].n = 0;
+    return rc;
+}
+
+int cp_audit_rows_store(struct cp_audit_rows *rows, struct cp_db *db)
+{
+    int rc = cp_audit_rows_settle(rows, db);
+
+    for (int t = 0; rc == SB_OK && t < CP_AUDIT_TABLES; t++) {
+        if (rows->tables[t].n == 0)
+            continue;
+        rc = begin_copy(cp_columns_of(tables[t].entry), db);
+        if (rc == SB_OK)
+            rc = end_copy(&rows->tables[t].copy, db);
+    }
     return rc;
 }
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/attr.h"
@@ -31,6 +32,7 @@ struct cp_audit_rows {
         uint64_t n; /* rows */
     } tables[CP_AUDIT_TABLES];
     struct sb_buf json, line; /* of the last record */
+    bool is_copying;          /* requests, over the connection */
 };
 
 void cp_audit_rows_init(struct cp_audit_rows *rows);
@@ -43,7 +45,13 @@ void cp_audit_rows_reset(struct cp_audit_rows *rows);
 int cp_audit_rows_add(struct cp_audit_rows *rows, const struct cp_record_id *id,
                       const struct msg_record *record, uint64_t leaf,
                       struct sb_slice *ret_line) SB_MUSTCHECK;
-/* Inside of a transaction.  Codes of controlplane/db.h. */
+/* Inside of a transaction; codes of controlplane/db.h.  Sends the rows of requests
+ * once there are enough for it, so that the database works while more are made.
+ * From then on the connection takes no other statement, until settle() or
+ * store(), which may say what was wrong with rows that were sent before. */
+int cp_audit_rows_send(struct cp_audit_rows *rows, struct cp_db *db) SB_MUSTCHECK;
+int cp_audit_rows_settle(struct cp_audit_rows *rows, struct cp_db *db) SB_MUSTCHECK;
+/* All that is left. */
 int cp_audit_rows_store(struct cp_audit_rows *rows, struct cp_db *db) SB_MUSTCHECK;
 
 /* The request of a tenant (0: any) with this generation id, its texts and

@@ -257,6 +257,8 @@ static int quarantine(struct ingest *ingest, const struct item *item)
     int rc = put_quarantined(item, at, &line);
 
     ingest->quarantined++;
+    if (rc == SB_OK)
+        rc = cp_audit_rows_settle(&ingest->rows, ingest->db);
     if (rc != SB_OK)
         return rc;
     rc = cp_db_exec(ingest->db, sql,
@@ -321,6 +323,8 @@ static int take_items(struct ingest *ingest)
         if (item->id.sequence != cursor->last + 1)
             ingest->gaps++;
         rc = add_row(ingest, item);
+        if (rc == SB_OK)
+            rc = cp_audit_rows_send(&ingest->rows, ingest->db);
         cursor->last = item->id.sequence;
     }
     return rc;

@@ -233,6 +233,15 @@ static void a_copy_brings_all_rows_or_none(void **state)
         SB_OK);
     assert_int_equal(cp_rows_i64(rows, 0, 0), 20000);
 
+    /* One that is not ended is undone, and the connection good for more. */
+    assert_int_equal(cp_db_begin(db, CP_READ_COMMITTED), SB_OK);
+    assert_int_equal(cp_db_script(db, "TRUNCATE c"), SB_OK);
+    assert_int_equal(cp_db_copy_begin(db, "COPY c FROM STDIN (FORMAT binary)"), SB_OK);
+    assert_int_equal(cp_db_copy_put(db, sb_buf_slice(&buf)), SB_OK);
+    cp_db_rollback(db);
+    assert_int_equal(cp_db_exec(db, "SELECT FROM c", CP_NO_PARAMS, &stored), SB_OK);
+    assert_int_equal(stored, 20000);
+
     /* The same rows again: every key is there, so none goes in. */
     assert_int_equal(cp_db_copy_begin(db, "COPY c FROM STDIN (FORMAT binary)"), SB_OK);
     assert_int_equal(cp_db_copy_put(db, sb_buf_slice(&buf)), SB_OK);

@@ -155,6 +155,30 @@ static void refused_records_are_found_wherever_they_are(void **state)
     assert_int_equal(fixture_number(db, "SELECT count(*) FROM quarantine"), n_bad);
 }
 
+/* So many that rows are sent while more are made: also around one that cannot be a
+ * row, and ones that the database refuses. */
+static void many_records_are_stored_in_their_order(void **state)
+{
+    enum { N = 3000 };
+    struct msg_record good = fixture_record("good"), bad = fixture_record("bad"), odd = good;
+
+    (void)state;
+    odd.endpoint = UINT64_MAX;
+    make_it_refuse("ALTER TABLE audit_requests ADD CHECK (generation <> 'bad')");
+    for (int i = 0; i < N; i++)
+        fixture_append(&bulk, i == 1500 ? &odd : i == 10 || i == 2900 ? &bad : &good);
+    assert_int_equal(store(1), N);
+    assert_int_equal(stored(), N - 3);
+    assert_int_equal(log_size(), N);
+    assert_int_equal(fixture_number(db, "SELECT count(*) FROM (SELECT sequence, leaf FROM"
+                                        " audit_requests UNION ALL SELECT sequence, leaf FROM"
+                                        " quarantine) AS r WHERE leaf = sequence - 1"),
+                     N);
+    assert_int_equal(fixture_number(db, "SELECT count(*) FROM quarantine"
+                                        " WHERE sequence IN (11, 1501, 2901)"),
+                     3);
+}
+
 static void all_refused_is_all_quarantined(void **state)
 {
     (void)state;
@@ -327,6 +351,7 @@ int main(void)
         TEST(an_empty_batch_learns_how_far_it_is),
         TEST(a_hole_is_counted_and_not_waited_for),
         TEST(refused_records_are_found_wherever_they_are),
+        TEST(many_records_are_stored_in_their_order),
         TEST(all_refused_is_all_quarantined),
         TEST(a_value_too_long_for_an_index_is_the_records_fault),
         TEST(a_database_in_trouble_is_nobodys_fault),
