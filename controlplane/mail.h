@@ -6,12 +6,12 @@
  *      publisher --BATCH--> collector --SEND--> publisher      BATCH_OK
  *      publisher --BEAT---> tables    --SEND--> publisher      TABLES
  *      prober --SAMPLES---> tables                             what probes saw
- *      tables --MINUTES, VERDICTS--> chronicle --PAST--> tables  see
- * controlplane/tables/chronicle.h prober <-PROBES, CATALOG, SIGHTINGS-> ledger            see
- * controlplane/probes/probe.h publisher --ROWS---> tables    --SEND--> publisher      all TABLES to
- * one worker publisher --QUERY--> answers   --SEND--> publisher      ANSWER publisher -SUSPECT->
- * leader                             a worker knows more than we do daemon ---REREAD---> locator
- * SIGHUP
+ *      tables --MINUTES, VERDICTS--> chronicle --PAST--> tables
+ *      prober <-PROBES, CATALOG, SIGHTINGS-> ledger
+ *      publisher --ROWS---> tables    --SEND--> publisher      all TABLES to one worker
+ *      publisher --QUERY--> answers   --SEND--> publisher      ANSWER
+ *      publisher -SUSPECT-> leader                             a worker knows more than we do
+ *      daemon ---REREAD---> locator                            SIGHUP
  *
  * Whoever wants to hear from an actor attaches its mailbox to it.  An object
  * that was posted is the receiver's; each has a drop that frees it.

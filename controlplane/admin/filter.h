@@ -23,7 +23,6 @@ struct cp_param cp_filter_money(struct cp_call *call, const char *name);
 struct cp_param cp_filter_number(struct cp_call *call, const char *name);
 /* Outcomes, with commas between, as smallint[]. */
 struct cp_param cp_filter_outcomes(struct cp_call *call, const char *name);
-/* The name of a role. */
 /* The section of a kind: "key" and "keys" give "keys". */
 struct cp_param cp_filter_kind(struct cp_call *call, const char *name);
 /* What a residency was demanded as: eu, or one country. */

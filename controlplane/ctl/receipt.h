@@ -39,7 +39,7 @@ struct ctl_receipt_ask {
 
 /* One thing that is proven, or is not. */
 struct ctl_check {
-    const char *name; /* "checkpoint", "entry", "request", "response", "certificate", "promise" */
+    const char *name; /* "checkpoint", "entry", "salt", "request", "response", "certificate", "promise" */
     bool is_proven;
     struct sb_slice text; /* a sentence */
 };

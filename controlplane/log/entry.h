@@ -1,7 +1,7 @@
 /* controlplane/log/entry.h - an entry of the log: one line, made of the columns of a row.
  *
  * The line is canonical JSON (common/canon.h): an object of the columns under
- * their names (controlplane/log/columns.h) and "kind".  A column that is NULL is
+ * their names (controlplane/log/column_map.h) and "kind".  A column that is NULL is
  * left out; so are the leaf, which is where the line is in the log, and what
  * can be destroyed without a trace in the tree: salts and plain personal data.
  * Numbers are integers: times are microseconds since 1970 UTC, money is 1e-15

@@ -68,14 +68,13 @@ static int give_row(enum cp_entry_kind kind, const struct cp_rows *rows, size_t 
                     struct cp_log_entry *entry, cp_log_entry_cb *fn, void *ctx)
 {
     SB_CLEANUP(sb_buf_release) struct sb_buf line = {.limit = CP_ENTRY_LINE_MAX};
-    struct cp_value values[CP_REQUEST_N];
+    struct cp_value values[CP_COLUMNS_MAX];
     int rc = cp_entry_put_row(kind, rows, row, &line);
 
     if (rc != SB_OK)
         return rc;
-    if (kind == CP_ENTRY_REQUEST)
-        cp_columns_read(cp_columns_of(kind), rows, row, values);
-    entry->unfit = kind == CP_ENTRY_REQUEST ? cp_plain_unfit(values) : NULL;
+    cp_columns_read(cp_columns_of(kind), rows, row, values);
+    entry->unfit = cp_plain_unfit(kind, values);
     entry->kind = kind;
     entry->line = sb_buf_slice(&line);
     return fn(ctx, entry);

@@ -11,20 +11,21 @@
 enum { SQL_MAX = 4096 };
 
 /* Revisions are committed in their order; the numbers of the others are not, so
- * that a smaller one may come later. */
+ * that a smaller one may come later.  What is missing in the log is explained
+ * before anything that may be younger. */
 static const struct {
     enum cp_entry_kind kind;
     int id; /* column */
     const char *where, *insert;
 } kinds[] = {
-    {CP_ENTRY_CHANGE, CP_CHANGE_revision,
-     " WHERE revision > (SELECT coalesce(max(revision), 0) FROM log_changes)"
-     " ORDER BY revision LIMIT 64",
-     "INSERT INTO log_changes (revision, leaf) VALUES ($1, $2)"},
     {CP_ENTRY_DROPPED, CP_DROPPED_id, " WHERE leaf IS NULL ORDER BY id LIMIT 64",
      "INSERT INTO log_dropped (drop_id, leaf) VALUES ($1, $2)"},
     {CP_ENTRY_ERASED, CP_ERASED_id, " WHERE leaf IS NULL ORDER BY id LIMIT 64",
      "INSERT INTO log_erased (erasure_id, leaf) VALUES ($1, $2)"},
+    {CP_ENTRY_CHANGE, CP_CHANGE_revision,
+     " WHERE revision > (SELECT coalesce(max(revision), 0) FROM log_changes)"
+     " ORDER BY revision LIMIT 64",
+     "INSERT INTO log_changes (revision, leaf) VALUES ($1, $2)"},
     {CP_ENTRY_ACTION, CP_ACTION_id, " WHERE leaf IS NULL ORDER BY id LIMIT 64",
      "INSERT INTO log_actions (action_id, leaf) VALUES ($1, $2)"},
 };

@@ -6,9 +6,8 @@
 #include "common/secret.h"
 
 /* Or nobody can tell: it is gone, or the record is older than such hashes. */
-static bool is_its_salt(const struct cp_value *values)
+static bool is_its_salt(const struct cp_value *salt, const struct cp_value *hash)
 {
-    const struct cp_value *salt = &values[CP_REQUEST_salt], *hash = &values[CP_REQUEST_salt_hash];
     uint8_t key[SB_SALT_BYTES], is[SB_HASH_BYTES];
 
     if (!salt->is_set || !hash->is_set)
@@ -41,16 +40,26 @@ static bool lost_its_salt(const struct cp_value *values)
             values[CP_REQUEST_request_digest].is_set || values[CP_REQUEST_response_digest].is_set);
 }
 
-const char *cp_plain_unfit(const struct cp_value *values)
+static const char *unfit_of_request(const struct cp_value *values)
 {
     bool user = fits(values, "user", CP_REQUEST_user_plain, CP_REQUEST_user_hash);
     bool metadata = fits(values, "metadata", CP_REQUEST_metadata_plain, CP_REQUEST_metadata_hash);
 
-    if (!is_its_salt(values))
+    if (!is_its_salt(&values[CP_REQUEST_salt], &values[CP_REQUEST_salt_hash]))
         return "salt";
     if (user && metadata)
         return lost_its_salt(values) ? "no salt" : NULL;
     if (user)
         return "metadata";
     return metadata ? "user" : "user,metadata";
+}
+
+const char *cp_plain_unfit(enum cp_entry_kind kind, const struct cp_value *values)
+{
+    if (kind == CP_ENTRY_REQUEST)
+        return unfit_of_request(values);
+    if (kind == CP_ENTRY_DISPATCH &&
+        !is_its_salt(&values[CP_DISPATCH_salt], &values[CP_DISPATCH_salt_hash]))
+        return "salt";
+    return NULL;
 }

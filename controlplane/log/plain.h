@@ -8,9 +8,9 @@
 
 #include "controlplane/log/columns.h"
 
-/* What is not what the request's hashes were made of: "user", "metadata" or
- * "user,metadata"; "salt": the salt is another; "no salt": there are hashes and no salt,
- * as erasing leaves them; NULL: all fits.  Plain data without a hash or a salt does
- * not fit: a record has all of them or, when it was erased, neither salt nor plain.
- * values: of CP_ENTRY_REQUEST. */
-const char *cp_plain_unfit(const struct cp_value *values);
+/* What is not what the entry's hashes were made of: "user", "metadata" or
+ * "user,metadata"; "salt": the salt is another; "no salt": a request has hashes and no
+ * salt, as erasing leaves it; NULL: all fits, or the kind has nothing beside its entries.
+ * Plain data without a hash or a salt does not fit: a record has all of them or, when
+ * it was erased, neither salt nor plain. */
+const char *cp_plain_unfit(enum cp_entry_kind kind, const struct cp_value *values);

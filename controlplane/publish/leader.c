@@ -12,6 +12,7 @@
 #include "controlplane/db.h"
 #include "controlplane/mail.h"
 #include "controlplane/stats.h"
+#include "controlplane/stuck.h"
 
 /* "SBRD" 2: the lock of the leader. */
 #define TRY_LOCK "SELECT pg_try_advisory_lock(1396855364, 2)"
@@ -158,30 +159,6 @@ static int take(struct cp_db *db, void *ctx)
     return rc;
 }
 
-/* A daemon that was stopped inside of a transaction holds rows that we need.
- * (One that runs never thinks for so long between two statements.)  Sessions of
- * a login may be ended by that login, which the service role is not.  Those of
- * a collector with a login of its own end by themselves, in 10 s. */
-static void end_stuck_sessions(struct cp_leader *leader)
-{
-    uint64_t n = 0;
-    int rc = cp_db_script(leader->db, "RESET ROLE");
-
-    if (rc == SB_OK)
-        rc = cp_db_exec(leader->db,
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                        " AND application_name LIKE 'switchboard-control %'"
-                        " AND pg_has_role(usesysid, 'USAGE')"
-                        " AND state LIKE 'idle in transaction%'"
-                        " AND state_change < now() - interval '1 second'",
-                        CP_NO_PARAMS, &n);
-    if (rc == SB_OK)
-        rc = cp_db_script(leader->db, "SET ROLE " CP_DB_SERVICE_ROLE);
-    if (rc == SB_OK && n > 0)
-        sb_log_warn(LEADER, "ended sessions of a stopped daemon sessions=%" PRIu64, n);
-}
-
 static void log_epoch(const struct taking *taking)
 {
     if (taking->why != NULL)
@@ -197,8 +174,9 @@ static void begin_term(struct cp_leader *leader)
     int rc = cp_db_transact(leader->db, CP_READ_COMMITTED, take, &taking);
 
     if (rc == SB_ETIMEDOUT && cp_db_is_alive(leader->db)) {
-        end_stuck_sessions(leader);
-        rc = cp_db_transact(leader->db, CP_READ_COMMITTED, take, &taking);
+        rc = cp_stuck_end(leader->db, CP_DB_SERVICE_ROLE);
+        if (rc == SB_OK)
+            rc = cp_db_transact(leader->db, CP_READ_COMMITTED, take, &taking);
     }
     if (rc != SB_OK) {
         sb_log_error(LEADER, "cannot begin a term code=%s: %s", sb_err_name(rc),

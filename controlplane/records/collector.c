@@ -14,8 +14,10 @@
 #include "controlplane/log/appender.h"
 #include "controlplane/log/pending.h"
 #include "controlplane/mail.h"
+#include "controlplane/publish/term.h"
 #include "controlplane/records/ingest.h"
 #include "controlplane/stats.h"
+#include "controlplane/stuck.h"
 
 struct cp_collector {
     struct cp_collector_conf conf;
@@ -110,6 +112,25 @@ static bool connect_db(struct cp_collector *collector, struct sb_errmsg *err)
     return cp_db_new(&conf, &collector->db, err) == SB_OK;
 }
 
+static int check_term(struct cp_db *db, void *ctx)
+{
+    const struct cp_collector *collector = ctx;
+
+    return cp_term_check(db, collector->term);
+}
+
+/* Another daemon holds rows of ours for long: who leads may end its session. */
+static void make_way(struct cp_collector *collector)
+{
+    int rc = cp_db_transact(collector->db, CP_READ_COMMITTED, check_term, collector);
+
+    if (rc == SB_OK)
+        rc = cp_stuck_end(collector->db, CP_DB_COLLECTOR_ROLE);
+    if (rc != SB_OK && rc != SB_ENOTLEADER)
+        sb_log_warn(COLLECT, "cannot end sessions that hold the log code=%s: %s", sb_err_name(rc),
+                    cp_db_last_error(collector->db)->text.text);
+}
+
 static void on_work(struct sb_reactor_timer *timer);
 
 static void work_in(struct cp_collector *collector, sb_msec delay)
@@ -144,6 +165,8 @@ static void store_some(struct cp_collector *collector)
     }
     if (rc != SB_OK) {
         fail(collector, rc, cp_db_last_error(collector->db)->text.text);
+        if (rc == SB_ETIMEDOUT && cp_db_is_alive(collector->db))
+            make_way(collector);
         return;
     }
     if (collector->told_failure)

@@ -26,7 +26,9 @@ struct cp_ingest_batch {
 
 enum {
     CP_INGEST_BATCHES_MAX = 64,
-    CP_INGEST_STATEMENT = 20000, /* ms: for how long a daemon that was stopped can hold rows */
+    /* ms.  A daemon that was stopped in a COPY can hold rows for longer, until another collector
+     * wants them (controlplane/stuck.h). */
+    CP_INGEST_STATEMENT = 20000,
 };
 
 /* Stores them all, or those that it came to before an error; only after SB_OK

@@ -1,5 +1,5 @@
 -- The log: a Merkle tree (RFC 6962, SHA-256) over what is recorded.  An entry is
--- made of the columns of a row (controlplane/log/entry.h), so a row that was edited
+-- made of the columns of a row (controlplane/entry.h), so a row that was edited
 -- does not fit its leaf any more.  Only the leader's collector appends.
 
 -- What helps to prove a request later.  Digests are BLAKE2b-256 keyed with the

@@ -1,5 +1,5 @@
 -- How far those have read who keep checkpoints of the log elsewhere and cannot
--- be asked themselves (controlplane/log/witness.h).
+-- be asked themselves (controlplane/witness.h).
 CREATE TABLE log_witnesses (
     name text PRIMARY KEY COLLATE "C",
     size bigint NOT NULL CHECK (size >= 0), -- of the newest checkpoint they took

@@ -1,6 +1,6 @@
 -- What was demanded and what became of it, by day: compliance reports are made of
 -- this, since a month of requests takes too long to read.  Written in the
--- transaction that stores the requests (controlplane/records/tallies.h).
+-- transaction that stores the requests (controlplane/tallies.h).
 
 CREATE TABLE compliance_days (
     day        date NOT NULL,             -- UTC, of received_at

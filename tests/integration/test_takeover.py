@@ -1,5 +1,6 @@
 """Several daemons on one database: who leads, and what a dead or frozen one can do."""
 import signal
+import threading
 import time
 
 import psycopg2
@@ -112,6 +113,40 @@ def test_a_leader_frozen_inside_of_a_transaction_keeps_nobody_out(pair, database
     standby.log.wait("msg=leading")
     with pytest.raises(psycopg2.OperationalError):
         stuck.cursor().execute("SELECT 1")
+
+
+class Frozen:
+    """What a COPY reads from whoever was stopped: nothing."""
+
+    def __init__(self):
+        self.asked, self.goes_on = threading.Event(), threading.Event()
+
+    def read(self, _size):
+        self.asked.set()
+        self.goes_on.wait()
+        return b""
+
+
+def test_a_collector_frozen_inside_of_a_copy_keeps_no_record_out(control, database):
+    frozen = Frozen()
+    stuck = psycopg2.connect(host=str(database.server.dir), dbname=database.name,
+                             user="switchboard_daemon",
+                             application_name="switchboard-control collector z")
+    cursor = stuck.cursor()
+    cursor.execute("SET ROLE switchboard_collector; CREATE TEMP TABLE t (a text);"
+                   "SELECT size FROM switchboard.log_head FOR UPDATE")
+    copy = threading.Thread(target=lambda: pytest.raises(
+        psycopg2.Error, cursor.copy_expert, "COPY t FROM STDIN", frozen))
+    copy.start()
+    assert frozen.asked.wait(60)
+    try:
+        with FakeWorker(control) as worker:
+            worker.hello_until_leader()
+            assert worker.batch(1, [record()]).last == 1
+        control.log.wait("ended sessions of a stopped daemon")
+    finally:
+        frozen.goes_on.set()
+        copy.join()
 
 
 def test_a_long_change_keeps_nobody_from_leading(pair, database):

@@ -32,24 +32,24 @@ static int set_up(void **state)
 static void what_was_hashed_fits(void **state)
 {
     (void)state;
-    assert_null(cp_plain_unfit(values));
+    assert_null(cp_plain_unfit(CP_ENTRY_REQUEST, values));
     values[CP_REQUEST_metadata_plain].is_set = false; /* nobody asked for it */
-    assert_null(cp_plain_unfit(values));
+    assert_null(cp_plain_unfit(CP_ENTRY_REQUEST, values));
     values[CP_REQUEST_user_plain].is_set = values[CP_REQUEST_salt].is_set = false; /* erased */
-    assert_string_equal(cp_plain_unfit(values), "no salt");
+    assert_string_equal(cp_plain_unfit(CP_ENTRY_REQUEST, values), "no salt");
     values[CP_REQUEST_user_hash].is_set = values[CP_REQUEST_metadata_hash].is_set = false;
-    assert_null(cp_plain_unfit(values)); /* never had one */
+    assert_null(cp_plain_unfit(CP_ENTRY_REQUEST, values)); /* never had one */
 }
 
 static void what_was_changed_does_not(void **state)
 {
     (void)state;
     values[CP_REQUEST_user_plain].bytes = SB_SLICE_LIT("joe");
-    assert_string_equal(cp_plain_unfit(values), "user");
+    assert_string_equal(cp_plain_unfit(CP_ENTRY_REQUEST, values), "user");
     values[CP_REQUEST_metadata_plain].bytes = SB_SLICE_LIT("{ }");
-    assert_string_equal(cp_plain_unfit(values), "user,metadata");
+    assert_string_equal(cp_plain_unfit(CP_ENTRY_REQUEST, values), "user,metadata");
     values[CP_REQUEST_user_plain].bytes = SB_SLICE_LIT("jo");
-    assert_string_equal(cp_plain_unfit(values), "metadata");
+    assert_string_equal(cp_plain_unfit(CP_ENTRY_REQUEST, values), "metadata");
 }
 
 static void a_salt_that_was_exchanged_is_told_without_anything_plain(void **state)
@@ -58,25 +58,39 @@ static void a_salt_that_was_exchanged_is_told_without_anything_plain(void **stat
 
     (void)state;
     values[CP_REQUEST_user_plain].is_set = values[CP_REQUEST_metadata_plain].is_set = false;
-    assert_null(cp_plain_unfit(values));
+    assert_null(cp_plain_unfit(CP_ENTRY_REQUEST, values));
     values[CP_REQUEST_salt].bytes.p = (const char *)other;
-    assert_string_equal(cp_plain_unfit(values), "salt");
+    assert_string_equal(cp_plain_unfit(CP_ENTRY_REQUEST, values), "salt");
     values[CP_REQUEST_salt_hash].is_set = false; /* an older record */
-    assert_null(cp_plain_unfit(values));
+    assert_null(cp_plain_unfit(CP_ENTRY_REQUEST, values));
     values[CP_REQUEST_salt_hash].is_set = true;
     values[CP_REQUEST_salt].bytes.n--;
-    assert_string_equal(cp_plain_unfit(values), "salt");
+    assert_string_equal(cp_plain_unfit(CP_ENTRY_REQUEST, values), "salt");
+}
+
+static void a_dispatch_has_its_salt_too(void **state)
+{
+    struct cp_value dispatch[CP_DISPATCH_N] = {0};
+
+    (void)state;
+    assert_null(cp_plain_unfit(CP_ENTRY_DISPATCH, dispatch));
+    dispatch[CP_DISPATCH_salt] = values[CP_REQUEST_salt];
+    dispatch[CP_DISPATCH_salt_hash] = values[CP_REQUEST_salt_hash];
+    assert_null(cp_plain_unfit(CP_ENTRY_DISPATCH, dispatch));
+    dispatch[CP_DISPATCH_salt].bytes = SB_SLICE_LIT("sixteen other...");
+    assert_string_equal(cp_plain_unfit(CP_ENTRY_DISPATCH, dispatch), "salt");
+    assert_null(cp_plain_unfit(CP_ENTRY_CHANGE, dispatch));
 }
 
 static void nor_does_what_lost_its_salt_or_never_had_a_hash(void **state)
 {
     (void)state;
     values[CP_REQUEST_user_hash].is_set = values[CP_REQUEST_salt_hash].is_set = false;
-    assert_string_equal(cp_plain_unfit(values), "user");
+    assert_string_equal(cp_plain_unfit(CP_ENTRY_REQUEST, values), "user");
     values[CP_REQUEST_salt].bytes.n--;
-    assert_string_equal(cp_plain_unfit(values), "user,metadata");
+    assert_string_equal(cp_plain_unfit(CP_ENTRY_REQUEST, values), "user,metadata");
     values[CP_REQUEST_salt].is_set = false;
-    assert_string_equal(cp_plain_unfit(values), "user,metadata");
+    assert_string_equal(cp_plain_unfit(CP_ENTRY_REQUEST, values), "user,metadata");
 }
 
 int main(void)
@@ -86,6 +100,7 @@ int main(void)
         TEST(what_was_hashed_fits),
         TEST(what_was_changed_does_not),
         TEST(a_salt_that_was_exchanged_is_told_without_anything_plain),
+        TEST(a_dispatch_has_its_salt_too),
         TEST(nor_does_what_lost_its_salt_or_never_had_a_hash),
     };
 
