@@ -70,15 +70,14 @@ static uint64_t tell_range(const struct ctl_drops *drops, const struct ctl_range
     uint64_t from = range->from, explained = 0;
 
     while (from <= range->to) {
-        uint64_t end = ctl_drops_reach(drops, from, range->to), next = from;
+        uint64_t end = ctl_drops_reach(drops, from, range->to), next;
 
         explained += end - from;
         if (end > from) {
             from = end;
             continue;
         }
-        while (next <= range->to && ctl_drops_reach(drops, next, range->to) == next)
-            next++;
+        next = ctl_drops_next(drops, from, range->to);
         tell_missing(drops, from, next - 1, findings);
         from = next;
     }

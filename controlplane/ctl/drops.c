@@ -375,6 +375,19 @@ uint64_t ctl_drops_reach(const struct ctl_drops *drops, uint64_t from, uint64_t 
     return end <= to ? end : to + 1;
 }
 
+uint64_t ctl_drops_next(const struct ctl_drops *drops, uint64_t from, uint64_t to)
+{
+    uint64_t next = to + 1;
+
+    for (size_t i = 0; i < drops->n; i++) {
+        uint64_t begin = drops->about[i].reach_from;
+
+        if (begin > from && begin < next && drops->list[i].last >= begin)
+            next = begin;
+    }
+    return next;
+}
+
 const struct ctl_drop *ctl_drops_claim(const struct ctl_drops *drops, uint64_t leaf,
                                        uint64_t *ret_there)
 {

@@ -68,6 +68,8 @@ void ctl_drops_turn_to(struct ctl_drops *drops, unsigned file);
 /* How far from one on drops explain that they are missing, at most behind to; from:
  * none does. */
 uint64_t ctl_drops_reach(const struct ctl_drops *drops, uint64_t from, uint64_t to);
+/* The first entry behind from that one of them explains; to + 1: none up to there. */
+uint64_t ctl_drops_next(const struct ctl_drops *drops, uint64_t from, uint64_t to);
 /* The drop that says that it took this entry, though it does not explain it, or
  * NULL; *ret_there: the entry that is still there, or UINT64_MAX. */
 const struct ctl_drop *ctl_drops_claim(const struct ctl_drops *drops, uint64_t leaf,

@@ -82,6 +82,9 @@ static void other_days_and_late_records_do_not_matter(void **state)
     assert_int_equal(ctl_drops_reach(drops, 10, 20), 21);
     assert_int_equal(ctl_drops_reach(drops, 15, 30), 21);
     assert_int_equal(ctl_drops_reach(drops, 9, 20), 9);
+    assert_int_equal(ctl_drops_next(drops, 1, 30), 10);
+    assert_int_equal(ctl_drops_next(drops, 1, 8), 9);
+    assert_int_equal(ctl_drops_next(drops, 10, 30), 31);
 }
 
 static void a_day_that_is_there_in_part_is_not_dropped(void **state)
@@ -96,6 +99,7 @@ static void a_day_that_is_there_in_part_is_not_dropped(void **state)
     ctl_drops_judge(drops, 41);
     ctl_drops_turn_to(drops, 0);
     assert_int_equal(ctl_drops_reach(drops, 14, 14), 14);
+    assert_int_equal(ctl_drops_next(drops, 14, 20), 16);
     assert_int_equal(ctl_drops_reach(drops, 16, 17), 18); /* it was dropped while this was read */
     assert_int_equal(ctl_drops_claim(drops, 14, &there)->leaf, 40);
     assert_int_equal(there, 15);
