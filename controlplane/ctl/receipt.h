@@ -39,7 +39,8 @@ struct ctl_receipt_ask {
 
 /* One thing that is proven, or is not. */
 struct ctl_check {
-    const char *name; /* "checkpoint", "entry", "salt", "request", "response", "certificate", "promise" */
+    /* "checkpoint", "entry", "salt", "request", "response", "certificate", "promise" */
+    const char *name;
     bool is_proven;
     struct sb_slice text; /* a sentence */
 };
