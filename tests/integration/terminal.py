@@ -9,6 +9,7 @@ import fcntl
 import os
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -35,10 +36,16 @@ class Terminal:
         self.master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         streams = {name: slave if name in on else subprocess.PIPE for name in STREAMS}
-        # A session of its own makes the terminal the one that Ctrl-C comes from.
+
+        def take_terminal():
+            """A session of its own makes it the one that Ctrl-C comes from; whoever runs the
+            tests in the background has that ignored."""
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
         self.process = subprocess.Popen(
             command, env=env, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0), **streams)
+            preexec_fn=take_terminal, **streams)
         os.close(slave)
 
     def __enter__(self):

@@ -135,7 +135,7 @@ static void outcomes_are_a_list_of_numbers(void **state)
     assert_problem("outcome", "did you mean 'success'?");
     ask("/?outcome=success,");
     (void)cp_filter_outcomes(&call, "outcome");
-    assert_problem("outcome", "is not an outcome");
+    assert_problem("outcome", "'' is none; there are success, ");
 }
 
 static void flags_say_with_or_without(void **state)
