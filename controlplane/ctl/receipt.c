@@ -123,6 +123,10 @@ static int read_parts(struct run *run, yyjson_val *root, struct parts *ret)
     uint8_t salt[MSG_SALT_BYTES];
     size_t i, n;
 
+    if (sb_slice_is(member(root, "status"), "pending"))
+        return sb_err_set(run->err, SB_EAGAIN,
+                          "this is no receipt yet: the record is under no signed checkpoint of the "
+                          "log; ask for it again in a few seconds");
     ret->entry = member(root, "entry");
     ret->checkpoint = member(root, "checkpoint");
     ret->generation = member(root, "generation");

@@ -55,7 +55,8 @@ struct ctl_receipt {
     uint64_t size, leaf;    /* meaningful with a receipt */
 };
 
-/* Texts are in arena.  SB_EPARSE: what is given is no receipt, or no promise;
+/* Texts are in arena.  SB_EAGAIN: it is what is given instead of a receipt while
+ * the record is under no checkpoint; SB_EPARSE: it is no receipt, or no promise;
  * err says how to get one.  ret is to be released. */
 int ctl_receipt_verify(const struct ctl_receipt_ask *ask, struct sb_arena *arena,
                        struct ctl_receipt *ret, struct sb_errmsg *err) SB_MUSTCHECK;

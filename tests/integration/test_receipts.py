@@ -285,6 +285,16 @@ def test_what_is_no_receipt_is_said_so(site, sim, content):
     assert done.returncode == 1 and done.stderr and not done.stdout
 
 
+def test_what_is_pending_is_to_be_asked_for_again(site, sim):
+    site.ctl("log-key", "new", site.home.path / "log.key")
+    path = site.home.path / "receipt"
+    path.write_text(json.dumps({"status": "pending", "message": "ask again"}))
+    done = site.ctl("receipt", "verify", path, "--log-key", site.home.path / "log.key.pub",
+                    check=False)
+    assert done.returncode == 1 and not done.stdout
+    assert "no receipt yet" in done.stderr and "ask for it again" in done.stderr
+
+
 def test_without_a_log_key_nothing_is_promised(site, sim, control):
     revision = control.apply(catalogue(sim))["revision"]
     worker = site.worker([control])
