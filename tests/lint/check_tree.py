@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Checks the rules of the tree that a compiler cannot: who includes whom,
 who owns which library, banned calls, file sizes."""
+import hashlib
 import pathlib
 import re
 import sys
@@ -114,11 +115,24 @@ def check(root, path):
         yield f"{rel}: no #pragma once"
 
 
+def check_migrations(folder):
+    """A daemon does not start on a database to which another text of the same number was applied."""
+    listed = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    there = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+             for path in folder.glob("*.sql") if not path.name.startswith("0000")}
+    for name in sorted(listed.keys() | there.keys()):
+        if name not in listed:
+            yield f"{folder.name}/{name}: a new migration has its line in SHA256SUMS"
+        elif listed[name] != there.get(name):
+            yield f"{folder.name}/{name}: was changed; write another migration"
+
+
 def main():
     root = pathlib.Path(sys.argv[1]).resolve()
     tops = sorted({f.split("/")[0] for f in MAY_INCLUDE})
     bad = [b for f in tops for p in sorted((root / f).rglob("*.[ch]"))
            if "node_modules" not in p.parts for b in check(root, p)]
+    bad += check_migrations(root / "controlplane/sql")
     print("\n".join(bad) if bad else "tree: ok")
     return 1 if bad else 0
 

@@ -325,6 +325,26 @@ static void partitions_around_today_are_there_from_the_start(void **state)
                               " 'YYYYMMDD')") == 1);
 }
 
+/* Who asks for requests gets both, by SELECT *. */
+static void open_requests_have_the_columns_of_requests(void **state)
+{
+    SB_CLEANUP(cp_db_destroy) struct cp_db *owner = connect_as(pg_cluster_database(&cluster), NULL);
+    static const char differing[] =
+        "SELECT count(*) FROM"
+        " (SELECT attnum, attname, atttypid FROM pg_attribute WHERE attnum > 0"
+        "   AND attrelid = 'audit_requests'::regclass) AS a FULL JOIN"
+        " (SELECT attnum, attname, atttypid FROM pg_attribute WHERE attnum > 0"
+        "   AND attrelid = 'audit_open_requests'::regclass) AS b USING (attnum, attname, atttypid)"
+        " WHERE a IS NULL OR b IS NULL";
+
+    (void)state;
+    migrate(owner);
+    assert_int_equal(number(owner, differing), 0);
+    assert_int_equal(number(owner, "SELECT count(*) FROM (SELECT * FROM audit_requests UNION ALL"
+                                   " SELECT * FROM audit_open_requests) AS r"),
+                     0);
+}
+
 static void two_daemons_may_start_at_the_same_time(void **state)
 {
     SB_CLEANUP(cp_db_destroy) struct cp_db *owner = connect_as(pg_cluster_database(&cluster), NULL);
@@ -374,6 +394,7 @@ int main(void)
         cmocka_unit_test(no_role_has_more_of_a_record_than_its_own_part),
         cmocka_unit_test(rows_go_to_the_partition_of_their_day_and_wait_in_the_default_one),
         cmocka_unit_test(partitions_around_today_are_there_from_the_start),
+        cmocka_unit_test(open_requests_have_the_columns_of_requests),
         cmocka_unit_test(two_daemons_may_start_at_the_same_time),
     };
 
